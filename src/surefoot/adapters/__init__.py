@@ -1,0 +1,1 @@
+"""Translations to the outside world, each named after what it depends on."""

@@ -1,0 +1,1 @@
+"""surefoot on the command line."""

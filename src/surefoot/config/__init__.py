@@ -1,0 +1,1 @@
+"""What a file may say (raw) becomes what is true (valid), once."""

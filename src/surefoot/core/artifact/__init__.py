@@ -1,0 +1,1 @@
+"""An agent version as one immutable, content-addressed artifact."""

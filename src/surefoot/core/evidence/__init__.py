@@ -1,0 +1,1 @@
+"""What was seen, and whether it proves harm or the absence of it."""

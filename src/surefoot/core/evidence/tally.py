@@ -1,0 +1,98 @@
+"""Additive integer counts: deltas that gateways ship, ticks that verdicts are made of (STATISTICS.md section 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from ..units import AgentName, Digest, RolloutId
+    from .observation import Arm
+
+__all__ = ["ArmCounts", "ArmTick", "Buckets", "Count", "Delta", "DeltaKey", "Tick"]
+
+Buckets = Mapping[int, int]
+"""A sparse histogram: bucket index to how many (see `histogram`)."""
+
+
+class Count(NamedTuple):
+    """Of `n` units, `k` were bad."""
+
+    n: int = 0
+    k: int = 0
+
+
+class DeltaKey(NamedTuple):
+    """Where counts belong. Without a rollout they are the history of `version`."""
+
+    agent: AgentName
+    version: Digest
+    rollout: RolloutId | None
+    epoch: int
+    arm: Arm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmCounts:
+    """What one source saw on one arm since its last delta."""
+
+    requests: int = 0
+    assigned: int = 0
+    """Distinct units seen for the first time in this epoch by this source."""
+
+    exposed: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Per binary metric: distinct units seen in this slot that had not failed before."""
+
+    failed: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    """Per binary metric: hashes of units that failed for the first time here; the store keeps each once."""
+
+    resolved: Mapping[str, Count] = field(default_factory=dict[str, Count])
+    """Per binary metric: units whose outcome became final, and how many of them had any failure."""
+
+    amounts: Mapping[str, Buckets] = field(default_factory=dict[str, Buckets])
+    """Per observation field of a scalar, quantile or score metric: histogram over resolved units."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delta:
+    """One numbered shipment of one source. A store applies each (source, sequence) once, in order."""
+
+    source: str
+    sequence: int
+    """1, 2, 3 ... without a gap."""
+
+    at: datetime
+    counts: Mapping[DeltaKey, ArmCounts]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmTick:
+    """One arm within one closed tick, merged over all sources."""
+
+    requests: int = 0
+    assigned: int = 0
+    first: Mapping[str, Count] = field(default_factory=dict[str, Count])
+    """Per binary metric: the first-failure stream (harm)."""
+
+    resolved: Mapping[str, Count] = field(default_factory=dict[str, Count])
+    """Per binary metric: the resolved stream (non-inferiority)."""
+
+    amounts: Mapping[str, Buckets] = field(default_factory=dict[str, Buckets])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """What arrived between two looks, in one epoch. Closed ticks never change: they are the audit trail."""
+
+    rollout: RolloutId
+    sequence: int
+    """1, 2, 3 ... in the order of closing, over all epochs of the rollout: the order in which ticks are judged."""
+
+    epoch: int
+    opened_at: datetime
+    closed_at: datetime
+    stable: ArmTick
+    candidate: ArmTick

@@ -1,0 +1,1 @@
+"""The life of a rollout: one table, one audit trail, one calendar."""

@@ -1,0 +1,214 @@
+"""What a rollout promises to do: its stages, and what each must show before the next."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final
+
+from ...errors import PlanError
+from ..evidence.metrics import metric_named
+from ..lifecycle.calendar import FreezeWindow
+from ..units import ALL_TRAFFIC, NO_TRAFFIC, BasisPoints
+
+__all__ = [
+    "Check",
+    "Control",
+    "NoTraffic",
+    "OnNewCandidate",
+    "OnTimeout",
+    "Plan",
+    "Stage",
+    "Strategy",
+    "Targeting",
+    "UnitKind",
+]
+
+
+class Strategy(StrEnum):
+    """How a candidate gets to its users."""
+
+    CANARY = "canary"
+    BLUE_GREEN = "blue_green"
+    MANUAL = "manual"
+    SHADOW_FIRST = "shadow_first"
+    EXPERIMENT = "experiment"
+    """Fixed shares, judged but never promoted by itself."""
+
+
+class UnitKind(StrEnum):
+    """What is bucketed and counted once."""
+
+    USER = "user"
+    SESSION = "session"
+    TENANT = "tenant"
+    REQUEST = "request"
+
+
+class Control(StrEnum):
+    """Whom the candidate is compared with."""
+
+    REST = "rest"
+    """Every other randomised unit: the most evidence."""
+
+    MIRRORED = "mirrored"
+    """A slice of stable as large as the candidate's: the same cache warmth."""
+
+
+class OnTimeout(StrEnum):
+    """What a stage does that ran out of time undecided."""
+
+    HOLD = "hold"
+    ROLLBACK = "rollback"
+    PROMOTE = "promote"
+    """Only if nothing points at harm; marked UNPROVEN in the audit trail."""
+
+
+class NoTraffic(StrEnum):
+    """What a stage does that nobody visits."""
+
+    HOLD = "hold"
+    ROLLBACK = "rollback"
+
+
+class OnNewCandidate(StrEnum):
+    """What happens to a new candidate while another is under way."""
+
+    REJECT = "reject"
+    QUEUE = "queue"
+    SUPERSEDE = "supersede"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One metric a stage watches, and what would stop it. A field left None takes the metric's default."""
+
+    metric: str
+    margin: float | None = None
+    """Non-inferiority margin against stable that must be proven before the next stage."""
+
+    tolerance: float | None = None
+    """How much worse than stable is not yet harm."""
+
+    limit: float | None = None
+    """Absolute limit on the candidate: the highest bad rate (binary) that is acceptable, whatever stable does."""
+
+    max_count: int | None = None
+    """Count limit: one more bad unit than this on the candidate stops the rollout at once."""
+
+    required: bool = True
+    """False: watched for harm, not needed for promotion."""
+
+    zero_tolerance: bool = False
+    """One bad unit is enough to act on the evidence; otherwise three are."""
+
+    weight: float | None = None
+
+    def __post_init__(self) -> None:
+        metric_named(self.metric)
+        for name in ("margin", "tolerance", "limit", "weight"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value >= 0):
+                raise PlanError(
+                    f"check on {self.metric}: {name} is {value}", hint=f"{name} is a number of 0 or more, as a fraction"
+                )
+        if self.margin == 0:
+            raise PlanError(
+                f"check on {self.metric}: a margin of 0 can never be proven",
+                hint="give the loss you could live with, such as 0.02, or required: false",
+            )
+        if self.max_count is not None and self.max_count < 0:
+            raise PlanError(f"check on {self.metric}: max_count is {self.max_count}", hint="0 means: not even one")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One step. `shadow` mirrors traffic without answering anyone."""
+
+    name: str
+    share: BasisPoints
+    checks: tuple[Check, ...]
+    shadow: bool = False
+    min_samples: int = 20
+    """Resolved candidate units (pairs, in a shadow stage) before the stage may be left upwards."""
+
+    min_duration: timedelta = timedelta(0)
+    max_duration: timedelta | None = None
+    on_timeout: OnTimeout = OnTimeout.HOLD
+    needs_approval: bool = False
+    """A person has to say yes before this stage opens."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Targeting:
+    """Who may be randomised at all. Empty lists mean everybody."""
+
+    tenants: frozenset[str] = frozenset()
+    segments: frozenset[str] = frozenset()
+    allow: frozenset[str] = frozenset()
+    """Units that always get the candidate, unanalysed."""
+
+    deny: frozenset[str] = frozenset()
+    """Units that never do."""
+
+
+EVERYBODY: Final = Targeting()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Stages in order. Shares never go down; only an experiment may end below all traffic."""
+
+    strategy: Strategy = Strategy.CANARY
+    stages: tuple[Stage, ...]
+    unit: UnitKind = UnitKind.SESSION
+    control: Control = Control.REST
+    targeting: Targeting = EVERYBODY
+    alpha: float = 0.05
+    """Chance of rolling back a candidate that is worse in nothing: over the whole rollout, all metrics, all looks."""
+
+    alpha_promote: float = 0.05
+    """Chance, per metric, of ever entering a stage that the candidate is too harmful for."""
+
+    freeze: tuple[FreezeWindow, ...] = ()
+    no_traffic: NoTraffic = NoTraffic.HOLD
+    no_traffic_after: timedelta = timedelta(hours=24)
+    on_new_candidate: OnNewCandidate = OnNewCandidate.REJECT
+    session_idle: timedelta = timedelta(minutes=30)
+    """A session this long without a request is over: its outcome is final."""
+
+    holdback: BasisPoints = NO_TRAFFIC
+    """Share of traffic the old version keeps after 100 % while it is warm, so that late harm can still be compared."""
+
+    keep_warm: timedelta = timedelta(hours=24)
+    archive_after: timedelta = timedelta(days=30)
+    shadow_sample: BasisPoints = ALL_TRAFFIC
+    """Share of stable's units that a shadow stage mirrors."""
+
+    notes: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        if not self.stages:
+            raise PlanError("the plan has no stage", hint="name a preset, such as preset: canary, or write stages")
+        shares = [stage.share for stage in self.stages]
+        if any(not NO_TRAFFIC <= share <= ALL_TRAFFIC for share in shares):
+            raise PlanError(f"shares {shares} are not all within 0..10000 basis points", hint="0.01 % to 100 %")
+        if shares != sorted(shares):
+            raise PlanError(f"shares shrink: {shares}", hint="a smaller share is a rollback, not a stage")
+        if self.strategy is not Strategy.EXPERIMENT and shares[-1] != ALL_TRAFFIC:
+            raise PlanError("the last stage does not take all traffic", hint="add a stage with share: 100%")
+        for stage in self.stages:
+            if not stage.checks:
+                raise PlanError(f"stage {stage.name!r} checks nothing", hint="a stage without a check cannot fail")
+            if stage.shadow and stage.share != NO_TRAFFIC:
+                raise PlanError(f"shadow stage {stage.name!r} has a share", hint="shadow answers nobody: share: 0%")
+        for name, alpha in (("alpha", self.alpha), ("alpha_promote", self.alpha_promote)):
+            if not 0 < alpha < 1:
+                raise PlanError(f"{name} is {alpha}", hint="a probability between 0 and 1, usually 0.05")
+
+    def share_after(self, index: int) -> BasisPoints:
+        """The share that passing stage `index` leads to: what is put at risk by a promotion from there."""
+        following = self.stages[index + 1 :]
+        return following[0].share if following else self.stages[index].share

@@ -1,0 +1,149 @@
+"""
+Every error surefoot raises on purpose.
+
+* SurefootError                 code, message, hint
+  x UsageError                  the caller asked for something that can never work
+    + ArtifactError             an agent version is malformed
+    + PlanError                 a rollout plan has a hole
+    + SettingsError             a settings file is malformed
+    + TraceError                a line of a trace file is no trace
+    + IllegalTransition         the rollout does not accept this event now
+    + UnknownName               a name nobody registered (lists the known ones)
+    + AlreadyExists             a name that is taken
+  x Conflict                    someone else committed first; read again and retry
+  x Refused                     a policy said no
+    + Killed                    a kill switch covers this request
+    + Denied                    this digest was rolled back; a person has to re-open it
+  x Unavailable                 something outside failed; may succeed later
+    + StoreUnavailable          the store is locked, read-only, full or gone
+    + ExecutorFailed            the model endpoint did not answer as promised
+
+Mistakes of a programmer (a wrong type, a missing argument) are not in this tree: they stay what Python makes of them.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = [
+    "AlreadyExists",
+    "ArtifactError",
+    "Conflict",
+    "Denied",
+    "ExecutorFailed",
+    "IllegalTransition",
+    "Killed",
+    "PlanError",
+    "Refused",
+    "SettingsError",
+    "StoreUnavailable",
+    "SurefootError",
+    "TraceError",
+    "Unavailable",
+    "UnknownName",
+    "UsageError",
+]
+
+
+class SurefootError(Exception):
+    """Base of every deliberate error. `code` is stable and documented; `hint` says what to do next."""
+
+    code: ClassVar[str] = "surefoot"
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(SurefootError):
+    """The caller asked for something that can never work."""
+
+    code = "usage"
+
+
+class ArtifactError(UsageError):
+    """An agent version is malformed."""
+
+    code = "artifact"
+
+
+class PlanError(UsageError):
+    """A rollout plan cannot be executed as written."""
+
+    code = "plan"
+
+
+class SettingsError(UsageError):
+    """A settings file is malformed."""
+
+    code = "settings"
+
+
+class TraceError(UsageError):
+    """A line of a trace file is no trace."""
+
+    code = "trace"
+
+
+class IllegalTransition(UsageError):
+    """The rollout is in a phase that does not accept this event. Nothing was changed."""
+
+    code = "illegal_transition"
+
+
+class UnknownName(UsageError):
+    """A name nobody registered."""
+
+    code = "unknown_name"
+
+    def __init__(self, kind: str, name: str, known: tuple[str, ...]) -> None:
+        super().__init__(f"unknown {kind} {name!r}", hint=f"known: {', '.join(sorted(known)) or 'none'}")
+
+
+class AlreadyExists(UsageError):
+    """A name that is taken."""
+
+    code = "already_exists"
+
+
+class Conflict(SurefootError):
+    """Someone else committed first. Nothing was written; read again and retry."""
+
+    code = "conflict"
+
+
+class Refused(SurefootError):
+    """A policy said no."""
+
+    code = "refused"
+
+
+class Killed(Refused):
+    """A kill switch covers this request."""
+
+    code = "killed"
+
+
+class Denied(Refused):
+    """This digest was rolled back. Nothing retries it by itself; a person has to re-open it."""
+
+    code = "denied"
+
+
+class Unavailable(SurefootError):
+    """Something outside failed; the same call may succeed later."""
+
+    code = "unavailable"
+
+
+class StoreUnavailable(Unavailable):
+    """The store is locked, read-only, full or gone. Nothing was half-written."""
+
+    code = "store_unavailable"
+
+
+class ExecutorFailed(Unavailable):
+    """The model endpoint did not answer as promised."""
+
+    code = "executor_failed"

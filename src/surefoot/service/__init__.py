@@ -1,0 +1,1 @@
+"""Load, decide, commit, act. Knows the core and the ports, nothing else."""
