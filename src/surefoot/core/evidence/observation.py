@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
-if TYPE_CHECKING:
-    from ..units import AgentName, Digest, MicroUsd, Millis, Nanos, RolloutId, UnitKey
+from ..units import AgentName, Digest, MicroUsd, Millis, Nanos, RolloutId, UnitKey
 
 __all__ = ["BAD_QUALITY", "NOTHING_SEEN", "Arm", "Assignment", "Observation", "Record"]
 

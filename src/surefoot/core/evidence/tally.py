@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from datetime import datetime
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from ..units import AgentName, Digest, RolloutId
-    from .observation import Arm
+from ..units import AgentName, Digest, RolloutId
+from .observation import Arm
 
 __all__ = ["ArmCounts", "ArmTick", "Buckets", "Count", "Delta", "DeltaKey", "Tick"]
 

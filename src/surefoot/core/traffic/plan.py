@@ -14,6 +14,7 @@ from ..lifecycle.calendar import FreezeWindow
 from ..units import ALL_TRAFFIC, NO_TRAFFIC, BasisPoints
 
 __all__ = [
+    "EVERYBODY",
     "Check",
     "Control",
     "NoTraffic",

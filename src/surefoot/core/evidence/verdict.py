@@ -1,0 +1,110 @@
+"""What one look at a rollout found: an ordered judgement, its reason, and every number it was made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+__all__ = ["Finding", "FindingKind", "Judgement", "Verdict", "Why"]
+
+
+class Judgement(IntEnum):
+    """Ordered from best to worst: `max` of several is what holds for all of them."""
+
+    PASS = 0
+    HOLD = 1
+    BREACH = 2
+
+
+class Why(StrEnum):
+    """The reason of a verdict, in the order in which they are looked for (STATISTICS.md section 4)."""
+
+    COUNT_LIMIT = "count_limit"
+    """More bad units than the plan allows at all."""
+
+    HARM = "harm"
+    """The average of the metrics' e-values reached 1/alpha."""
+
+    MISMATCH = "sample_ratio_mismatch"
+    """The arms' sizes do not fit their shares: assignment is broken, nothing can be concluded."""
+
+    STALE = "stale"
+    """No tick was closed for too long."""
+
+    NO_TRAFFIC = "no_traffic"
+    NO_DATA = "no_data"
+    """A required metric has no observation: that can never pass."""
+
+    GATHERING = "gathering"
+    """Not enough evidence yet in either direction."""
+
+    SOAKING = "soaking"
+    """Proven, but the stage's duration or its samples are not complete."""
+
+    PROVEN = "proven"
+    """Every required metric has proven non-inferiority at the stage's margin."""
+
+    TIMED_OUT = "timed_out"
+    UNPROVEN = "unproven"
+    """Let through on a time-out by the plan's own wish, without proof."""
+
+
+class FindingKind(StrEnum):
+    """Which question a finding answers."""
+
+    HARM = "harm"
+    NON_INFERIORITY = "non_inferiority"
+    LIMIT = "limit"
+    COUNT_LIMIT = "count_limit"
+    MISMATCH = "sample_ratio_mismatch"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One check with the evidence it was decided on, so that a person, or a program, can decide it again."""
+
+    metric: str
+    kind: FindingKind
+    judgement: Judgement
+    ln_e: float
+    """The evidence, as a natural logarithm. For count limits: how many."""
+
+    threshold: float
+    """What `ln_e` had to reach."""
+
+    n_stable: int = 0
+    k_stable: float = 0.0
+    """Bad units, or the sum of amounts for scalars."""
+
+    n_candidate: int = 0
+    k_candidate: float = 0.0
+    margin: float | None = None
+    """The stage's margin, for non-inferiority."""
+
+    low: float | None = None
+    high: float | None = None
+    """A 95 % display interval of candidate minus stable. Approximate; it never decides."""
+
+    units_needed: int | None = None
+    """About how many more candidate units until proof, at the present rate. None: cannot be said."""
+
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """All findings of one look."""
+
+    judgement: Judgement
+    why: Why
+    tick: int
+    """Sequence of the newest tick it saw: with the plan, all that is needed to take the decision again."""
+
+    ln_e_average: float
+    """Weighted average of the harm e-values, as a logarithm: a rollback at ln(1/alpha)."""
+
+    culprits: tuple[str, ...] = ()
+    """Metrics that carry the harm, heaviest first."""
+
+    findings: tuple[Finding, ...] = ()
+    text: str = ""

@@ -1,0 +1,258 @@
+"""The values of a rollout: its row, what can happen to it, what it asks the world to do. `machine` moves them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from ..evidence.verdict import Verdict
+from ..traffic.plan import Plan, Stage
+from ..units import ALL_TRAFFIC, NO_TRAFFIC, AgentName, BasisPoints, Digest, RolloutId
+
+__all__ = [
+    "Abort",
+    "Approve",
+    "AskApproval",
+    "Effect",
+    "Event",
+    "Judged",
+    "Kill",
+    "Notify",
+    "Pause",
+    "Phase",
+    "Promote",
+    "Reject",
+    "Resume",
+    "Rollout",
+    "ShiftTraffic",
+    "Start",
+    "Supersede",
+    "Transition",
+    "WarmthEnded",
+]
+
+
+class Phase(StrEnum):
+    """Where a rollout is in its life."""
+
+    QUEUED = "queued"
+    """Waits for the rollout before it to end."""
+
+    RUNNING = "running"
+    WAITING = "waiting"
+    """For a person's approval of the next stage; the present stage goes on, watched."""
+
+    PAUSED = "paused"
+    WARM = "warm"
+    """At 100 %, the old version kept ready and the new one still watched."""
+
+    PROMOTED = "promoted"
+    ROLLED_BACK = "rolled_back"
+    ABORTED = "aborted"
+
+    @property
+    def is_final(self) -> bool:
+        """Nothing moves it any more."""
+        return self in (Phase.PROMOTED, Phase.ROLLED_BACK, Phase.ABORTED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """One candidate on its way to replacing one stable version. Everything a resume needs is in here."""
+
+    id: RolloutId
+    agent: AgentName
+    stable: Digest
+    candidate: Digest
+    plan: Plan
+    seed: int
+    """64 random bits, minted once: buckets are computed from it for the whole life of the rollout."""
+
+    hash: str = "xxh3_64"
+    """The bucketing algorithm, written down so that nothing is ever re-bucketed."""
+
+    phase: Phase = Phase.QUEUED
+    opened: int = 0
+    """How many stages have been opened. The open one is `plan.stages[opened - 1]`."""
+
+    epoch: int = 0
+    """Grows whenever arms, shares or phase change; a unit's evidence belongs to the epoch it was assigned in."""
+
+    author: str
+    created_at: datetime
+    entered_at: datetime
+    """When the present stage, or the present phase if later, began: the advance clock."""
+
+    note: str = ""
+    """Why the last step was taken, for people."""
+
+    @property
+    def stage(self) -> Stage | None:
+        """The open stage, or None before the first."""
+        return self.plan.stages[self.opened - 1] if self.opened else None
+
+    @property
+    def share(self) -> BasisPoints:
+        """The candidate's share of answered traffic right now."""
+        if self.phase is Phase.PROMOTED:
+            return ALL_TRAFFIC
+        if self.stage is None or self.phase in (Phase.QUEUED, Phase.ROLLED_BACK, Phase.ABORTED):
+            return NO_TRAFFIC
+        if self.phase is Phase.WARM:
+            return BasisPoints(ALL_TRAFFIC - self.plan.holdback)
+        return self.stage.share
+
+    @property
+    def is_shadowing(self) -> bool:
+        """Stable's requests are mirrored to the candidate, whose answers nobody sees."""
+        return (
+            self.stage is not None
+            and self.stage.shadow
+            and self.phase in (Phase.RUNNING, Phase.WAITING, Phase.PAUSED)
+        )
+
+
+# --- what can happen to a rollout: orders of people, facts from the world
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Open the first stage."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """The controller looked at the evidence."""
+
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approve:
+    """A person agreed to the next stage. Only accepted while one is asked for, and only for the candidate named."""
+
+    by: str
+    candidate: Digest
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reject:
+    """A person refused the next stage: the candidate goes back."""
+
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """Stop advancing. Shares stay, protection stays."""
+
+    by: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resume:
+    """Go on where it stopped."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promote:
+    """Give the candidate all traffic now, on a person's word."""
+
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abort:
+    """Take the candidate out now, on a person's word."""
+
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kill:
+    """A kill switch covers the candidate everywhere."""
+
+    switch: str
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supersede:
+    """A newer candidate takes this one's place."""
+
+    by: str
+    candidate: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WarmthEnded:
+    """`keep_warm` has passed without harm."""
+
+
+Event = (
+    Start | Judged | Approve | Reject | Pause | Resume | Promote | Abort | Kill | Supersede | WarmthEnded
+)
+
+
+# --- what a rollout asks the world to do
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShiftTraffic:
+    """Ring the doorbell: routers read the new share. Traffic itself moved with the row."""
+
+    share: BasisPoints
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskApproval:
+    """Tell the approvers that a stage waits for them."""
+
+    stage: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notify:
+    """Tell whoever listens."""
+
+    what: str
+    urgent: bool = False
+
+
+Effect = ShiftTraffic | AskApproval | Notify
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """
+    What changed, on what grounds, and what has to be done about it. Written to the audit trail as it is.
+
+    The store writes row, audit record, effects, stable version and deny list in one transaction.
+    """
+
+    before: Rollout
+    event: Event
+    after: Rollout
+    effects: tuple[Effect, ...]
+    at: datetime
+    stable: Digest | None = None
+    """The agent's stable version from now on, where this step decides it."""
+
+    deny: Digest | None = None
+    """A digest that only a person may bring back."""
+
+    @property
+    def is_step(self) -> bool:
+        """Whether anything changed at all; looks that change nothing are not written."""
+        return self.before != self.after
