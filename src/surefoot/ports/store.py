@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from ..core.artifact.version import AgentVersion
-from ..core.evidence.tally import Buckets, Count, Delta, Tick
+from ..core.evidence.tally import Buckets, Count, Delta, PairTotals, Tick
 from ..core.lifecycle.rollout import Effect, Phase, Rollout, Transition
 from ..core.traffic.kill import KillSwitch
 from ..core.traffic.route import AgentTraffic, Snapshot
@@ -28,7 +28,6 @@ __all__ = [
     "History",
     "OpenTick",
     "Outbox",
-    "PairTotals",
     "Rollouts",
     "Shadow",
     "ShadowPair",
@@ -70,7 +69,7 @@ class DueEffect(NamedTuple):
 
 
 class OpenTick(NamedTuple):
-    """What has arrived in one epoch since its last closed tick: all that closing may depend on."""
+    """What has arrived in one epoch since its last closed tick. Closing may depend on time and exposure only."""
 
     epoch: int
     opened_at: datetime
@@ -78,6 +77,8 @@ class OpenTick(NamedTuple):
     """Exposed units (or requests, where no binary metric is recorded)."""
 
     n_candidate: int
+    bad_candidate: Mapping[str, int]
+    """Candidate units whose first failure waits in here, per binary metric: for count limits, which do not wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,20 +107,6 @@ class ShadowPair:
 
     detail: Mapping[str, object] | None = None
     """For people: answers (redacted), tool calls, latencies, tokens, costs."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PairTotals:
-    """Sums over all pairs of a rollout, one pair a unit."""
-
-    pairs: int
-    only_candidate_bad: Mapping[str, int]
-    only_stable_bad: Mapping[str, int]
-    compared: Mapping[str, int]
-    """Pairs in which the metric was recorded on both sides."""
-
-    diverged: int
-    dropped: int
 
 
 class Catalog(Protocol):

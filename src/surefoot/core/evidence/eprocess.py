@@ -1,13 +1,16 @@
 """
-Evidence as an e-process: a running ln E that a true null hypothesis lifts above ln(1/alpha) with probability at most alpha.
+Evidence as an e-process: a running ln E that a true null hypothesis lifts above ln(1/alpha) with probability at most
+alpha.
 
-An e-process is a non-negative process whose expectation under the null never exceeds 1 at any stopping time. Ville's inequality then
-bounds the chance that it *ever* reaches 1/alpha, so one may look after every tick and stop for any reason. This module holds what all
-tests share: the input of one tick, the baseline, the grids of alternatives, the mixture over starts, and the average over metrics.
-Everything is in natural logarithms and finite; nothing here knows a clock, a metric's name or a verdict.
+An e-process is a non-negative process whose expectation under the null never exceeds 1 at any stopping time. Ville's
+inequality then bounds the chance that it *ever* reaches 1/alpha, so one may look after every tick and stop for any
+reason. This module holds what all tests share: the input of one tick, the baseline, the grids of alternatives, the
+mixture over starts, and the average over metrics. Everything is in natural logarithms and finite; nothing here knows a
+clock, a metric's name or a verdict.
 
-Papers: Turner, Ly and Gruenwald (2024), Generic e-variables for exact sequential k-sample tests, JSPI 230, arXiv 2106.02693;
-Ramdas, Gruenwald, Vovk and Shafer (2023), Game-theoretic statistics and safe anytime-valid inference, arXiv 2210.01948.
+Papers: Turner, Ly and Gruenwald (2024), Generic e-variables for exact sequential k-sample tests, JSPI 230, arXiv
+2106.02693; Ramdas, Gruenwald, Vovk and Shafer (2023), Game-theoretic statistics and safe anytime-valid inference, arXiv
+2210.01948.
 """
 
 from __future__ import annotations
@@ -44,15 +47,20 @@ LN_1000: Final = math.log(1000)
 
 ODDS_RATIOS: Final = (1.04, 1.1, 1.2, 1.4, 1.75, 2.4, 4.0, 8.0, 25.0, 120.0)
 """
-How many times the stable odds of failing an alternative assumes. Roughly geometric in ln(ratio): neighbours are close enough that the
-best grid point loses little growth on any ratio between them. Harm below 1.04 is practically never found.
+How many times the stable odds of failing an alternative assumes. Roughly geometric in ln(ratio): neighbours are close
+enough that the best grid point loses little growth on any ratio between them. Harm below 1.04 is practically never
+found.
 """
 
 USUAL_WEIGHTS: Final = (0.05, 0.08, 0.12, 0.16, 0.17, 0.15, 0.11, 0.08, 0.05, 0.03)
-"""Prior weight of each odds ratio for failure rates of percents: regressions of 1 to 10 points on a base of 95 % success."""
+"""
+Prior weight of each odds ratio for failure rates of percents: regressions of 1 to 10 points on a base of 95 % success.
+"""
 
 SAFETY_WEIGHTS: Final = (0.01, 0.02, 0.04, 0.07, 0.10, 0.14, 0.18, 0.19, 0.15, 0.10)
-"""Prior weight of each odds ratio for rare events: on a base of one in a thousand a harm worth noticing is a large ratio."""
+"""
+Prior weight of each odds ratio for rare events: on a base of one in a thousand a harm worth noticing is a large ratio.
+"""
 
 _RATE_FLOOR: Final = 1e-6
 _RATE_CEILING: Final = 1.0 - 1e-6
@@ -62,7 +70,8 @@ class Binary(NamedTuple):
     """
     One closed tick of one yes-or-no metric inside one epoch; 1 is always the bad outcome.
 
-    `n` are the units that could still fail when the tick began, `k` those of them whose first failure fell into the tick.
+    `n` are the units that could still fail when the tick began, `k` those of them whose first failure fell into the
+    tick.
     """
 
     n_c: int
@@ -93,7 +102,9 @@ class Baseline(NamedTuple):
 
     @classmethod
     def from_history(cls, units: int, bad: int, *, otherwise: Baseline) -> Baseline:
-        """The stable version's own past rate, worth its size but at most 2000 units; `otherwise` if there is no past."""
+        """
+        The stable version's own past rate, worth its size but at most 2000 units; `otherwise` if there is no past.
+        """
         if not 0 <= bad <= units:
             raise ValueError(f"history must satisfy 0 <= bad <= units, got bad={bad}, units={units}")
         return cls(bad / units, float(min(units, 2000))) if units else otherwise
@@ -172,9 +183,10 @@ def average(evidence: Iterable[WeightedEvidence | tuple[float, float]]) -> float
     """
     ln of the weighted average of several metrics' e-values: evidence against "the candidate is worse on none of them".
 
-    Null: every metric's own null. The average of e-processes is an e-process whatever their dependence, and its crossing of 1/alpha
-    happens no later than Bonferroni's with alpha split by the same weights. No metrics: 0.0, the e-value 1, evidence of nothing.
-    Default weights (STATISTICS section 4): success and safety 2, others 1. Vovk and Wang (2021), E-values, arXiv 1912.06116.
+    Null: every metric's own null. The average of e-processes is an e-process whatever their dependence, and its
+    crossing of 1/alpha happens no later than Bonferroni's with alpha split by the same weights. No metrics: 0.0, the
+    e-value 1, evidence of nothing. Default weights (STATISTICS section 4): success and safety 2, others 1. Vovk and
+    Wang (2021), E-values, arXiv 1912.06116.
     """
     pairs = [(weight, ln_e) for weight, ln_e in evidence]
     if not pairs:
@@ -187,17 +199,19 @@ def average(evidence: Iterable[WeightedEvidence | tuple[float, float]]) -> float
 
 class StartMixture:
     """
-    A mixture of bettors over a grid of alternatives and over starting times, so that a harm that begins late is still found soon.
+    A mixture of bettors over a grid of alternatives and over starting times, so that a harm that begins late is still
+    found soon.
 
-    ln E of bettor (start i, alternative j) is its level minus the level at start i. With start weights 1/((i+1)(i+2)), of which the
-    not yet started ones still hold their stake 1/(S+1), the stakes sum to 1; hence
+    ln E of bettor (start i, alternative j) is its level minus the level at start i. With start weights 1/((i+1)(i+2)),
+    of which the not yet started ones still hold their stake 1/(S+1), the stakes sum to 1; hence
         E = sum_i 1/((i+1)(i+2)) sum_j w_j exp(L_j - L_j at start i) + 1/(S+1)
-    is an e-process whenever each exp(L_j) is a product of conditional e-values and starts are chosen without looking at outcomes.
-    A start costs ln((i+1)(i+2)); after `max_starts` no more are added. Starts accumulate into one weight per alternative, so
-    `ln_e` costs the same after thirty starts as after one. Mutable: it is the state of a fold over ticks.
+    is an e-process whenever each exp(L_j) is a product of conditional e-values and starts are chosen without looking at
+    outcomes. A start costs ln((i+1)(i+2)); after `max_starts` no more are added. Starts accumulate into one weight per
+    alternative, so `ln_e` costs the same after thirty starts as after one. Mutable: it is the state of a fold over
+    ticks.
     """
 
-    __slots__ = ("_every", "_first", "_max", "_since", "_starts", "_stakes", "levels")
+    __slots__ = ("_every", "_first", "_max", "_since", "_stakes", "_starts", "levels")
 
     def __init__(self, ln_weights: Sequence[float], *, restart_every: int, max_starts: int) -> None:
         if restart_every < 1 or max_starts < 1:
@@ -223,7 +237,10 @@ class StartMixture:
             self.restart()
 
     def restart(self) -> None:
-        """Let a new bettor start now. Nothing happens if none of the data came after the last start, or all starts are used up."""
+        """
+        Let a new bettor start now. Nothing happens if none of the data came after the last start, or all starts are
+        used up.
+        """
         if self._since == 0 or self._starts >= self._max:
             return
         i = self._starts
@@ -244,7 +261,10 @@ class StartMixture:
 
     @property
     def ln_e_from_start(self) -> float:
-        """The bettor that began with the rollout, alone: an e-process too, a little stronger if the harm was there from the start."""
+        """
+        The bettor that began with the rollout, alone: an e-process too, a little stronger if the harm was there from
+        the start.
+        """
         return log_sum_exp([first + level for first, level in zip(self._first, self.levels, strict=True)])
 
 

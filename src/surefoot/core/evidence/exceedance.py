@@ -21,9 +21,10 @@ class ExceedanceEdges(NamedTuple):
     """
     The frozen thresholds: a value exceeds if its bucket lies after the edge's bucket.
 
-    Feed the counts to `BinaryHarm` and `BinaryNonInferiority`. Their null, "the candidate exceeds its edge no more often than stable
-    exceeds its own", needs no model of latency and holds for any edge fixed in advance, so a badly placed edge costs speed, not validity.
-    A non-inferiority margin of 0.03 lets p95 grow by at most 1.10, 1.16 and 1.27 for lognormal sigma 0.4, 0.6 and 1.0 (STATISTICS 3.6).
+    Feed the counts to `BinaryHarm` and `BinaryNonInferiority`. Their null, "the candidate exceeds its edge no more
+    often than stable exceeds its own", needs no model of latency and holds for any edge fixed in advance, so a badly
+    placed edge costs speed, not validity. A non-inferiority margin of 0.03 lets p95 grow by at most 1.10, 1.16 and 1.27
+    for lognormal sigma 0.4, 0.6 and 1.0 (STATISTICS 3.6).
     """
 
     scale: Scale
@@ -51,12 +52,14 @@ def freeze_edges(
     """
     Place the edges at the stable arm's quantile; None if there are fewer than 200 values (timeouts count).
 
-    The values used here must not be bet on as well: take history, or the first 200 stable units and start counting after them. Freeze
-    once for the rollout; a new anchor is allowed only where an epoch begins. If the quantile falls among the timeouts, the edge is the
-    largest value seen, so that only something slower or a timeout exceeds.
+    The values used here must not be bet on as well: take history, or the first 200 stable units and start counting
+    after them. Freeze once for the rollout; a new anchor is allowed only where an epoch begins. If the quantile falls
+    among the timeouts, the edge is the largest value seen, so that only something slower or a timeout exceeds.
     """
     if not 0.0 < quantile < 1.0 or not 0.0 <= tolerance < math.inf or timeouts < 0:
-        raise ValueError(f"need 0 < quantile < 1, tolerance >= 0, timeouts >= 0, got {quantile}, {tolerance}, {timeouts}")
+        raise ValueError(
+            f"need 0 < quantile < 1, tolerance >= 0, timeouts >= 0, got {quantile}, {tolerance}, {timeouts}"
+        )
     n = stable.n
     if n + timeouts < LEAST_VALUES or not n:
         return None

@@ -30,17 +30,19 @@ _LN_RATIO: Final = tuple(math.log(ratio) for ratio in ODDS_RATIOS)
 
 class BinaryHarm:
     """
-    Grows when the candidate's bad units are too many. Null: in every tick p_candidate <= p_stable + tolerance, averaged over the units.
+    Grows when the candidate's bad units are too many. Null: in every tick p_candidate <= p_stable + tolerance, averaged
+    over the units.
 
     Validity: given the past, a tick's factor is a product over units of 1 + lambda_arm (Y - q) with stakes that cancel,
-    s lambda_c + (1-s) lambda_s = 0, so its expectation is at most exp(lambda_c n s (p_c - p_s - tolerance)) <= 1 (AM-GM). The true rates
-    may drift, shares may change, the nominal share is not used. Units must be independent given the past: count a session once.
+    s lambda_c + (1-s) lambda_s = 0, so its expectation is at most exp(lambda_c n s (p_c - p_s - tolerance)) <= 1
+    (AM-GM). The true rates may drift, shares may change, the nominal share is not used. Units must be independent given
+    the past: count a session once.
 
-    Defaults: odds ratios and weights of `eprocess`; tolerance 0; a new start every 2000 units, 30 at most, plus `restart()` at each
-    stage entry (halves the delay on late regressions, costs 2 to 5 % otherwise; STATISTICS 5.9).
+    Defaults: odds ratios and weights of `eprocess`; tolerance 0; a new start every 2000 units, 30 at most, plus
+    `restart()` at each stage entry (halves the delay on late regressions, costs 2 to 5 % otherwise; STATISTICS 5.9).
     Edge cases: a tick without one of the arms only teaches the baseline; a tick without units changes nothing.
-    Mutable: the state of a fold over closed ticks in order; about 5 us a tick (tolerance 0).
-    Turner, Ly and Gruenwald (2024), arXiv 2106.02693, section 4; the mixture over a grid replaces their plug-in alternative.
+    Mutable: the state of a fold over closed ticks in order; about 5 us a tick (tolerance 0). Turner, Ly and Gruenwald
+    (2024), arXiv 2106.02693, section 4; the mixture over a grid replaces their plug-in alternative.
     """
 
     __slots__ = ("_mixture", "_rate", "_tolerance")

@@ -1,11 +1,11 @@
 """
 Counts of a non-negative integer metric in buckets that add and subtract exactly, in any order, on any machine.
 
-Log scale: bucket b holds the integers x with 1.04^(b-1) < x <= 1.04^b, and bucket -1 holds 0. The edges are compared as exact rationals
-(26/25), so no machine rounds a value into its neighbour's bucket. Ratio 1.04 keeps a representative within 2 % of its value, far below
-the tolerances decided on (10 %), at about 50 buckets for a typical day of latencies.
-Exact scale: one bucket for each integer, for calls, turns and scores.
-Masson, Rim and Lee (2019), DDSketch, VLDB 12(12), for mergeable relative-error buckets.
+Log scale: bucket b holds the integers x with 1.04^(b-1) < x <= 1.04^b, and bucket -1 holds 0. The edges are compared as
+exact rationals (26/25), so no machine rounds a value into its neighbour's bucket. Ratio 1.04 keeps a representative
+within 2 % of its value, far below the tolerances decided on (10 %), at about 50 buckets for a typical day of latencies.
+Exact scale: one bucket for each integer, for calls, turns and scores. Masson, Rim and Lee (2019), DDSketch, VLDB
+12(12), for mergeable relative-error buckets.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ _EDGES: Final = _integer_edges()
 
 
 def bucket_of(value: int, scale: Scale = Scale.LOG) -> int:
-    """The bucket a value belongs to; an edge belongs to the bucket below it. Raises ValueError if the value is negative."""
+    """
+    The bucket a value belongs to; an edge belongs to the bucket below it. Raises ValueError if the value is negative.
+    """
     if value < 0:
         raise ValueError(f"a histogram holds values of 0 and above, got {value}")
     value = min(value, MAX_VALUE)
@@ -64,8 +66,8 @@ def upper_edge(bucket: int, scale: Scale = Scale.LOG) -> int:
     """
     The largest integer the bucket may hold.
 
-    `bucket_of(upper_edge(b)) == b` for every bucket that holds an integer. The narrow log buckets between 1 and 26 that hold none
-    (1..17, 19..27, ...) are never produced by `bucket_of`; their edge is that of the bucket below.
+    `bucket_of(upper_edge(b)) == b` for every bucket that holds an integer. The narrow log buckets between 1 and 26 that
+    hold none (1..17, 19..27, ...) are never produced by `bucket_of`; their edge is that of the bucket below.
     """
     if scale is Scale.EXACT:
         return bucket
@@ -73,7 +75,10 @@ def upper_edge(bucket: int, scale: Scale = Scale.LOG) -> int:
 
 
 def representative(bucket: int, scale: Scale = Scale.LOG) -> float:
-    """The value all members of a bucket are taken for: the geometric mean of its least and greatest integer, exact up to 25."""
+    """
+    The value all members of a bucket are taken for: the geometric mean of its least and greatest integer, exact up to
+    25.
+    """
     if scale is Scale.EXACT:
         return float(bucket)
     if bucket <= 0:
@@ -86,14 +91,17 @@ class Histogram:
     """
     How often each bucket was met, and the exact sums for display.
 
-    `+` is associative and commutative, `-` is its inverse, both exact: a total minus a window's delta is the rest, to the last unit.
+    `+` is associative and commutative, `-` is its inverse, both exact: a total minus a window's delta is the rest, to
+    the last unit.
     """
 
     scale: Scale = Scale.LOG
     buckets: Mapping[int, int] = field(default_factory=dict[int, int])
     """Bucket to count; counts are positive, absent means 0."""
     total: int = 0
-    """Sum of the values, exact (for display; decisions use representatives, which are the same however ticks were merged)."""
+    """
+    Sum of the values, exact (for display; decisions use representatives, which are the same however ticks were merged).
+    """
     total_squares: int = 0
     """Sum of the squared values, exact; beyond 64 bits for large values."""
 
@@ -120,7 +128,9 @@ class Histogram:
         return self._combined(other, 1)
 
     def __sub__(self, other: Histogram) -> Histogram:
-        """What is left without `other`. Raises ValueError if the scales differ or `other` is not contained in this one."""
+        """
+        What is left without `other`. Raises ValueError if the scales differ or `other` is not contained in this one.
+        """
         return self._combined(other, -1)
 
     def values(self) -> dict[float, int]:

@@ -14,7 +14,9 @@ _LN_WEIGHT_LOSS = -math.log(0.8)
 
 
 def divergence(rate: float, other: float) -> float:
-    """Kullback-Leibler divergence in nats of a coin with `rate` from one with `other`, both strictly between 0 and 1."""
+    """
+    Kullback-Leibler divergence in nats of a coin with `rate` from one with `other`, both strictly between 0 and 1.
+    """
     return rate * math.log(rate / other) + (1.0 - rate) * math.log((1.0 - rate) / (1.0 - other))
 
 
@@ -22,8 +24,8 @@ def least_units_to_detect(candidate: float, stable: float, share: float, *, alph
     """
     The mean number of units (both arms) no valid sequential test can undercut, even one told both rates.
 
-    ln(1/alpha) over the growth of the best e-value, w KL(p_c, q) + (1-w) KL(p_s, q) with q = w p_c + (1-w) p_s (Wald 1945).
-    Infinite if the rates are equal.
+    ln(1/alpha) over the growth of the best e-value, w KL(p_c, q) + (1-w) KL(p_s, q) with q = w p_c + (1-w) p_s (Wald
+    1945). Infinite if the rates are equal.
     """
     pooled = share * candidate + (1.0 - share) * stable
     growth = share * divergence(candidate, pooled) + (1.0 - share) * divergence(stable, pooled)
@@ -39,7 +41,8 @@ def non_inferiority_growth(rate: float, margin: float, share: float) -> float:
 
 def units_still_needed(ln_e: float, growth: float, *, alpha: float = 0.05) -> int | None:
     """
-    A forecast, never a rule: units (both arms) until the proof is expected to be complete if the candidate is as good as stable.
+    A forecast, never a rule: units (both arms) until the proof is expected to be complete if the candidate is as good
+    as stable.
 
     None if evidence does not grow; 0 if the bar has been reached.
     """

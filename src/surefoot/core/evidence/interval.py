@@ -1,9 +1,9 @@
 """
 Intervals to look at. They are approximate, drawn for people, and no decision may read them.
 
-Stratified by epoch, so that a base rate that changed between stages cannot pass for a difference between versions (Simpson).
-Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas (2024), Time-uniform central limit theory and asymptotic confidence sequences,
-Annals of Statistics 52(6), arXiv 2103.06476.
+Stratified by epoch, so that a base rate that changed between stages cannot pass for a difference between versions
+(Simpson). Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas (2024), Time-uniform central limit theory and asymptotic
+confidence sequences, Annals of Statistics 52(6), arXiv 2103.06476.
 """
 
 from __future__ import annotations
@@ -45,8 +45,9 @@ def stratified_difference(
     """
     The difference of bad rates over epochs, weighted by effective size; None if no epoch has both arms.
 
-    The spread uses (k+1)/(n+2), so that an arm without failures does not claim certainty. `tightest_at` = 500 effective units: intrinsic
-    time is the effective size, not the request count, and 500 is where a default rollout decides (STATISTICS 3.10).
+    The spread uses (k+1)/(n+2), so that an arm without failures does not claim certainty. `tightest_at` = 500 effective
+    units: intrinsic time is the effective size, not the request count, and 500 is where a default rollout decides
+    (STATISTICS 3.10).
     """
     total = weighted = variance = 0.0
     for n_c, k_c, n_s, k_s in epochs:
@@ -66,7 +67,10 @@ def stratified_difference(
 
 
 def asymptotic_half_width(standard_error: float, units: float, *, alpha: float, tightest_at: float) -> float:
-    """Half-width of the two-sided asymptotic confidence sequence (theorem 2.2) after `units`, tightest near `tightest_at` of them."""
+    """
+    Half-width of the two-sided asymptotic confidence sequence (theorem 2.2) after `units`, tightest near `tightest_at`
+    of them.
+    """
     rho2 = _rho_squared(alpha, tightest_at)
     grown = units * rho2 + 1.0
     return standard_error * math.sqrt(units) * _boundary(grown, units, rho2, 0.5 * math.log(grown) - math.log(alpha))

@@ -17,10 +17,11 @@ def limit(bad: int, units: int, allowed: float, *, weights: Sequence[float] = US
     """
     ln E against "the arm's rate is at most `allowed`". Totals suffice.
 
-    Null: p <= allowed in every unit given the past. Validity: each unit's factor is r/d if bad and 1/d if not, with d = 1 + (r-1) allowed,
-    whose mean is at most 1 for every p <= allowed; a fixed mixture over r keeps that. Grid and weights as for `BinaryHarm`.
-    `allowed` strictly between 0 and 1: a thing that may never happen is a count limit, not a test. An outage of a provider will trip this
-    one; where a stable arm runs beside, compare with it. Wald (1945), mixed over alternatives.
+    Null: p <= allowed in every unit given the past. Validity: each unit's factor is r/d if bad and 1/d if not, with d =
+    1 + (r-1) allowed, whose mean is at most 1 for every p <= allowed; a fixed mixture over r keeps that. Grid and
+    weights as for `BinaryHarm`. `allowed` strictly between 0 and 1: a thing that may never happen is a count limit, not
+    a test. An outage of a provider will trip this one; where a stable arm runs beside, compare with it. Wald (1945),
+    mixed over alternatives.
     """
     if not 0.0 < allowed < 1.0:
         raise ValueError(f"the allowed rate must lie strictly between 0 and 1, got {allowed}")

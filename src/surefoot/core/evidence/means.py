@@ -1,4 +1,6 @@
-"""Evidence about means of costs, tokens, calls, latencies and scores: bets on capped values, exact for any distribution."""
+"""
+Evidence about means of costs, tokens, calls, latencies and scores: bets on capped values, exact for any distribution.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +31,10 @@ _LN_THIRD: Final = -math.log(3.0)
 
 
 def score_loss(scores: Mapping[int, int], best: int = 5, worst: int = 1) -> dict[float, int]:
-    """Scores (value to count) as losses in [0, 1], 0 for the best score; use with cap=1. Raises ValueError on a score out of range."""
+    """
+    Scores (value to count) as losses in [0, 1], 0 for the best score; use with cap=1. Raises ValueError on a score out
+    of range.
+    """
     if any(not worst <= score <= best for score in scores):
         raise ValueError(f"scores lie in {worst}..{best}, got {sorted(scores)}")
     return {(best - score) / (best - worst): count for score, count in scores.items()}
@@ -42,7 +47,9 @@ class _Moments(NamedTuple):
 
 
 class _StableMoments:
-    """Mean, variance and cap from earlier ticks' stable arm. State of a fold; None until there are 50 values and a cap."""
+    """
+    Mean, variance and cap from earlier ticks' stable arm. State of a fold; None until there are 50 values and a cap.
+    """
 
     __slots__ = ("_cap", "_early", "_n", "_sum", "_sum_squares")
 
@@ -99,18 +106,22 @@ class _StableMoments:
 
 class MeanHarm:
     """
-    Grows when the candidate's values are too large. Null: in every tick E min(y, (1+g) M) of the candidate <= (1+g) E min(y, M) of stable.
+    Grows when the candidate's values are too large. Null: in every tick E min(y, (1+g) M) of the candidate <= (1+g) E
+    min(y, M) of stable.
 
-    Validity: with stakes lambda (1-s) on each candidate value and -lambda s on each stable value around a predictable centre c, factors
-    stay above 0.1 and a tick's expectation is at most exp(lambda n s (1-s) (difference of capped means)) <= 1. No distribution, no
-    variance and no sample size is assumed; asymptotic intervals on such data fire late or falsely (STATISTICS 5.6).
+    Validity: with stakes lambda (1-s) on each candidate value and -lambda s on each stable value around a predictable
+    centre c, factors stay above 0.1 and a tick's expectation is at most exp(lambda n s (1-s) (difference of capped
+    means)) <= 1. No distribution, no variance and no sample size is assumed; asymptotic intervals on such data fire
+    late or falsely (STATISTICS 5.6).
 
-    Defaults: cap M = 20 stable means (a value above counts as M; on lognormal cost with sigma 1.5 that is 1 value in 300), frozen when
-    the first 50 stable values (or the history) are in; tolerance g = 0.10, because caches and load move cost and latency by percents;
-    increases and weights above; stake D / (v + D^2 (1-s)), the growth-optimal one for a shift D at variance v to second order.
-    Edge cases: no bet before 50 stable values; a stable arm of zeros only can be bet on if a cap is configured, else never.
-    Mutable: the state of a fold over closed ticks in order.
-    Waudby-Smith and Ramdas (2024), Estimating means of bounded random variables by betting, JRSS-B 86(1), arXiv 2010.09686.
+    Defaults: cap M = 20 stable means (a value above counts as M; on lognormal cost with sigma 1.5 that is 1 value in
+    300), frozen when the first 50 stable values (or the history) are in; tolerance g = 0.10, because caches and load
+    move cost and latency by percents; increases and weights above; stake D / (v + D^2 (1-s)), the growth-optimal one
+    for a shift D at variance v to second order.
+    Edge cases: no bet before 50 stable values; a stable arm of zeros only can be bet on if a cap is configured, else
+    never.
+    Mutable: the state of a fold over closed ticks in order. Waudby-Smith and Ramdas (2024), Estimating means of bounded
+    random variables by betting, JRSS-B 86(1), arXiv 2010.09686.
     """
 
     __slots__ = ("_mixture", "_moments", "_tolerance")
@@ -124,7 +135,10 @@ class MeanHarm:
         restart_every: int = 2000,
         max_starts: int = 30,
     ) -> None:
-        """`tolerance` is relative and at least 0; `history` are the stable version's earlier values (value to count), 200 or more to help."""
+        """
+        `tolerance` is relative and at least 0; `history` are the stable version's earlier values (value to count), 200
+        or more to help.
+        """
         if not 0.0 <= tolerance < math.inf:
             raise ValueError(f"tolerance is a relative increase of 0 or more, got {tolerance}")
         self._moments = _StableMoments(cap, history)
@@ -133,7 +147,10 @@ class MeanHarm:
         self._mixture = StartMixture(weights, restart_every=restart_every, max_starts=max_starts)
 
     def update(self, candidate: Mapping[float, int], stable: Mapping[float, int]) -> None:
-        """Bet on one closed tick (value to count, per arm), then learn the stable moments. Raises ValueError on negative input."""
+        """
+        Bet on one closed tick (value to count, per arm), then learn the stable moments. Raises ValueError on negative
+        input.
+        """
         n_c, n_s = _size(candidate), _size(stable)
         moments = self._moments.current
         if moments and n_c and n_s:
@@ -183,16 +200,18 @@ class MeanHarm:
 
 class MeanNonInferiority:
     """
-    Grows when the mean is proven to rise by less than the margin. Null: E min(y, (1+g) M) of the candidate >= (1+g) E min(y, M) of stable.
+    Grows when the mean is proven to rise by less than the margin. Null: E min(y, (1+g) M) of the candidate >= (1+g) E
+    min(y, M) of stable.
 
-    Validity: as for `MeanHarm` with the signs turned. The candidate is capped at (1+g) M, not M: capping it at M would make a candidate
-    with heavier tails look cheaper than it is (7.7 % instead of 4.4 % false acceptance at 5 %, STATISTICS 3.5).
+    Validity: as for `MeanHarm` with the signs turned. The candidate is capped at (1+g) M, not M: capping it at M would
+    make a candidate with heavier tails look cheaper than it is (7.7 % instead of 4.4 % false acceptance at 5 %,
+    STATISTICS 3.5).
 
-    Defaults: margin g = 0.20 of the stable mean; three bets on 35, 60 and 100 % of the growth-optimal stake, equal weights, since the
-    variance is estimated; cap and first 50 values as for `MeanHarm`. No restarts, nothing sticky.
-    Edge cases: a stable mean of 0 has no relative margin: no bet, so nothing is ever proven; give such a metric an absolute margin.
-    Mutable: the state of a fold over closed ticks in order.
-    Waudby-Smith and Ramdas (2024), arXiv 2010.09686.
+    Defaults: margin g = 0.20 of the stable mean; three bets on 35, 60 and 100 % of the growth-optimal stake, equal
+    weights, since the variance is estimated; cap and first 50 values as for `MeanHarm`. No restarts, nothing sticky.
+    Edge cases: a stable mean of 0 has no relative margin: no bet, so nothing is ever proven; give such a metric an
+    absolute margin.
+    Mutable: the state of a fold over closed ticks in order. Waudby-Smith and Ramdas (2024), arXiv 2010.09686.
     """
 
     __slots__ = ("_levels", "_margin", "_moments")
@@ -208,7 +227,10 @@ class MeanNonInferiority:
         self._levels = [0.0] * len(_FRACTIONS)
 
     def update(self, candidate: Mapping[float, int], stable: Mapping[float, int]) -> None:
-        """Bet on one closed tick (value to count, per arm), then learn the stable moments. Raises ValueError on negative input."""
+        """
+        Bet on one closed tick (value to count, per arm), then learn the stable moments. Raises ValueError on negative
+        input.
+        """
         n_c, n_s = _size(candidate), _size(stable)
         moments = self._moments.current
         if moments and n_c and n_s and self._moments.positive:
@@ -241,10 +263,14 @@ class MeanNonInferiority:
         centre = mean * (1.0 + self._margin * rest)
         values_c = [(min(value, cap_c), count) for value, count in candidate.items() if count]
         values_s = [(grown * min(value, cap), count) for value, count in stable.items() if count]
-        most = min(_CLOSENESS / (rest * (cap_c - centre)) if cap_c > centre else math.inf, _CLOSENESS / (share * centre))
+        most = min(
+            _CLOSENESS / (rest * (cap_c - centre)) if cap_c > centre else math.inf, _CLOSENESS / (share * centre)
+        )
         for i, fraction in enumerate(_FRACTIONS):
             stake = min(fraction * shift / (variance + shift * shift), most)
-            self._levels[i] += _ln_product(values_c, -stake * rest, centre) + _ln_product(values_s, stake * share, centre)
+            self._levels[i] += _ln_product(values_c, -stake * rest, centre) + _ln_product(
+                values_s, stake * share, centre
+            )
 
 
 def _ln_product(values: Iterable[tuple[float, int]], stake: float, centre: float) -> float:
@@ -253,6 +279,6 @@ def _ln_product(values: Iterable[tuple[float, int]], stake: float, centre: float
 
 
 def _size(values: Mapping[float, int]) -> int:
-    if values and not (0.0 <= min(values) and max(values) < math.inf and min(values.values()) >= 0):
+    if values and not (min(values) >= 0.0 and max(values) < math.inf and min(values.values()) >= 0):
         raise ValueError("values must be finite and at least 0, and their counts at least 0")
     return sum(values.values())

@@ -18,17 +18,21 @@ _LN_WEIGHTS: Final = tuple(log_weights((0.8, 0.2), 2))
 
 class BinaryNonInferiority:
     """
-    Grows when the candidate is proven better than "worse by the margin". Null: p_candidate >= p_stable + margin in every tick.
+    Grows when the candidate is proven better than "worse by the margin". Null: p_candidate >= p_stable + margin in
+    every tick.
 
-    Validity: as for `BinaryHarm` with the signs turned: the stakes lambda_c < 0 < lambda_s cancel and the expectation of a tick is at
-    most exp(lambda_c n s (p_c - p_s - margin)) <= 1. Exact for rare events, where intervals with plugged-in variance promote in 26-82 %.
+    Validity: as for `BinaryHarm` with the signs turned: the stakes lambda_c < 0 < lambda_s cancel and the expectation
+    of a tick is at most exp(lambda_c n s (p_c - p_s - margin)) <= 1. Exact for rare events, where intervals with
+    plugged-in variance promote in 26-82 %.
 
-    Defaults: the alternative bets on no difference (weight 0.8, fastest for a healthy candidate) and on half the margin (0.2, without
-    which a candidate truly worse by half the margin is never promoted). No restarts and nothing sticky: a claim of safety must hold for
-    the whole rollout so far, so the *current* ln_e must reach the bar when the decision is taken.
-    Edge cases: a tick without one of the arms only teaches the baseline. Feed the stream of *resolved* units, never first failures.
-    Mutable: the state of a fold over closed ticks in order; about 5 us a tick.
-    Turner, Ly and Gruenwald (2024), arXiv 2106.02693, section 5 (margins as a convex null).
+    Defaults: the alternative bets on no difference (weight 0.8, fastest for a healthy candidate) and on half the margin
+    (0.2, without which a candidate truly worse by half the margin is never promoted). No restarts and nothing sticky: a
+    claim of safety must hold for the whole rollout so far, so the *current* ln_e must reach the bar when the decision
+    is taken.
+    Edge cases: a tick without one of the arms only teaches the baseline. Feed the stream of *resolved* units, never
+    first failures.
+    Mutable: the state of a fold over closed ticks in order; about 5 us a tick. Turner, Ly and Gruenwald (2024), arXiv
+    2106.02693, section 5 (margins as a convex null).
     """
 
     __slots__ = ("_levels", "_margin", "_rate")

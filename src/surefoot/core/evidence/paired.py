@@ -16,7 +16,10 @@ _LN_LOSS: Final = tuple(math.log(2.0 / (1.0 + ratio)) for ratio in ODDS_RATIOS)
 
 
 class Pairs(NamedTuple):
-    """Totals of paired outcomes so far; one pair for each session. A judge's preference: lost is `worse`, won is `better`, ties are `same`."""
+    """
+    Totals of paired outcomes so far; one pair for each session. A judge's preference: lost is `worse`, won is `better`,
+    ties are `same`.
+    """
 
     worse: int
     """Only the candidate's answer was bad."""
@@ -30,10 +33,11 @@ def paired_harm(pairs: Pairs) -> float:
     """
     ln E against "of the pairs that differ, at most half are worse".
 
-    Null: the chance that a differing pair is worse is <= 1/2. Validity: each differing pair multiplies E by 2r/(1+r) or 2/(1+r), whose
-    mean under the null is at most 1, and a fixed mixture over r of such products stays an e-process; order does not matter, so totals do.
-    Grid and weights as for `BinaryHarm`. Agreeing pairs say nothing. Against separate requests it needs a third to a fifth of the
-    sample, because what makes a request hard strikes both (STATISTICS 5.10). McNemar (1947) made anytime-valid; Gruenwald et al. 2024.
+    Null: the chance that a differing pair is worse is <= 1/2. Validity: each differing pair multiplies E by 2r/(1+r) or
+    2/(1+r), whose mean under the null is at most 1, and a fixed mixture over r of such products stays an e-process;
+    order does not matter, so totals do. Grid and weights as for `BinaryHarm`. Agreeing pairs say nothing. Against
+    separate requests it needs a third to a fifth of the sample, because what makes a request hard strikes both
+    (STATISTICS 5.10). McNemar (1947) made anytime-valid; Gruenwald et al. 2024.
     """
     _check(pairs)
     return log_sum_exp(
@@ -48,9 +52,10 @@ def paired_non_inferiority(pairs: Pairs, margin: float) -> float:
     """
     ln E for "worse pairs exceed better pairs by less than `margin` of all pairs".
 
-    Null: E[y_c - y_s] >= margin, y in {0, 1} bad. Validity: a pair's factor 1 - lambda (y_c - y_s - margin) is positive for lambda <= 0.7
-    and has mean <= 1 under the null; equal mixture over lambda in (.05, .1, .2, .35, .5, .7), because the best stake depends on how
-    often the versions differ, which nobody knows before. Margin strictly between 0 and 1. Waudby-Smith and Ramdas (2024).
+    Null: E[y_c - y_s] >= margin, y in {0, 1} bad. Validity: a pair's factor 1 - lambda (y_c - y_s - margin) is positive
+    for lambda <= 0.7 and has mean <= 1 under the null; equal mixture over lambda in (.05, .1, .2, .35, .5, .7), because
+    the best stake depends on how often the versions differ, which nobody knows before. Margin strictly between 0 and 1.
+    Waudby-Smith and Ramdas (2024).
     """
     _check(pairs)
     if not 0.0 < margin < 1.0:

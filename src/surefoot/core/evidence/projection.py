@@ -13,13 +13,14 @@ __all__ = ["ln_e_factor", "null_rate"]
 
 def null_rate(candidate: float, stable: float, margin: float, share: float) -> float:
     """
-    The stable rate q of the null pair (q + margin, q) nearest in Kullback-Leibler divergence to the alternative (candidate, stable).
+    The stable rate q of the null pair (q + margin, q) nearest in Kullback-Leibler divergence to the alternative
+    (candidate, stable).
 
     It is the root in (0, 1 - margin) of
         g(q) = s (a_c - q - d) / ((q+d)(1-q-d)) + (1-s) (a_s - q) / (q(1-q)),
-    which falls from + to -. Cleared of denominators g is a cubic. Newton starts at the root of its small-rate approximation (a
-    quadratic, exact for d = 0) and is kept in the bracket [a_c - d, a_s], so it always ends: 3 to 4 steps, relative error about 1e-15.
-    Rates strictly inside (0, 1), margin in [0, 1), share in (0, 1).
+    which falls from + to -. Cleared of denominators g is a cubic. Newton starts at the root of its small-rate
+    approximation (a quadratic, exact for d = 0) and is kept in the bracket [a_c - d, a_s], so it always ends: 3 to 4
+    steps, relative error about 1e-15. Rates strictly inside (0, 1), margin in [0, 1), share in (0, 1).
     """
     shifted = candidate - margin
     if shifted == stable:
@@ -58,7 +59,9 @@ def null_rate(candidate: float, stable: float, margin: float, share: float) -> f
 
 
 def ln_e_factor(tick: Binary, candidate: float, stable: float, null_c: float, null_s: float) -> float:
-    """ln of the likelihood ratio of a tick: the alternative (candidate, stable) against the null pair (null_c, null_s)."""
+    """
+    ln of the likelihood ratio of a tick: the alternative (candidate, stable) against the null pair (null_c, null_s).
+    """
     n_c, k_c, n_s, k_s = tick
     log = math.log
     return (

@@ -9,10 +9,11 @@ def stage_margin(margin: float, next_share: float) -> float:
     """
     The difference of rates to rule out before `next_share` of traffic is given: min(0.4, margin / next_share).
 
-    A constant risk budget: next_share times the stage margin, the excess failures over all traffic, is at most `margin`. For 0.02 on the
-    ladder 1, 5, 25, 50, 100 % it asks for 0.40, 0.08, 0.04, 0.02. At most 0.4, so that an outright broken candidate never advances.
-    Share in (0, 1], margin in (0, 1). Entering a stage whose margin is breached has probability <= alpha per metric over the whole
-    rollout, because every stage needs all the proof of that margin (gatekeeping; no correction for the number of stages).
+    A constant risk budget: next_share times the stage margin, the excess failures over all traffic, is at most
+    `margin`. For 0.02 on the ladder 1, 5, 25, 50, 100 % it asks for 0.40, 0.08, 0.04, 0.02. At most 0.4, so that an
+    outright broken candidate never advances. Share in (0, 1], margin in (0, 1). Entering a stage whose margin is
+    breached has probability <= alpha per metric over the whole rollout, because every stage needs all the proof of that
+    margin (gatekeeping; no correction for the number of stages).
     """
     _check(margin, next_share)
     return min(0.4, margin / next_share)

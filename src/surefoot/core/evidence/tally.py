@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ..units import AgentName, Digest, RolloutId
 from .observation import Arm
 
-__all__ = ["ArmCounts", "ArmTick", "Buckets", "Count", "Delta", "DeltaKey", "Tick"]
+__all__ = ["ArmCounts", "ArmTick", "Buckets", "Count", "Delta", "DeltaKey", "PairTotals", "Tick"]
 
 Buckets = Mapping[int, int]
 """A sparse histogram: bucket index to how many (see `histogram`)."""
@@ -94,3 +94,17 @@ class Tick:
     closed_at: datetime
     stable: ArmTick
     candidate: ArmTick
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairTotals:
+    """Sums over all shadow pairs of a rollout, one pair a unit: the same request, answered by both versions."""
+
+    pairs: int = 0
+    only_candidate_bad: Mapping[str, int] = field(default_factory=dict[str, int])
+    only_stable_bad: Mapping[str, int] = field(default_factory=dict[str, int])
+    compared: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Pairs in which the metric was recorded on both sides."""
+
+    diverged: int = 0
+    dropped: int = 0

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import IntEnum, StrEnum
 
-__all__ = ["Finding", "FindingKind", "Judgement", "Verdict", "Why"]
+from .tally import PairTotals
+
+__all__ = ["Finding", "FindingKind", "Judgement", "Look", "Verdict", "Why"]
 
 
 class Judgement(IntEnum):
@@ -108,3 +112,25 @@ class Verdict:
 
     findings: tuple[Finding, ...] = ()
     text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """Everything a verdict depends on besides plan, history and ticks. Written down with it, so it can be taken again."""
+
+    at: datetime
+    stage: int
+    """Index of the open stage."""
+
+    entered_at: datetime
+    """Since when the stage is open: the advance clock."""
+
+    is_warm: bool = False
+    """All traffic is the candidate's: there is only harm left to find."""
+
+    last_tick_at: datetime | None = None
+    open_bad: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Candidate units in ticks still open, per binary metric: count limits do not wait for a tick to close."""
+
+    pairs: PairTotals | None = None
+    """For shadow stages."""

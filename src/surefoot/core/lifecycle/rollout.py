@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from ..evidence.verdict import Verdict
+from ..evidence.verdict import Look, Verdict
 from ..traffic.plan import Plan, Stage
 from ..units import ALL_TRAFFIC, NO_TRAFFIC, AgentName, BasisPoints, Digest, RolloutId
 
@@ -128,6 +128,8 @@ class Judged:
     """The controller looked at the evidence."""
 
     verdict: Verdict
+    look: Look
+    """With the ticks up to `verdict.tick`, all it takes to reach the verdict again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
