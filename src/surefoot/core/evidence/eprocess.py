@@ -8,9 +8,9 @@ reason. This module holds what all tests share: the input of one tick, the basel
 mixture over starts, and the average over metrics. Everything is in natural logarithms and finite; nothing here knows a
 clock, a metric's name or a verdict.
 
-Papers: Turner, Ly and Gruenwald (2024), Generic e-variables for exact sequential k-sample tests, JSPI 230, arXiv
-2106.02693; Ramdas, Gruenwald, Vovk and Shafer (2023), Game-theoretic statistics and safe anytime-valid inference, arXiv
-2210.01948.
+Papers: Turner, Ly and Gruenwald (2024), Generic e-variables for exact sequential k-sample tests that allow for optional
+stopping, JSPI 230, arXiv 2106.02693; Ramdas, Gruenwald, Vovk and Shafer (2023), Game-theoretic statistics and safe
+anytime-valid inference, arXiv 2210.01948.
 """
 
 from __future__ import annotations
@@ -31,10 +31,13 @@ __all__ = [
     "USUAL_WEIGHTS",
     "Baseline",
     "Binary",
+    "StableRate",
     "StartMixture",
     "WeightedEvidence",
     "average",
+    "clip_rate",
     "log_sum_exp",
+    "log_weights",
     "odds",
     "threshold",
 ]
@@ -131,7 +134,7 @@ class StableRate:
     @property
     def value(self) -> float:
         """Kept away from 0 and 1 by a millionth, so that every logarithm is finite."""
-        return min(max(self._bad / self._units, _RATE_FLOOR), _RATE_CEILING)
+        return clip_rate(self._bad / self._units)
 
     def learn(self, units: int, bad: int) -> None:
         """Take in a tick's stable arm, after the tick has been bet on."""

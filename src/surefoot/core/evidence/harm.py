@@ -41,8 +41,9 @@ class BinaryHarm:
     Defaults: odds ratios and weights of `eprocess`; tolerance 0; a new start every 2000 units, 30 at most, plus
     `restart()` at each stage entry (halves the delay on late regressions, costs 2 to 5 % otherwise; STATISTICS 5.9).
     Edge cases: a tick without one of the arms only teaches the baseline; a tick without units changes nothing.
-    Mutable: the state of a fold over closed ticks in order; about 5 us a tick (tolerance 0). Turner, Ly and Gruenwald
-    (2024), arXiv 2106.02693, section 4; the mixture over a grid replaces their plug-in alternative.
+    Mutable: the state of a fold over closed ticks in order.
+
+    Turner, Ly and Gruenwald (2024), arXiv 2106.02693; the mixture over a grid replaces their plug-in alternative.
     """
 
     __slots__ = ("_mixture", "_rate", "_tolerance")
@@ -67,9 +68,7 @@ class BinaryHarm:
 
     def update(self, tick: Binary) -> None:
         """Bet on one closed tick, then learn the stable rate from it. Raises ValueError on impossible counts."""
-        n_c, k_c, n_s, k_s = tick
-        if not (0 <= k_c <= n_c and 0 <= k_s <= n_s):
-            tick.checked()
+        n_c, _, n_s, k_s = tick.checked()
         if n_c and n_s:
             levels = self._tolerant(tick) if self._tolerance else self._plain(tick)
             self._mixture.advance(levels, n_c + n_s)
@@ -100,8 +99,8 @@ class BinaryHarm:
         return self._rate.value
 
     def _plain(self, tick: Binary) -> list[float]:
-        # With d = 1 + (r-1)p the alternative is p_c = rp/d and the null is q = s p_c + (1-s) p. Every ln p and ln(1-p) cancels:
-        # ln factor = k_c ln r + n_s ln d - k ln(qd/p) - (n-k) ln((1-q)d/(1-p)), three log1p for each odds ratio r.
+        # With d = 1 + (r-1)p the alternative is p_c = rp/d and the null is q = s p_c + (1-s) p. Every ln p and ln(1-p)
+        # cancels: ln factor = k_c ln r + n_s ln d - k ln(qd/p) - (n-k) ln((1-q)d/(1-p)), three log1p for each ratio r.
         n_c, k_c, n_s, k_s = tick
         p = self._rate.value
         n = n_c + n_s

@@ -4,8 +4,9 @@ Counts of a non-negative integer metric in buckets that add and subtract exactly
 Log scale: bucket b holds the integers x with 1.04^(b-1) < x <= 1.04^b, and bucket -1 holds 0. The edges are compared as
 exact rationals (26/25), so no machine rounds a value into its neighbour's bucket. Ratio 1.04 keeps a representative
 within 2 % of its value, far below the tolerances decided on (10 %), at about 50 buckets for a typical day of latencies.
-Exact scale: one bucket for each integer, for calls, turns and scores. Masson, Rim and Lee (2019), DDSketch, VLDB
-12(12), for mergeable relative-error buckets.
+Exact scale: one bucket for each integer, for calls, turns and scores.
+
+Masson, Rim and Lee (2019), DDSketch, VLDB 12(12), for mergeable buckets of bounded relative error.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ def stratified_difference(
 
 def asymptotic_half_width(standard_error: float, units: float, *, alpha: float, tightest_at: float) -> float:
     """
-    Half-width of the two-sided asymptotic confidence sequence (theorem 2.2) after `units`, tightest near `tightest_at`
+    Half-width of the two-sided asymptotic confidence sequence after `units`, tightest near `tightest_at`
     of them.
     """
     rho2 = _rho_squared(alpha, tightest_at)

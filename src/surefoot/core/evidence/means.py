@@ -120,8 +120,10 @@ class MeanHarm:
     for a shift D at variance v to second order.
     Edge cases: no bet before 50 stable values; a stable arm of zeros only can be bet on if a cap is configured, else
     never.
-    Mutable: the state of a fold over closed ticks in order. Waudby-Smith and Ramdas (2024), Estimating means of bounded
-    random variables by betting, JRSS-B 86(1), arXiv 2010.09686.
+    Mutable: the state of a fold over closed ticks in order.
+
+    Waudby-Smith and Ramdas (2024), Estimating means of bounded random variables by betting, JRSS-B 86(1),
+    arXiv 2010.09686.
     """
 
     __slots__ = ("_mixture", "_moments", "_tolerance")
@@ -211,7 +213,9 @@ class MeanNonInferiority:
     weights, since the variance is estimated; cap and first 50 values as for `MeanHarm`. No restarts, nothing sticky.
     Edge cases: a stable mean of 0 has no relative margin: no bet, so nothing is ever proven; give such a metric an
     absolute margin.
-    Mutable: the state of a fold over closed ticks in order. Waudby-Smith and Ramdas (2024), arXiv 2010.09686.
+    Mutable: the state of a fold over closed ticks in order.
+
+    Waudby-Smith and Ramdas (2024), arXiv 2010.09686.
     """
 
     __slots__ = ("_levels", "_margin", "_moments")

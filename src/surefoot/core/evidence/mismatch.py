@@ -29,7 +29,8 @@ def mismatch(candidate_units: int, stable_units: int, share: float, *, concentra
     """
     if candidate_units < 0 or stable_units < 0 or not 0.0 <= share <= 1.0 or concentration <= 0.0:
         raise ValueError(
-            f"need counts >= 0, a share in [0, 1] and a positive concentration, got {candidate_units}, {stable_units}, {share}, {concentration}"
+            "need counts >= 0, a share in [0, 1] and a positive concentration, "
+            f"got {candidate_units}, {stable_units}, {share}, {concentration}"
         )
     if share in {0.0, 1.0}:
         return CERTAIN if (candidate_units if share == 0.0 else stable_units) else 0.0

@@ -10,7 +10,7 @@ from typing import Final
 
 from ...errors import PlanError
 from ..evidence.metrics import metric_named
-from ..lifecycle.calendar import FreezeWindow
+from .calendar import FreezeWindow
 from ..units import ALL_TRAFFIC, NO_TRAFFIC, BasisPoints
 
 __all__ = [
