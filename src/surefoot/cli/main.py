@@ -1,0 +1,116 @@
+"""The `surefoot` command: which words it knows, which project it works on, and how every error leaves it.
+
+A command's module is imported only when its name is on the command line, so that `surefoot --help` and every single
+command start without the others. To add a command, add one line to `COMMANDS`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Annotated, Final, NamedTuple, cast
+
+import typer
+import typer.core
+import typer.main
+
+from ..errors import SurefootError
+from .output import say, say_error
+from .project import find_project
+
+__all__ = ["COMMANDS", "Command", "main"]
+
+USAGE_EXIT: Final = 2
+"""The request cannot work as it was made, and nothing was changed."""
+
+INTERRUPTED_EXIT: Final = 130
+"""Ctrl-C, as shells count it: 128 + SIGINT."""
+
+
+class Command(NamedTuple):
+    """A word after `surefoot`, and the `module:attribute` of the typer app behind it."""
+
+    name: str
+    target: str
+    summary: str
+
+
+COMMANDS: Final = (
+    Command("agents", "surefoot.cli.agents:app", "Versions of your agents: list, show, diff, lint, digest, import."),
+    Command("models", "surefoot.cli.models:app", "Which model plays which role, and updating it everywhere at once."),
+)
+
+app = typer.Typer(
+    name="surefoot",
+    help="Progressive delivery for AI agents: move traffic step by step, and take it back when a version does harm.",
+    epilog="Example: surefoot agents diff support-agent v1.3.2 v1.3.3",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code: 0 done, 1 found something, 2 cannot be done, 130 interrupted."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    as_json = "--json" in arguments
+    try:
+        outcome: object = _command_tree(arguments).main(args=arguments, prog_name="surefoot", standalone_mode=False)
+    except SurefootError as error:
+        say_error(error.code, error.message, error.hint, as_json=as_json)
+        return USAGE_EXIT
+    except typer.TyperException as error:
+        return _misused(error, as_json=as_json)
+    except (typer.Abort, KeyboardInterrupt):
+        return INTERRUPTED_EXIT
+    return outcome if isinstance(outcome, int) else 0
+
+
+def _command_tree(arguments: Sequence[str]) -> typer.core.TyperGroup:
+    """The root with every command: those named on the command line loaded, the others as a name with a summary."""
+    root = cast("typer.core.TyperGroup", typer.main.get_command(app))
+    # the shell asks for completions with the words in the environment instead of the arguments
+    words = frozenset(arguments) | frozenset(os.environ.get("COMP_WORDS", "").split())
+    for command in COMMANDS:
+        if command.name in words:
+            module, _, attribute = command.target.partition(":")
+            loaded: typer.Typer = getattr(importlib.import_module(module), attribute)
+            root.add_command(typer.main.get_command(loaded), name=command.name)
+        else:
+            root.add_command(typer.core.TyperCommand(name=command.name, help=command.summary))
+    return root
+
+
+def _misused(error: typer.TyperException, *, as_json: bool) -> int:
+    message = error.format_message()
+    if message:  # without one the help was asked for and is already printed
+        context: object = getattr(error, "ctx", None)
+        path: str = getattr(context, "command_path", "surefoot")
+        say_error("usage", message, f"run `{path} --help`", as_json=as_json)
+    return USAGE_EXIT
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        say(f"surefoot {installed_version('surefoot')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    ctx: typer.Context,
+    project: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="The project's folder. Default: here, or the nearest folder above with surefoot.yaml."
+        ),
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Find the project before any command runs."""
+    ctx.obj = find_project(project, Path.cwd())

@@ -1,0 +1,58 @@
+"""How a command answers: a table for people or JSON for programs, and errors that say what to do next."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["console", "say", "say_error", "say_json", "say_table"]
+
+_WIDTH_WITHOUT_TERMINAL: Final = 160
+"""Columns when the output is a pipe or a file: wide enough that no label or digest is cut."""
+
+
+def console() -> Console:
+    """The terminal, or plain text in a fixed width when nobody is looking."""
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else _WIDTH_WITHOUT_TERMINAL
+    return Console(width=width, highlight=False, soft_wrap=False)
+
+
+def say(*lines: str) -> None:
+    """Plain lines on standard output."""
+    for line in lines:
+        print(line)
+
+
+def say_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def say_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str | None = None) -> None:
+    """A table whose cells wrap rather than being cut. Cells are plain text: brackets in them mean nothing."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, expand=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    console().print(table)
+
+
+def say_error(code: str, message: str, hint: str, *, as_json: bool) -> None:
+    """One error on standard error: two lines for people, or one JSON object for programs."""
+    if as_json:
+        text = json.dumps({"error": {"code": code, "message": message, "hint": hint}}, ensure_ascii=False)
+    else:
+        text = f"error[{code}]: {message}" + (f"\nhint: {hint}" if hint else "")
+    print(text, file=sys.stderr)
