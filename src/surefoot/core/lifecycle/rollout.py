@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from ..evidence.verdict import Look, Verdict
 from ..traffic.plan import Plan, Stage
+from ..traffic.route import Split
 from ..units import ALL_TRAFFIC, NO_TRAFFIC, AgentName, BasisPoints, Digest, RolloutId
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Supersede",
     "Transition",
     "WarmthEnded",
+    "traffic_of",
 ]
 
 
@@ -107,10 +109,27 @@ class Rollout:
     def is_shadowing(self) -> bool:
         """Stable's requests are mirrored to the candidate, whose answers nobody sees."""
         return (
-            self.stage is not None
-            and self.stage.shadow
-            and self.phase in (Phase.RUNNING, Phase.WAITING, Phase.PAUSED)
+            self.stage is not None and self.stage.shadow and self.phase in (Phase.RUNNING, Phase.WAITING, Phase.PAUSED)
         )
+
+
+def traffic_of(rollout: Rollout) -> Split | None:
+    """What routers know of a rollout; None where it has no part in answering or shadowing anybody."""
+    stage = rollout.stage
+    if stage is None or rollout.phase is Phase.QUEUED or rollout.phase.is_final:
+        return None
+    return Split(
+        rollout=rollout.id,
+        stage=stage.name,
+        candidate=rollout.candidate,
+        share=rollout.share,
+        epoch=rollout.epoch,
+        seed=rollout.seed,
+        unit=rollout.plan.unit,
+        control=rollout.plan.control,
+        targeting=rollout.plan.targeting,
+        shadow=rollout.plan.shadow_sample if rollout.is_shadowing else NO_TRAFFIC,
+    )
 
 
 # --- what can happen to a rollout: orders of people, facts from the world
@@ -121,6 +140,8 @@ class Start:
     """Open the first stage."""
 
     by: str
+    stable: Digest | None = None
+    """The agent's stable version at this moment: whom the candidate is compared with. None: as the row says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +159,9 @@ class Approve:
 
     by: str
     candidate: Digest
+    stage: str = ""
+    """The stage agreed to, so that a late approval cannot open a later stage. Empty: the one asked for now."""
+
     why: str = ""
 
 
@@ -202,9 +226,7 @@ class WarmthEnded:
     """`keep_warm` has passed without harm."""
 
 
-Event = (
-    Start | Judged | Approve | Reject | Pause | Resume | Promote | Abort | Kill | Supersede | WarmthEnded
-)
+Event = Start | Judged | Approve | Reject | Pause | Resume | Promote | Abort | Kill | Supersede | WarmthEnded
 
 
 # --- what a rollout asks the world to do
