@@ -51,7 +51,7 @@ upgrade: .venv/.uv  ## the same with newer versions
 	scripts/lock.sh --upgrade
 
 clean:  ## remove the environment and everything that was made
-	rm -rf .venv .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist site
+	rm -rf .venv .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist site
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.uv: requirements/uv.txt
