@@ -8,6 +8,9 @@ export UV_PYTHON_DOWNLOADS=never UV_HTTP_TIMEOUT="${UV_HTTP_TIMEOUT:-120}"
 if [ -n "${PIP_INDEX_URL:-}" ] && [ -z "${UV_DEFAULT_INDEX:-}" ]; then
   export UV_DEFAULT_INDEX=$PIP_INDEX_URL # whoever pointed pip at a mirror means uv as well
 fi
+if [ -f /etc/ssl/certs/ca-certificates.crt ]; then
+  export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-1}" # a network may have an authority of its own, which this machine trusts
+fi
 
 find_python() {
   local candidate
