@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from surefoot import errors
+from surefoot.core.evidence.metrics import METRICS, Metric, MetricKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["PAGES", "error_tree", "errors_page", "main", "stale_pages"]
+__all__ = ["PAGES", "error_tree", "errors_page", "main", "metrics_page", "stale_pages"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 MADE_BY = "<!-- Written by scripts/generate_docs.py; change the code, then run `make docs`. -->\n\n"
@@ -54,8 +55,32 @@ def errors_page() -> str:
     )
 
 
+def metrics_page() -> str:
+    """What a rollout can be judged on, with the defaults that a plan may change."""
+    rows = [
+        f"| `{metric.name}` | {metric.kind.value} | {metric.bad} | {_amount(metric, metric.margin)} |"
+        f" {_amount(metric, metric.tolerance) if metric.tolerance else 'none'} | {metric.weight:g} |"
+        for metric in METRICS.values()
+    ]
+    return "\n".join(
+        [
+            "# Metrics",
+            "",
+            "What a rollout can be judged on. The **margin** is how much worse than stable a candidate may at most be,",
+            "for all traffic, to be promoted; the **tolerance** is how much worse is not yet called harm; the **weight**",
+            "is its share in the average that decides a rollback. A plan may say otherwise for each of them.",
+            "",
+            "| metric | kind | what an increase means | margin | tolerance | weight |",
+            "|---|---|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "docs/errors.md": errors_page,
+    "docs/metrics.md": metrics_page,
 }
 """Page to what writes it."""
 
@@ -83,6 +108,13 @@ def main(arguments: list[str] | None = None) -> int:
             (REPOSITORY / page).write_text(MADE_BY + PAGES[page](), encoding="utf-8")
             print(f"{page} written")
     return 1 if stale and options.check else 0
+
+
+def _amount(metric: Metric, number: float) -> str:
+    """Relative for what is weighed, in points for what is counted."""
+    if metric.kind is MetricKind.SCALAR or (metric.kind is MetricKind.QUANTILE and number == metric.tolerance):
+        return f"{number * 100:g} %"
+    return f"{number * 100:g} points"
 
 
 def _meaning(subject: object) -> str:
