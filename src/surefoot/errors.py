@@ -23,6 +23,8 @@ Mistakes of a programmer (a wrong type, a missing argument) are not in this tree
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from typing import ClassVar
 
 __all__ = [
@@ -42,7 +44,17 @@ __all__ = [
     "Unavailable",
     "UnknownName",
     "UsageError",
+    "nearest",
 ]
+
+
+def nearest(name: str, known: Iterable[str], *, shown: int = 20) -> str:
+    """A hint for a wrong name: the known one that looks most like it, and the first `shown` of all that are known."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    listed = f"known: {', '.join(names[:shown]) or 'none'}{more}"
+    return f"did you mean {close[0]!r}? {listed}" if close else listed
 
 
 class SurefootError(Exception):
@@ -98,7 +110,7 @@ class UnknownName(UsageError):
     code = "unknown_name"
 
     def __init__(self, kind: str, name: str, known: tuple[str, ...]) -> None:
-        super().__init__(f"unknown {kind} {name!r}", hint=f"known: {', '.join(sorted(known)) or 'none'}")
+        super().__init__(f"unknown {kind} {name!r}", hint=nearest(name, known))
 
 
 class AlreadyExists(UsageError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,23 +9,15 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
-from ..errors import UsageError
+from ..errors import UsageError, nearest
 from .scalar import Scalar
 
 if TYPE_CHECKING:
     from ..core.artifact.canonical import Json
 
-__all__ = ["Entries", "Fields", "Node", "Place", "Scalar", "nearest"]
+__all__ = ["Entries", "Fields", "Node", "Place", "Scalar"]
 
 E = TypeVar("E", bound=StrEnum)
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint: the known name that looks most like this one, and all that are known."""
-    names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    listed = ", ".join(names) if names else "none"
-    return f"did you mean {close[0]!r}? known: {listed}" if close else f"known: {listed}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ _DEAREST: Final = 9_007_199_254_740_991
 """2**53 - 1: the largest integer every JSON reader keeps."""
 
 
-def millis(node: Node) -> Millis:
+def millis(node: Node, *, minimum: int = 0) -> Millis:
     """A span of time in milliseconds: a number with `ms`, `s`, `m`, `h` or `d`. A bare number is refused."""
     text = "" if node.is_number else node.text()
     found = _DURATION.fullmatch(text.strip())
@@ -32,6 +32,8 @@ def millis(node: Node) -> Millis:
     exact = Decimal(found[1]) * _MILLIS[found[2]]
     if exact != int(exact):
         raise node.error(f"{text!r} is finer than a millisecond", hint="round it to whole milliseconds")
+    if exact < minimum:
+        raise node.error(f"{text!r} is too short", hint=f"use at least {minimum}ms")
     if exact > _LONGEST:
         raise node.error(f"{text!r} is longer than ten years", hint="check the unit")
     return Millis(int(exact))

@@ -89,8 +89,8 @@ def _explained(text: str, error: yaml.YAMLError) -> yaml.YAMLError:
 def _broken(error: yaml.YAMLError, text: str, source: str, errors: type[UsageError]) -> UsageError:
     if isinstance(error, yaml.reader.ReaderError):
         line = text.count("\n", 0, error.position) + 1
-        character = f"U+{ord(error.character):04X}" if isinstance(error.character, str) else f"{error.character:#x}"
-        return errors(f"{source}:{line}: this is no YAML: the character {character}", hint="remove or escape it")
+        code = ord(error.character) if isinstance(error.character, str) else error.character
+        return errors(f"{source}:{line}: this is no YAML: the character U+{code:04X}", hint="remove or escape it")
     if not isinstance(error, yaml.MarkedYAMLError):
         return errors(f"{source}: this is no YAML: {error}", hint="check the file")
     mark = error.problem_mark or error.context_mark

@@ -15,7 +15,7 @@ from typing import Final, NewType, TypeAlias
 
 from ...errors import ArtifactError
 
-__all__ = ["EMPTY", "LARGEST_INTEGER", "CanonicalJson", "Json", "canonical", "parse_canonical"]
+__all__ = ["EMPTY", "LARGEST_INTEGER", "CanonicalJson", "Json", "canonical", "parse_canonical", "parse_object"]
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 
@@ -38,8 +38,21 @@ def canonical(value: Json) -> CanonicalJson:
 
 
 def parse_canonical(text: CanonicalJson) -> Json:
-    """The value of a canonical text: integers and floats as JSON has them."""
-    value: Json = json.loads(text)
+    """The value of a canonical text. Any other text is refused: it would compare unequal to its equals."""
+    try:
+        value: Json = json.loads(text)
+    except ValueError as error:
+        raise ArtifactError(f"no JSON: {error}", hint="make the text with canonical()") from None
+    if canonical(value) != text:
+        raise ArtifactError(f"not canonical: {text[:60]!r}", hint="make the text with canonical()")
+    return value
+
+
+def parse_object(text: CanonicalJson) -> Mapping[str, Json]:
+    """The entries of a canonical text that is an object."""
+    value = parse_canonical(text)
+    if not isinstance(value, Mapping):
+        raise ArtifactError(f"expected a JSON object, found {text[:60]}", hint="write a mapping of names to values")
     return value
 
 

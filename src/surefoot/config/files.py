@@ -1,0 +1,115 @@
+"""Files of a project: read inside its folder only, and written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from ..errors import AlreadyExists, UsageError
+from .node import Node
+from .yaml import MAX_BYTES
+
+__all__ = ["NewFile", "confined", "read_text", "shown_path", "write_all"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewFile:
+    """A file that should hold this text."""
+
+    path: Path
+    text: str
+    replaces: bool = False
+    """Whether a file that is there is replaced; otherwise it is an error that one is there."""
+
+
+def shown_path(root: Path, path: Path) -> str:
+    """The path as people know it: relative to the project, with forward slashes on every system."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+
+
+def confined(node: Node, *, folder: Path, root: Path) -> Path:
+    """The file that a value refers to, relative to `folder`. Raises when it is outside the project, links followed."""
+    text = node.text()
+    if "\\" in text or "\0" in text or ":" in text or PurePosixPath(text).is_absolute():
+        raise node.error(f"{text!r} is no path inside the project", hint="write it relative, with forward slashes")
+    path = (folder / text).resolve()
+    if not path.is_relative_to(root.resolve()):
+        raise node.error(f"{text!r} leads outside the project", hint="move the file into the project's folder")
+    return path
+
+
+def read_text(node: Node, path: Path) -> str:
+    """The text of a file that a value refers to. Raises an error at the value when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise node.error(
+            f"no file {path.name!r} there", hint="paths are relative to the file that names them"
+        ) from None
+    except OSError as error:
+        raise node.error(f"{path.name!r} cannot be read: {error.strerror}", hint="check its permissions") from None
+    if len(raw) > MAX_BYTES:
+        raise node.error(f"{path.name!r} is larger than {MAX_BYTES} bytes", hint="no prompt is that long; split it")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise node.error(f"{path.name!r} is not UTF-8 (byte {error.start})", hint="save it as UTF-8") from None
+
+
+def write_all(files: Sequence[NewFile]) -> None:
+    """Write all of the files or, when one cannot be written, none of the new ones; never half of one.
+
+    Each text goes to a temporary file beside its target first and is synced. Then the new files appear (a hard link
+    fails where somebody else was faster), and only then the replacements take over, so that whatever refers to a new
+    file comes after it. A crash between two files leaves whole files.
+    """
+    staged: list[Path] = []
+    made: list[Path] = []
+    try:
+        staged.extend(_stage(file) for file in files)
+        for file, temporary in zip(files, staged, strict=True):
+            if not file.replaces:
+                _appear(temporary, file.path)
+                made.append(file.path)
+        for file, temporary in zip(files, staged, strict=True):
+            if file.replaces:
+                temporary.replace(file.path)
+    except OSError as error:
+        _withdraw(made)
+        raise UsageError(f"cannot write {error.filename}: {error.strerror}", hint="nothing was changed") from None
+    except AlreadyExists:
+        _withdraw(made)
+        raise
+    finally:
+        _withdraw(staged)
+
+
+def _stage(file: NewFile) -> Path:
+    file.path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{file.path.name}.", suffix=".tmp", dir=file.path.parent)
+    with os.fdopen(handle, "wb") as opened:
+        opened.write(file.text.encode())
+        opened.flush()
+        os.fsync(opened.fileno())
+    mode = file.path.stat().st_mode & 0o777 if file.path.exists() else 0o644
+    temporary = Path(name)
+    temporary.chmod(mode)
+    return temporary
+
+
+def _appear(temporary: Path, path: Path) -> None:
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise AlreadyExists(f"{path.name} is already there", hint="choose another label") from None
+
+
+def _withdraw(paths: Sequence[Path]) -> None:
+    for path in paths:
+        with suppress(FileNotFoundError):
+            path.unlink()
