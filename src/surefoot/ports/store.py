@@ -14,7 +14,8 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from ..core.artifact.version import AgentVersion
-from ..core.evidence.tally import Buckets, Count, Delta, PairTotals, Tick
+from ..core.evidence.tally import Delta, History, PairTotals, Tick
+from ..core.lifecycle.audit import AuditRecord
 from ..core.lifecycle.rollout import Effect, Phase, Rollout, Transition
 from ..core.traffic.kill import KillSwitch
 from ..core.traffic.route import AgentTraffic, Snapshot
@@ -25,7 +26,6 @@ __all__ = [
     "Catalog",
     "DueEffect",
     "Evidence",
-    "History",
     "OpenTick",
     "Outbox",
     "Rollouts",
@@ -42,19 +42,6 @@ class Stored(NamedTuple):
 
     rollout: Rollout
     revision: Revision
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditRecord:
-    """One transition as written, chained to the one before it by hash (per rollout)."""
-
-    sequence: int
-    transition: Transition
-    previous: str
-    """Hash of the record before; 64 zeros for the first."""
-
-    hash: str
-    """SHA-256 over `previous` and the canonical JSON of the transition."""
 
 
 class DueEffect(NamedTuple):
@@ -79,14 +66,6 @@ class OpenTick(NamedTuple):
     n_candidate: int
     bad_candidate: Mapping[str, int]
     """Candidate units whose first failure waits in here, per binary metric: for count limits, which do not wait."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class History:
-    """What a version showed before the rollout: seeds the baselines of the tests."""
-
-    counts: Mapping[str, Count]
-    amounts: Mapping[str, Buckets]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +137,9 @@ class Rollouts(Protocol):
         """
         Write row, audit record, effects, stable version, deny list and the routers' view in one transaction.
 
-        Raises Conflict if `expected` is not the row's revision.
+        The routers' view is `traffic_of(transition.after)`; where that is None, a split of another rollout of the same
+        agent stays as it is (a queued rollout that is aborted takes nobody's traffic away). Raises Conflict if
+        `expected` is not the row's revision, or if this would replace another rollout's split: one agent, one split.
         """
         ...
 

@@ -42,7 +42,7 @@ class Metric:
     """What an increase means, for people: "runs that failed"."""
 
     margin: float
-    """Default non-inferiority margin: points for binary, quantile and score metrics, a fraction of stable for scalars."""
+    """Default non-inferiority margin: points for rates, a fraction of stable's mean for amounts and scores."""
 
     tolerance: float = 0.0
     """How much worse may be without being harm, in the margin's unit."""
@@ -71,9 +71,7 @@ def _scalar(name: str, field: str, bad: str, *, integral: bool = False) -> Metri
 
 
 def _p95(name: str, field: str, bad: str) -> Metric:
-    return Metric(
-        name=name, kind=MetricKind.QUANTILE, field=field, bad=bad, margin=0.03, tolerance=0.10, quantile=0.95
-    )
+    return Metric(name=name, kind=MetricKind.QUANTILE, field=field, bad=bad, margin=0.03, tolerance=0.10, quantile=0.95)
 
 
 METRICS: Final[Mapping[str, Metric]] = MappingProxyType(

@@ -75,9 +75,14 @@ class Record(NamedTuple):
     run_id: str
     assignment: Assignment
     unit: UnitKey
+    """Its hash (`unit_hash`), never the id itself."""
+
     at: Nanos
     """When it was recorded, nanoseconds since 1970 UTC."""
 
     seen: Observation
     late: bool = False
     """An outcome that joins an earlier run: it adds evidence but no new request."""
+
+    idle: Nanos = Nanos(0)
+    """A unit silent for this long is over and its outcome final. 0: a unit of its own, final at once."""

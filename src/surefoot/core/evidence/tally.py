@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ..units import AgentName, Digest, RolloutId
 from .observation import Arm
 
-__all__ = ["ArmCounts", "ArmTick", "Buckets", "Count", "Delta", "DeltaKey", "PairTotals", "Tick"]
+__all__ = ["ArmCounts", "ArmTick", "Buckets", "Count", "Delta", "DeltaKey", "History", "PairTotals", "Tick"]
 
 Buckets = Mapping[int, int]
 """A sparse histogram: bucket index to how many (see `histogram`)."""
@@ -108,3 +108,11 @@ class PairTotals:
 
     diverged: int = 0
     dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """What a version showed before the rollout: it seeds the tests' baselines, which makes them faster, never wrong."""
+
+    counts: Mapping[str, Count] = field(default_factory=dict[str, Count])
+    amounts: Mapping[str, Buckets] = field(default_factory=dict[str, Buckets])

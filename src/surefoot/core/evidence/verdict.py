@@ -116,7 +116,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """Everything a verdict depends on besides plan, history and ticks. Written down with it, so it can be taken again."""
+    """All a verdict depends on besides plan, history and ticks. Written down with it, so it can be taken again."""
 
     at: datetime
     stage: int

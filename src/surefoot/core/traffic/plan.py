@@ -9,9 +9,9 @@ from enum import StrEnum
 from typing import Final
 
 from ...errors import PlanError
-from ..evidence.metrics import metric_named
-from .calendar import FreezeWindow
+from ..evidence.metrics import MetricKind, metric_named
 from ..units import ALL_TRAFFIC, NO_TRAFFIC, BasisPoints
+from .calendar import FreezeWindow
 
 __all__ = [
     "EVERYBODY",
@@ -108,13 +108,20 @@ class Check:
     weight: float | None = None
 
     def __post_init__(self) -> None:
-        metric_named(self.metric)
+        metric = metric_named(self.metric)
         for name in ("margin", "tolerance", "limit", "weight"):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value >= 0):
                 raise PlanError(
                     f"check on {self.metric}: {name} is {value}", hint=f"{name} is a number of 0 or more, as a fraction"
                 )
+        if metric.kind in (MetricKind.BINARY, MetricKind.QUANTILE):
+            for name, share in (("margin", self.margin), ("tolerance", self.tolerance), ("limit", self.limit)):
+                if share is not None and share >= 1:
+                    raise PlanError(
+                        f"check on {self.metric}: {name} is {share}",
+                        hint=f"{name} is a share of runs: 0.02 is 2 points",
+                    )
         if self.margin == 0:
             raise PlanError(
                 f"check on {self.metric}: a margin of 0 can never be proven",

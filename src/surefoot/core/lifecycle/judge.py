@@ -1,0 +1,280 @@
+"""
+Is the rollout good enough to go on, bad enough to go back, or not yet decided?
+
+A `Case` folds closed ticks in order; `judge` looks at it. Same plan, history, ticks and look: same verdict, on any
+machine, at any later time. That is what lets an audit recompute a decision. STATISTICS.md section 4 is the
+specification; the order of the questions differs in one place (harm is looked for before broken assignment, because
+the harm test stays valid when assignment is broken): see ADR 0006.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from ..evidence.eprocess import WeightedEvidence, average, threshold
+from ..evidence.metrics import MetricKind, metric_named
+from ..evidence.mismatch import CERTAIN, mismatch
+from ..evidence.stages import relative_stage_margin, stage_margin
+from ..evidence.tally import History
+from ..evidence.verdict import Finding, Judgement, Verdict, Why
+from ..traffic.plan import Control, NoTraffic, OnTimeout, Strategy
+from ..units import ALL_TRAFFIC, BasisPoints
+from . import findings as found
+from .pairs import judge_pairs
+from .probe import probe_for
+
+if TYPE_CHECKING:
+    from ..evidence.tally import Tick
+    from ..evidence.verdict import Look
+    from ..traffic.plan import Check, Plan, Stage
+    from .probe import Probe
+
+__all__ = ["STALE_AFTER", "Case", "EpochInfo", "margin_at"]
+
+STALE_AFTER: Final = timedelta(seconds=900)
+"""Three times the longest a tick stays open: with nothing closed since, nobody knows how users fare."""
+
+_LN_MISMATCH: Final = threshold(0.001)
+_MIN_BAD: Final = 3
+"""Bad candidate units behind a rollback, so that a single unlucky run never decides (1 for zero tolerance)."""
+_MIN_AMOUNTS: Final = 10
+
+
+class EpochInfo(NamedTuple):
+    """What was constant during an epoch."""
+
+    stage: int
+    """Index of the open stage."""
+
+    share: BasisPoints
+    """The candidate's share of randomised units."""
+
+    is_warm: bool = False
+
+
+def margin_at(plan: Plan, index: int, check: Check) -> float:
+    """
+    The margin to prove at a stage before the next: the plan's margin over the share that the next stage puts at risk.
+
+    The harm to all traffic that remains possible is the same at every stage (STATISTICS.md section 4).
+    """
+    metric = metric_named(check.metric)
+    margin = metric.margin if check.margin is None else check.margin
+    share = plan.share_after(index) / ALL_TRAFFIC or 1.0
+    if metric.kind in (MetricKind.BINARY, MetricKind.QUANTILE):
+        return stage_margin(margin, share)
+    return relative_stage_margin(margin, share)
+
+
+class Case:
+    """All evidence of one rollout. State of a fold over its closed ticks, in the order of their sequence."""
+
+    def __init__(self, plan: Plan, history: History | None = None) -> None:
+        self._plan = plan
+        self._tick = 0
+        self._stage = 0
+        self._assigned: dict[int, tuple[int, int, float]] = {}
+        self._probes: dict[str, Probe] = {}
+        for name, (check, margins) in _asked(plan).items():
+            self._probes[name] = probe_for(check, sorted(margins), history or History())
+
+    @property
+    def tick(self) -> int:
+        """Sequence of the newest tick it has seen."""
+        return self._tick
+
+    def add(self, tick: Tick, during: EpochInfo) -> None:
+        """Take in the next closed tick. Raises ValueError on a gap or a repetition: the case must then be rebuilt."""
+        if tick.sequence != self._tick + 1:
+            raise ValueError(f"tick {tick.sequence} does not follow tick {self._tick}")
+        self._tick = tick.sequence
+        if during.stage > self._stage:
+            self._stage = during.stage
+            for probe in self._probes.values():
+                probe.enter_stage()
+        for probe in self._probes.values():
+            probe.add(tick, is_warm=during.is_warm)
+        share = 0.5 if self._plan.control is Control.MIRRORED else during.share / ALL_TRAFFIC
+        candidate, stable, _ = self._assigned.get(tick.epoch, (0, 0, share))
+        self._assigned[tick.epoch] = (candidate + tick.candidate.assigned, stable + tick.stable.assigned, share)
+
+    def judge(self, look: Look) -> Verdict:
+        """Look at the rollout. May be called at any time, however often: the guarantees hold over all looks."""
+        stage = self._plan.stages[look.stage]
+        if look.stage > self._stage:
+            # Nothing of the new stage has arrived yet; its sums must not show the old one's.
+            self._stage = look.stage
+            for probe in self._probes.values():
+                probe.enter_stage()
+        counted = self._count_limits(stage, look)
+        if broken := tuple(finding for finding in counted if finding.judgement is Judgement.BREACH):
+            return self._verdict(Judgement.BREACH, Why.COUNT_LIMIT, broken, culprits=tuple(f.metric for f in broken))
+        if stage.shadow:
+            return judge_pairs(self._plan, look, counted, tick=self._tick)
+        harms = self._harms(stage, look)
+        ln_average = average([WeightedEvidence(_weight(harm.check), harm.finding.ln_e) for harm in harms])
+        shown = (*counted, *(harm.finding for harm in harms))
+        if ln_average >= threshold(self._plan.alpha) and (culprits := self._culprits(harms, look)):
+            return self._verdict(Judgement.BREACH, Why.HARM, shown, ln_average=ln_average, culprits=culprits)
+        integrity = self._integrity()
+        if integrity.judgement is not Judgement.PASS:
+            return self._verdict(Judgement.HOLD, Why.MISMATCH, (*shown, integrity), ln_average=ln_average)
+        if look.is_warm:
+            return self._verdict(Judgement.HOLD, Why.GATHERING, shown, ln_average=ln_average)
+        proofs = self._proofs(stage, look)
+        judgement, why = self._advance(stage, look, proofs, ln_average=ln_average)
+        return self._verdict(judgement, why, (*shown, *proofs, integrity), ln_average=ln_average)
+
+    # --- the questions, in their order
+
+    def _count_limits(self, stage: Stage, look: Look) -> tuple[Finding, ...]:
+        return tuple(
+            found.count_limit(check, self._probes[check.metric].bad + look.open_bad.get(check.metric, 0))
+            for check in stage.checks
+            if check.max_count is not None
+        )
+
+    def _harms(self, stage: Stage, look: Look) -> list[_Harm]:
+        bar = threshold(self._plan.alpha)
+        harms: list[_Harm] = []
+        for check in stage.checks:
+            probe = self._probes[check.metric]
+            ln_e = probe.harm()
+            if look.is_warm:
+                # Alone with all traffic there is no stable arm to compare with; with a holdback both tests run, and
+                # their average is again an e-value.
+                alone = probe.after_promotion(margin_at(self._plan, len(self._plan.stages) - 1, check))
+                ln_e = average([WeightedEvidence(1.0, ln_e), WeightedEvidence(1.0, alone)])
+            harms.append(_Harm(check, found.harm(check, probe, ln_e, bar)))
+            if check.limit is not None:
+                harms.append(_Harm(check, found.limit(check, probe, probe.over_limit(check.limit), bar)))
+        return harms
+
+    def _culprits(self, harms: list[_Harm], look: Look) -> tuple[str, ...]:
+        """Metrics by what they add to the average, heaviest first; none if the heaviest rests on too few units."""
+        heaviest = sorted(harms, key=lambda harm: -(harm.finding.ln_e + _ln_weight(harm.check)))
+        top = heaviest[0]
+        probe = self._probes[top.check.metric]
+        metric = metric_named(top.check.metric)
+        if metric.kind in (MetricKind.SCALAR, MetricKind.SCORE):
+            enough = probe.total.n_c >= _MIN_AMOUNTS
+        else:
+            bad = max(probe.bad + look.open_bad.get(metric.name, 0), int(probe.total.k_c))
+            enough = bad >= (1 if top.check.zero_tolerance else _MIN_BAD)
+        if not enough:
+            return ()
+        leading = top.finding.ln_e + _ln_weight(top.check)
+        near = (harm for harm in heaviest if harm.finding.ln_e + _ln_weight(harm.check) >= leading - _LN_NEAR)
+        return tuple(dict.fromkeys(harm.check.metric for harm in near))
+
+    def _integrity(self) -> Finding:
+        ln_e = sum(
+            min(mismatch(candidate, stable, share), CERTAIN)
+            for candidate, stable, share in self._assigned.values()
+            if 0.0 < share < 1.0 and candidate + stable
+        )
+        candidates = sum(candidate for candidate, _, _ in self._assigned.values())
+        return found.integrity(ln_e, _LN_MISMATCH, candidates, sum(stable for _, stable, _ in self._assigned.values()))
+
+    def _proofs(self, stage: Stage, look: Look) -> tuple[Finding, ...]:
+        bar = threshold(self._plan.alpha_promote)
+        following = self._plan.share_after(look.stage)
+        return tuple(
+            found.proof(
+                check, self._probes[check.metric], margin_at(self._plan, look.stage, check), bar, stage, following
+            )
+            for check in stage.checks
+            if check.required
+        )
+
+    def _advance(
+        self, stage: Stage, look: Look, proofs: tuple[Finding, ...], *, ln_average: float
+    ) -> tuple[Judgement, Why]:
+        age = look.at - look.entered_at
+        quiet = look.at - (look.last_tick_at or look.entered_at)
+        if quiet >= self._plan.no_traffic_after:
+            rolls_back = self._plan.no_traffic is NoTraffic.ROLLBACK
+            return (Judgement.BREACH if rolls_back else Judgement.HOLD), Why.NO_TRAFFIC
+        if quiet >= STALE_AFTER:
+            return Judgement.HOLD, Why.STALE
+        proven = bool(proofs) and all(proof.judgement is Judgement.PASS for proof in proofs)
+        if proven or self._is_given(stage):
+            enough = all(self._probes[check.metric].stage.n_c >= stage.min_samples for check in _required(stage))
+            soaked = enough and age >= stage.min_duration
+            why = Why.PROVEN if proven else Why.UNPROVEN
+            return (Judgement.PASS, why) if soaked else (Judgement.HOLD, Why.SOAKING)
+        if stage.max_duration is not None and age >= stage.max_duration:
+            return self._timed_out(stage, proofs, ln_average=ln_average)
+        without_data = not proofs or any(proof.n_candidate == 0 for proof in proofs)
+        return Judgement.HOLD, Why.NO_DATA if without_data else Why.GATHERING
+
+    def _is_given(self, stage: Stage) -> bool:
+        """A manual plan's last stage: a person gave it all traffic, and no stable arm is left to prove against."""
+        return self._plan.strategy is Strategy.MANUAL and stage.share == ALL_TRAFFIC
+
+    def _timed_out(self, stage: Stage, proofs: tuple[Finding, ...], *, ln_average: float) -> tuple[Judgement, Why]:
+        if stage.on_timeout is OnTimeout.ROLLBACK:
+            return Judgement.BREACH, Why.TIMED_OUT
+        unsuspicious = ln_average < 0 and bool(proofs) and all(found.looks_harmless(proof) for proof in proofs)
+        if stage.on_timeout is OnTimeout.PROMOTE and unsuspicious:
+            return Judgement.PASS, Why.UNPROVEN
+        return Judgement.HOLD, Why.TIMED_OUT
+
+    def _verdict(
+        self,
+        judgement: Judgement,
+        why: Why,
+        shown: tuple[Finding, ...],
+        *,
+        ln_average: float = 0.0,
+        culprits: tuple[str, ...] = (),
+    ) -> Verdict:
+        return Verdict(
+            judgement=judgement,
+            why=why,
+            tick=self._tick,
+            ln_e_average=ln_average,
+            culprits=culprits,
+            findings=shown,
+            text=found.summary(judgement, why, shown, culprits),
+        )
+
+
+class _Harm(NamedTuple):
+    check: Check
+    finding: Finding
+
+
+_LN_NEAR: Final = math.log(20.0)
+"""A metric within a factor of 20 of the heaviest is named beside it."""
+
+
+def _required(stage: Stage) -> list[Check]:
+    return [check for check in stage.checks if check.required]
+
+
+def _weight(check: Check) -> float:
+    return metric_named(check.metric).weight if check.weight is None else check.weight
+
+
+def _ln_weight(check: Check) -> float:
+    weight = _weight(check)
+    return math.log(weight) if weight > 0.0 else -math.inf
+
+
+class _Asked(NamedTuple):
+    check: Check
+    margins: set[float]
+
+
+def _asked(plan: Plan) -> dict[str, _Asked]:
+    """Each metric of the plan once, as its first check describes it, with every margin it will have to prove."""
+    asked: dict[str, _Asked] = {}
+    for index, stage in enumerate(plan.stages):
+        for check in stage.checks:
+            entry = asked.setdefault(check.metric, _Asked(check, set()))
+            if not stage.shadow:
+                entry.margins.add(margin_at(plan, index, check))
+    return asked

@@ -1,0 +1,334 @@
+"""One metric of one rollout under test: it takes ticks in, and answers how much harm and how much safety they prove."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+from ..evidence.ceiling import mean_limit
+from ..evidence.eprocess import SAFETY_BASELINE, SAFETY_WEIGHTS, USUAL_BASELINE, USUAL_WEIGHTS, Baseline, Binary
+from ..evidence.exceedance import freeze_edges
+from ..evidence.harm import BinaryHarm
+from ..evidence.histogram import Histogram, Scale, representative
+from ..evidence.interval import stratified_difference
+from ..evidence.limit import limit
+from ..evidence.means import MeanHarm, MeanNonInferiority
+from ..evidence.metrics import Metric, MetricKind, metric_named
+from ..evidence.noninferiority import BinaryNonInferiority
+from ..evidence.tally import Count
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ..evidence.exceedance import ExceedanceEdges
+    from ..evidence.tally import Buckets, History, Tick
+    from ..traffic.plan import Check
+
+__all__ = ["Interval", "Probe", "Sums", "probe_for"]
+
+_NONE: Final = Count()
+_NO_BUCKETS: Final[dict[int, int]] = {}
+
+
+class Interval(NamedTuple):
+    """Candidate minus stable, for people. It never decides."""
+
+    low: float
+    high: float
+
+
+@dataclass(slots=True)
+class Sums:
+    """Units and bad units (or summed amounts) of both arms. State of a fold."""
+
+    n_c: int = 0
+    k_c: float = 0
+    n_s: int = 0
+    k_s: float = 0
+
+    def add(self, n_c: int, k_c: float, n_s: int, k_s: float) -> None:
+        """Take in one tick."""
+        self.n_c += n_c
+        self.k_c += k_c
+        self.n_s += n_s
+        self.k_s += k_s
+
+
+class Probe(Protocol):
+    """The tests of one metric. State of a fold over closed ticks in order."""
+
+    total: Sums
+    """Over the whole rollout."""
+
+    stage: Sums
+    """Since the open stage began."""
+
+    bad: int
+    """Candidate units that failed, counted once each: what count limits read. 0 for amounts."""
+
+    def add(self, tick: Tick, *, is_warm: bool) -> None:
+        """Take in the next closed tick."""
+        ...
+
+    def enter_stage(self) -> None:
+        """A stage begins: harm tests start afresh beside the old ones, stage sums start at zero."""
+        ...
+
+    def harm(self) -> float:
+        """ln E that the candidate is worse than stable by more than the tolerance."""
+        ...
+
+    def proof(self, margin: float) -> float:
+        """ln E that the candidate is not worse by the margin, one of those announced at the start."""
+        ...
+
+    def over_limit(self, allowed: float) -> float:
+        """ln E that the candidate alone breaks an absolute limit."""
+        ...
+
+    def after_promotion(self, margin: float) -> float:
+        """ln E that the candidate, alone with all traffic, is worse than stable was by the margin."""
+        ...
+
+    def interval(self) -> Interval | None:
+        """About how much worse the candidate is. None while one arm is empty."""
+        ...
+
+
+def probe_for(check: Check, margins: Iterable[float], history: History) -> Probe:
+    """The tests a check asks for, with a proof running for each margin from the first tick."""
+    metric = metric_named(check.metric)
+    if metric.kind is MetricKind.BINARY:
+        return RateProbe(metric, check, margins, history.counts.get(metric.name, _NONE))
+    past = history.amounts.get(metric.field, _NO_BUCKETS)
+    if metric.kind is MetricKind.QUANTILE:
+        return QuantileProbe(metric, check, margins, past)
+    return AmountProbe(metric, check, margins, past)
+
+
+@dataclass(slots=True)
+class _Rates:
+    """The two-proportion tests, fed by yes-or-no metrics and by exceedances alike."""
+
+    harm: BinaryHarm
+    proofs: Mapping[float, BinaryNonInferiority]
+    total: Sums = field(default_factory=Sums)
+    stage: Sums = field(default_factory=Sums)
+    warm: Sums = field(default_factory=Sums)
+    epochs: dict[int, Sums] = field(default_factory=dict[int, Sums])
+
+    def add(self, epoch: int, first: Binary, resolved: Binary, *, is_warm: bool) -> None:
+        self.harm.update(first)
+        for proof in self.proofs.values():
+            proof.update(resolved)
+        for sums in (self.total, self.stage, self.epochs.setdefault(epoch, Sums())):
+            sums.add(*resolved)
+        if is_warm:
+            self.warm.add(*resolved)
+
+    def after_promotion(self, margin: float) -> float:
+        before = self.total.n_s
+        if not before or not self.warm.n_c:
+            return 0.0
+        allowed = min(max(self.total.k_s / before, 1.0 / (before + 2)) + margin, 0.999)
+        return limit(int(self.warm.k_c), self.warm.n_c, allowed)
+
+    def interval(self) -> Interval | None:
+        difference = stratified_difference(
+            Binary(sums.n_c, int(sums.k_c), sums.n_s, int(sums.k_s)) for sums in self.epochs.values()
+        )
+        return difference and Interval(max(-1.0, difference.low), min(1.0, difference.high))
+
+
+class RateProbe:
+    """A yes-or-no metric. Harm reads first failures, proof reads resolved units (STATISTICS.md section 2)."""
+
+    def __init__(self, metric: Metric, check: Check, margins: Iterable[float], past: Count) -> None:
+        otherwise = SAFETY_BASELINE if metric.rare else USUAL_BASELINE
+        baseline = Baseline.from_history(past.n, past.k, otherwise=otherwise)
+        self._name = metric.name
+        self._weights = SAFETY_WEIGHTS if metric.rare else USUAL_WEIGHTS
+        self._rates = _Rates(
+            BinaryHarm(weights=self._weights, baseline=baseline, tolerance=_tolerance(metric, check)),
+            {margin: BinaryNonInferiority(margin, baseline=baseline) for margin in margins},
+        )
+        self.total = self._rates.total
+        self.stage = self._rates.stage
+        self.bad = 0
+
+    def add(self, tick: Tick, *, is_warm: bool) -> None:
+        """Take in the next closed tick."""
+        first = _binary(tick.candidate.first, tick.stable.first, self._name)
+        self.bad += first.k_c
+        resolved = _binary(tick.candidate.resolved, tick.stable.resolved, self._name)
+        self._rates.add(tick.epoch, first, resolved, is_warm=is_warm)
+
+    def enter_stage(self) -> None:
+        """A stage begins."""
+        self._rates.harm.restart()
+        self.stage = self._rates.stage = Sums()
+
+    def harm(self) -> float:
+        """ln E of harm."""
+        return self._rates.harm.ln_e
+
+    def proof(self, margin: float) -> float:
+        """ln E of non-inferiority."""
+        return self._rates.proofs[margin].ln_e
+
+    def over_limit(self, allowed: float) -> float:
+        """ln E that the candidate's rate is above the limit."""
+        # A limit of 0 cannot be tested by a rate; plans say max_count: 0 for that, and 0 is read as "almost none".
+        return limit(int(self.total.k_c), self.total.n_c, max(allowed, 1e-6), weights=self._weights)
+
+    def after_promotion(self, margin: float) -> float:
+        """ln E of harm against stable's last known rate."""
+        return self._rates.after_promotion(margin)
+
+    def interval(self) -> Interval | None:
+        """Difference of rates."""
+        return self._rates.interval()
+
+
+class QuantileProbe:
+    """How often each arm exceeds stable's own frozen quantile. Silent until 200 stable values have placed the edge."""
+
+    bad = 0
+
+    def __init__(self, metric: Metric, check: Check, margins: Iterable[float], past: Buckets) -> None:
+        self._field = metric.field
+        self._quantile = metric.quantile
+        self._tolerance = _tolerance(metric, check)
+        self._early: Counter[int] = Counter(past)
+        self._edges: ExceedanceEdges | None = None
+        self._rates = _Rates(BinaryHarm(), {margin: BinaryNonInferiority(margin) for margin in margins})
+        self.total = self._rates.total
+        self.stage = self._rates.stage
+        self._place_edges()
+
+    def add(self, tick: Tick, *, is_warm: bool) -> None:
+        """Take in the next closed tick; before the edge is placed its stable values only help to place it."""
+        stable = tick.stable.amounts.get(self._field, _NO_BUCKETS)
+        if self._edges is None:
+            self._early.update(stable)
+            self._place_edges()
+            return
+        candidate = tick.candidate.amounts.get(self._field, _NO_BUCKETS)
+        counts = Binary(
+            sum(candidate.values()),
+            _above(candidate, self._edges.candidate_bucket),
+            sum(stable.values()),
+            _above(stable, self._edges.stable_bucket),
+        )
+        self._rates.add(tick.epoch, counts, counts, is_warm=is_warm)
+
+    def _place_edges(self) -> None:
+        past = Histogram(buckets=dict(self._early))
+        self._edges = freeze_edges(past, quantile=self._quantile, tolerance=self._tolerance)
+
+    def enter_stage(self) -> None:
+        """A stage begins."""
+        self._rates.harm.restart()
+        self.stage = self._rates.stage = Sums()
+
+    def harm(self) -> float:
+        """ln E of harm."""
+        return self._rates.harm.ln_e
+
+    def proof(self, margin: float) -> float:
+        """ln E of non-inferiority."""
+        return self._rates.proofs[margin].ln_e
+
+    def over_limit(self, allowed: float) -> float:
+        """ln E that more of the candidate's runs than allowed are beyond the edge."""
+        return limit(int(self.total.k_c), self.total.n_c, max(allowed, 1e-6))
+
+    def after_promotion(self, margin: float) -> float:
+        """ln E of harm against stable's last known rate of exceedances."""
+        return self._rates.after_promotion(margin)
+
+    def interval(self) -> Interval | None:
+        """Difference of the rates of exceedance."""
+        return self._rates.interval()
+
+
+class AmountProbe:
+    """A cost, a count of calls, a mean latency or a score: bets on capped values."""
+
+    bad = 0
+
+    def __init__(self, metric: Metric, check: Check, margins: Iterable[float], past: Buckets) -> None:
+        self._metric = metric
+        self._scale = Scale.EXACT if metric.integral else Scale.LOG
+        cap = 1.0 if metric.kind is MetricKind.SCORE else None
+        values = self._values(past)
+        self._harm = MeanHarm(tolerance=_tolerance(metric, check), cap=cap, history=values)
+        self._proofs = {margin: MeanNonInferiority(margin, cap=cap, history=values) for margin in margins}
+        self._candidate: Counter[float] = Counter()
+        self._warm: Counter[float] = Counter()
+        self.total = Sums()
+        self.stage = Sums()
+
+    def _values(self, buckets: Buckets) -> dict[float, int]:
+        if self._metric.kind is MetricKind.SCORE:
+            return {(5 - min(max(bucket, 1), 5)) / 4: count for bucket, count in sorted(buckets.items())}
+        return {representative(bucket, self._scale): count for bucket, count in sorted(buckets.items())}
+
+    def add(self, tick: Tick, *, is_warm: bool) -> None:
+        """Take in the next closed tick."""
+        candidate = self._values(tick.candidate.amounts.get(self._metric.field, _NO_BUCKETS))
+        stable = self._values(tick.stable.amounts.get(self._metric.field, _NO_BUCKETS))
+        self._harm.update(candidate, stable)
+        for proof in self._proofs.values():
+            proof.update(candidate, stable)
+        self._candidate.update(candidate)
+        if is_warm:
+            self._warm.update(candidate)
+        for sums in (self.total, self.stage):
+            sums.add(sum(candidate.values()), _sum(candidate), sum(stable.values()), _sum(stable))
+
+    def enter_stage(self) -> None:
+        """A stage begins."""
+        self._harm.restart()
+        self.stage = Sums()
+
+    def harm(self) -> float:
+        """ln E of harm."""
+        return self._harm.ln_e
+
+    def proof(self, margin: float) -> float:
+        """ln E of non-inferiority."""
+        return self._proofs[margin].ln_e
+
+    def over_limit(self, allowed: float) -> float:
+        """ln E that the candidate's mean is above the limit."""
+        return mean_limit(self._candidate, allowed) if allowed > 0 else 0.0
+
+    def after_promotion(self, margin: float) -> float:
+        """ln E that the candidate's mean is above stable's last known mean by the margin."""
+        if not self.total.n_s or not self.total.k_s or not self._warm:
+            return 0.0
+        return mean_limit(self._warm, self.total.k_s / self.total.n_s * (1.0 + margin))
+
+    def interval(self) -> Interval | None:
+        """None: a mean of heavy-tailed amounts has no interval worth drawing."""
+        return None
+
+
+def _tolerance(metric: Metric, check: Check) -> float:
+    return metric.tolerance if check.tolerance is None else check.tolerance
+
+
+def _binary(candidate: Mapping[str, Count], stable: Mapping[str, Count], name: str) -> Binary:
+    n_c, k_c = candidate.get(name, _NONE)
+    n_s, k_s = stable.get(name, _NONE)
+    return Binary(n_c, k_c, n_s, k_s)
+
+
+def _above(buckets: Buckets, edge: int) -> int:
+    return sum([count for bucket, count in buckets.items() if bucket > edge])
+
+
+def _sum(values: Mapping[float, int]) -> float:
+    return sum([value * count for value, count in values.items()])
