@@ -58,17 +58,17 @@ def errors_page() -> str:
 def metrics_page() -> str:
     """What a rollout can be judged on, with the defaults that a plan may change."""
     rows = [
-        f"| `{metric.name}` | {metric.kind.value} | {metric.bad} | {_amount(metric, metric.margin)} |"
-        f" {_amount(metric, metric.tolerance) if metric.tolerance else 'none'} | {metric.weight:g} |"
+        f"| `{metric.name}` | {metric.kind.value} | {metric.bad} | {_margin(metric)} | {_tolerance(metric)} |"
+        f" {metric.weight:g} |"
         for metric in METRICS.values()
     ]
     return "\n".join(
         [
             "# Metrics",
             "",
-            "What a rollout can be judged on. The **margin** is how much worse than stable a candidate may at most be,",
-            "for all traffic, to be promoted; the **tolerance** is how much worse is not yet called harm; the **weight**",
-            "is its share in the average that decides a rollback. A plan may say otherwise for each of them.",
+            "What a rollout can be judged on. The **margin** is how much worse than stable a candidate may at most",
+            "be, for all traffic, to be promoted; the **tolerance** is how much worse is not yet called harm; the",
+            "**weight** is its share in the average that decides a rollback. A plan may say otherwise for each.",
             "",
             "| metric | kind | what an increase means | margin | tolerance | weight |",
             "|---|---|---|---|---|---|",
@@ -110,11 +110,15 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if stale and options.check else 0
 
 
-def _amount(metric: Metric, number: float) -> str:
-    """Relative for what is weighed, in points for what is counted."""
-    if metric.kind is MetricKind.SCALAR or (metric.kind is MetricKind.QUANTILE and number == metric.tolerance):
-        return f"{number * 100:g} %"
-    return f"{number * 100:g} points"
+def _margin(metric: Metric) -> str:
+    """What is weighed has a margin relative to stable, what is counted one in points."""
+    return f"{metric.margin * 100:g} {'%' if metric.kind is MetricKind.SCALAR else 'points'}"
+
+
+def _tolerance(metric: Metric) -> str:
+    """A quantile's tolerance is relative: it moves the edge, not the count of what is beyond."""
+    relative = metric.kind in {MetricKind.SCALAR, MetricKind.QUANTILE}
+    return f"{metric.tolerance * 100:g} {'%' if relative else 'points'}" if metric.tolerance else "none"
 
 
 def _meaning(subject: object) -> str:
