@@ -1,7 +1,7 @@
 # Every target makes its own environment in .venv from the lock files in requirements/; nothing has to be installed before.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help run run-live test check fmt bench docs metrics lock upgrade clean
+.PHONY: help run run-live test check check-format check-lint check-mypy check-pyright check-imports check-docs fmt bench docs metrics lock upgrade clean
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 
@@ -19,12 +19,24 @@ run-live: .venv/.base .venv/.local-model  ## the same against a real language mo
 test: .venv/.dev  ## all tests
 	@$(py) -m pytest -n 2 --dist worksteal
 
-check: .venv/.dev  ## format, lint, types, import contracts, documentation
+check: check-format check-lint check-mypy check-pyright check-imports check-docs  ## format, lint, types, import contracts, docs (-k: do not stop at the first failure)
+
+check-format: .venv/.dev
 	.venv/bin/ruff format --check --quiet .
+
+check-lint: .venv/.dev
 	.venv/bin/ruff check --quiet .
+
+check-mypy: .venv/.dev
 	.venv/bin/mypy
+
+check-pyright: .venv/.dev
 	.venv/bin/pyright
+
+check-imports: .venv/.dev
 	.venv/bin/lint-imports --no-logo
+
+check-docs: .venv/.dev
 	$(py) scripts/generate_docs.py --check
 	.venv/bin/zensical build --strict --clean
 
