@@ -1,0 +1,136 @@
+"""The state of a fold: units, the cohorts they were assigned to, and the counts since the last cut. All mutable."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..units import Nanos, UnitKey
+from .amount import AMOUNT_FIELDS, NO_AMOUNTS, Amounts, amounts_of, bucket_for
+from .observation import Assignment, Observation, Record
+from .outcome import BINARY_METRICS, outcomes, positions
+from .tally import ArmCounts, Count
+
+__all__ = ["SLOT", "Cohort", "Counts", "Unit"]
+
+SLOT: Final = Nanos(10_000_000_000)
+"""A unit counts once in each such span of wall-clock time."""
+
+
+class Unit:
+    """What is known of one unit: bit masks over the binary metrics (`outcome`), and its amounts."""
+
+    __slots__ = ("amounts", "failed", "in_slot", "last", "recorded", "slot")
+
+    def __init__(self) -> None:
+        self.failed = 0
+        """Metrics it has failed on."""
+
+        self.recorded = 0
+        """Metrics its outcome is known on; once it is closed, those it was resolved on."""
+
+        self.slot = -1
+        self.in_slot = 0
+        """Metrics it was counted on in that slot."""
+
+        self.last = Nanos(0)
+        self.amounts: Amounts = NO_AMOUNTS
+
+
+class Counts:
+    """What one arm of one epoch adds to the next delta."""
+
+    __slots__ = ("_amounts", "_exposed", "_failed", "_resolved", "assigned", "requests")
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.assigned = 0
+        self._exposed = [0] * len(BINARY_METRICS)
+        self._failed: list[list[UnitKey]] = [[] for _ in BINARY_METRICS]
+        self._resolved = [[0, 0] for _ in BINARY_METRICS]
+        self._amounts: list[dict[int, int]] = [{} for _ in AMOUNT_FIELDS]
+
+    def single(self, unit: UnitKey, seen: Observation) -> None:
+        """A unit of one run: assigned, exposed and resolved at once."""
+        self.requests += 1
+        self.assigned += 1
+        recorded, bad = outcomes(seen)
+        for bit in positions(recorded):
+            self._exposed[bit] += 1
+        for bit in positions(bad):
+            self._failed[bit].append(unit)
+        self.resolve(recorded, bad)
+        self.settle(amounts_of(seen))
+
+    def expose(self, record: Record, unit: Unit) -> int:
+        """First-failure stream: count the unit once a slot until it has failed. Returns the metrics recorded."""
+        recorded, bad = outcomes(record.seen)
+        slot = record.at // SLOT
+        if slot != unit.slot:
+            unit.slot = slot
+            unit.in_slot = 0
+        for bit in positions(recorded & ~unit.in_slot & ~unit.failed):
+            self._exposed[bit] += 1
+        unit.in_slot |= recorded
+        if first := bad & ~unit.failed:
+            for bit in positions(first):
+                self._failed[bit].append(record.unit)
+            unit.failed |= first
+        return recorded
+
+    def resolve(self, recorded: int, failed: int) -> None:
+        """Resolved stream: these metrics of one unit are final."""
+        for bit in positions(recorded):
+            self._resolved[bit][0] += 1
+        for bit in positions(recorded & failed):
+            self._resolved[bit][1] += 1
+
+    def settle(self, amounts: Amounts) -> None:
+        """These amounts of one unit are final."""
+        for position, amount in enumerate(amounts):
+            if amount is not None:
+                buckets = self._amounts[position]
+                bucket = bucket_for(position, amount)
+                buckets[bucket] = buckets.get(bucket, 0) + 1
+
+    def value(self) -> ArmCounts:
+        """The same as a value; what was never counted has no entry."""
+        return ArmCounts(
+            requests=self.requests,
+            assigned=self.assigned,
+            exposed={name: n for name, n in zip(BINARY_METRICS, self._exposed, strict=True) if n},
+            failed={name: tuple(units) for name, units in zip(BINARY_METRICS, self._failed, strict=True) if units},
+            resolved={name: Count(n, k) for name, (n, k) in zip(BINARY_METRICS, self._resolved, strict=True) if n},
+            amounts={field: buckets for field, buckets in zip(AMOUNT_FIELDS, self._amounts, strict=True) if buckets},
+        )
+
+
+class Cohort:
+    """The units that were assigned to one arm in one epoch."""
+
+    __slots__ = ("assignment", "closed", "counts", "idle", "is_empty", "open")
+
+    def __init__(self, assignment: Assignment) -> None:
+        self.assignment = assignment
+        self.idle = Nanos(0)
+        """As the newest record has it."""
+
+        self.open: dict[UnitKey, Unit] = {}
+        """Longest silent first."""
+
+        self.closed: dict[UnitKey, Unit] = {}
+        """Resolved longest ago first."""
+
+        self.counts = Counts()
+        self.is_empty = True
+        """Whether `counts` holds nothing."""
+
+    def silent(self, at: Nanos) -> UnitKey | None:
+        """The longest silent open unit, if it has been silent for long enough."""
+        for name, unit in self.open.items():
+            return name if at - unit.last >= self.idle else None
+        return None
+
+    def taken(self) -> ArmCounts:
+        """The counts since this was last asked."""
+        counts, self.counts, self.is_empty = self.counts, Counts(), True
+        return counts.value()
