@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from ..evidence.tally import History
 from ..evidence.verdict import Look, Verdict
 from ..traffic.plan import Plan, Stage
 from ..traffic.route import Split
@@ -142,6 +143,9 @@ class Start:
     by: str
     stable: Digest | None = None
     """The agent's stable version at this moment: whom the candidate is compared with. None: as the row says."""
+
+    history: History | None = None
+    """What that version showed before: frozen here, so that every look, now and in an audit, starts from the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
