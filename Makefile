@@ -16,8 +16,8 @@ run: .venv/.base  ## the example agent: a good version goes to 100 %, a bad one 
 run-live: .venv/.base .venv/.local-model  ## the same against a real language model on this machine
 	@$(py) examples/support-agent/run.py --live
 
-test: .venv/.dev  ## all tests
-	@$(py) -m pytest -n 2 --dist worksteal
+test: .venv/.dev  ## all tests; make test ARGS='-k word' for some
+	@$(py) -m pytest -n 2 --dist worksteal $(ARGS)
 
 check: check-format check-lint check-mypy check-pyright check-imports check-docs  ## format, lint, types, import contracts, docs (-k: do not stop at the first failure)
 

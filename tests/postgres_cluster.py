@@ -22,7 +22,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Cluster", "ClusterUnavailable", "folder_for_this_run", "remove_folder", "start_or_join"]
+__all__ = [
+    "PREFIX",
+    "Cluster",
+    "ClusterUnavailable",
+    "folder_for_this_run",
+    "remove_folder",
+    "remove_what_killed_runs_left",
+    "start_or_join",
+]
 
 PREFIX = "sf-pg-"
 SETTINGS = {
@@ -54,7 +62,7 @@ class Cluster:
 def folder_for_this_run() -> Path:
     """A new folder with a short path (a socket's may have 107 bytes), named after this process."""
     base = Path("/tmp") if os.access("/tmp", os.W_OK) else Path(tempfile.gettempdir())
-    _remove_what_killed_runs_left(base)
+    remove_what_killed_runs_left(base)
     folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=base))
     folder.chmod(0o711)  # the server's user walks through, nobody else sees anything
     return folder
@@ -80,7 +88,8 @@ def remove_folder(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _remove_what_killed_runs_left(base: Path) -> None:
+def remove_what_killed_runs_left(base: Path) -> None:
+    """Folders, and the servers in them, of runs of ours that were ended too hard to clean up."""
     if not Path("/proc/self").exists():
         return  # no way to see who is alive
     for left in base.glob(f"{PREFIX}*-*"):

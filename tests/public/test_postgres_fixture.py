@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
 import asyncpg
+import pytest
+
+from tests.postgres_cluster import PREFIX, ClusterUnavailable, remove_what_killed_runs_left, start_or_join
 
 
 async def _tables(url: str) -> list[str]:
@@ -31,3 +35,19 @@ def test_the_server_is_postgresql(postgres):
     """The version says so, and the socket is where only this run can reach it."""
     assert postgres.version.startswith("postgres (PostgreSQL) 1")
     assert postgres.sockets.stat().st_mode & 0o077 == 0
+
+
+def test_what_did_not_start_is_not_tried_again(tmp_path):
+    """Every worker hears why the first one could not start the server, and none of them starts a second."""
+    (tmp_path / "cluster.json").write_text('{"error": "initdb failed"}', encoding="utf-8")
+    with pytest.raises(ClusterUnavailable, match="initdb failed"):
+        start_or_join(tmp_path)
+
+
+def test_a_folder_of_a_killed_run_is_removed(tmp_path):
+    """A run that was killed leaves a server behind, which the next run stops; a living run's is left alone."""
+    dead, alive = tmp_path / f"{PREFIX}4194304-a", tmp_path / f"{PREFIX}{os.getpid()}-b"  # no process id is so large
+    for folder in (dead, alive):
+        folder.mkdir()
+    remove_what_killed_runs_left(tmp_path)
+    assert (dead.exists(), alive.exists()) == (False, True)
