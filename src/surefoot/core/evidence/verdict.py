@@ -87,12 +87,10 @@ class Finding:
 
     low: float | None = None
     high: float | None = None
-    """A 95 % display interval of candidate minus stable. Approximate; it never decides."""
+    """A 95 % display interval of candidate minus stable. Approximate; it never decides, so it need not be there."""
 
     units_needed: int | None = None
-    """About how many more candidate units until proof, at the present rate. None: cannot be said."""
-
-    text: str = ""
+    """About how many more units, of both arms, until proof of a candidate as good as stable. None: cannot be said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +109,6 @@ class Verdict:
     """Metrics that carry the harm, heaviest first."""
 
     findings: tuple[Finding, ...] = ()
-    text: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from ..evidence.information import non_inferiority_growth, units_still_needed
 from ..evidence.metrics import MetricKind, metric_named
 from ..evidence.verdict import Finding, FindingKind, Judgement, Why
-from ..units import ALL_TRAFFIC, BasisPoints
+from ..units import ALL_TRAFFIC
 
 if TYPE_CHECKING:
+    from ..evidence.verdict import Verdict
     from ..traffic.plan import Check, Stage
-    from .probe import Probe, Sums
+    from .probe import Probe
 
-__all__ = ["count_limit", "harm", "integrity", "limit", "looks_harmless", "proof", "summary"]
+__all__ = ["count_limit", "describe", "harm", "integrity", "limit", "looks_harmless", "proof", "summary"]
 
 
 def count_limit(check: Check, bad: int) -> Finding:
@@ -27,17 +28,16 @@ def count_limit(check: Check, bad: int) -> Finding:
         ln_e=float(bad),
         threshold=float(allowed + 1),
         k_candidate=bad,
-        text=f"{check.metric}: {bad} {metric_named(check.metric).bad}, {allowed} allowed",
     )
 
 
-def harm(check: Check, probe: Probe, ln_e: float, bar: float) -> Finding:
+def harm(check: Check, probe: Probe, ln_e: float, bar: float, *, detailed: bool) -> Finding:
     """Evidence that the candidate is worse than stable."""
-    interval = probe.interval()
+    interval = probe.interval() if detailed else None
     return Finding(
         metric=check.metric,
         kind=FindingKind.HARM,
-        judgement=Judgement.BREACH if ln_e >= bar else Judgement.PASS if probe.total.n_c else Judgement.HOLD,
+        judgement=_suspected(probe, ln_e, bar),
         ln_e=ln_e,
         threshold=bar,
         n_stable=probe.total.n_s,
@@ -46,7 +46,6 @@ def harm(check: Check, probe: Probe, ln_e: float, bar: float) -> Finding:
         k_candidate=probe.total.k_c,
         low=interval.low if interval else None,
         high=interval.high if interval else None,
-        text=f"{check.metric}: {_compared(check, probe.total)}; {_strength(ln_e)} that the candidate is worse",
     )
 
 
@@ -55,38 +54,32 @@ def limit(check: Check, probe: Probe, ln_e: float, bar: float) -> Finding:
     return Finding(
         metric=check.metric,
         kind=FindingKind.LIMIT,
-        judgement=Judgement.BREACH if ln_e >= bar else Judgement.PASS if probe.total.n_c else Judgement.HOLD,
+        judgement=_suspected(probe, ln_e, bar),
         ln_e=ln_e,
         threshold=bar,
         n_candidate=probe.total.n_c,
         k_candidate=probe.total.k_c,
         margin=check.limit,
-        text=f"{check.metric}: {_one(check, probe.total.n_c, probe.total.k_c)} against a limit of {check.limit:g}; "
-        f"{_strength(ln_e)} that it is broken",
     )
 
 
 def integrity(ln_e: float, bar: float, candidates: int, stables: int) -> Finding:
     """Evidence that the arms' sizes do not fit their shares."""
-    broken = ln_e >= bar
     return Finding(
         metric="assignment",
         kind=FindingKind.MISMATCH,
-        judgement=Judgement.HOLD if broken else Judgement.PASS,
+        judgement=Judgement.HOLD if ln_e >= bar else Judgement.PASS,
         ln_e=ln_e,
         threshold=bar,
         n_stable=stables,
         n_candidate=candidates,
-        text=f"assignment: {candidates} candidate and {stables} stable units "
-        + ("do not fit the share: something drops or moves users" if broken else "fit the share"),
     )
 
 
-def proof(check: Check, probe: Probe, margin: float, bar: float, stage: Stage, following: BasisPoints) -> Finding:
-    """Evidence that the candidate is not worse by the stage's margin."""
+def proof(check: Check, probe: Probe, margin: float, bar: float, stage: Stage | None) -> Finding:
+    """Evidence that the candidate is not worse by the stage's margin. With the stage comes a forecast."""
     ln_e = probe.proof(margin)
     proven = ln_e >= bar and probe.total.n_c > 0
-    share = following / ALL_TRAFFIC
     return Finding(
         metric=check.metric,
         kind=FindingKind.NON_INFERIORITY,
@@ -98,9 +91,7 @@ def proof(check: Check, probe: Probe, margin: float, bar: float, stage: Stage, f
         n_candidate=probe.total.n_c,
         k_candidate=probe.total.k_c,
         margin=margin,
-        units_needed=_units_needed(check, probe, margin, ln_e, stage),
-        text=f"{check.metric}: {'proven' if proven else 'not yet proven'} that the candidate is at most "
-        f"{_margin(check, margin)} worse, which {share:.4g} of traffic can bear ({_compared(check, probe.total)})",
+        units_needed=_units_needed(check, probe, margin, ln_e, stage) if stage else None,
     )
 
 
@@ -110,9 +101,31 @@ def looks_harmless(finding: Finding) -> bool:
         return False
     stable = finding.k_stable / finding.n_stable
     candidate = finding.k_candidate / finding.n_candidate
-    relative = metric_named(finding.metric).kind in (MetricKind.SCALAR, MetricKind.SCORE)
-    allowed = stable * (1 + finding.margin) if relative else stable + finding.margin
+    allowed = stable * (1 + finding.margin) if _is_amount(finding.metric) else stable + finding.margin
     return candidate <= allowed
+
+
+def describe(finding: Finding) -> str:
+    """One finding in words."""
+    name = finding.metric
+    match finding.kind:
+        case FindingKind.COUNT_LIMIT:
+            allowed = int(finding.threshold) - 1
+            return f"{name}: {int(finding.k_candidate)} {metric_named(name).bad}, {allowed} allowed"
+        case FindingKind.HARM:
+            return f"{name}: {_compared(finding)}; {_strength(finding.ln_e)} that the candidate is worse"
+        case FindingKind.LIMIT:
+            return (
+                f"{name}: {_one(name, finding.n_candidate, finding.k_candidate)} against a limit of "
+                f"{finding.margin:g}; {_strength(finding.ln_e)} that it is broken"
+            )
+        case FindingKind.NON_INFERIORITY:
+            proven = "proven" if finding.judgement is Judgement.PASS else "not yet proven"
+            worse = _margin(name, finding.margin or 0.0)
+            return f"{name}: {proven} that the candidate is at most {worse} worse ({_compared(finding)})"
+        case FindingKind.MISMATCH:
+            fits = "fit the share" if finding.judgement is Judgement.PASS else "do not fit the share"
+            return f"assignment: {finding.n_candidate:,} candidate and {finding.n_stable:,} stable units {fits}"
 
 
 _SAID: dict[Why, str] = {
@@ -130,53 +143,52 @@ _SAID: dict[Why, str] = {
 }
 
 
-def summary(judgement: Judgement, why: Why, shown: tuple[Finding, ...], culprits: tuple[str, ...]) -> str:
-    """The verdict in one line."""
-    said = _SAID[why]
-    if culprits and judgement is Judgement.BREACH:
-        reasons = [finding.text for finding in shown if finding.metric == culprits[0]]
-        return f"{said}: {reasons[0] if reasons else culprits[0]}"
-    if why in (Why.GATHERING, Why.NO_DATA):
-        slowest = max(
-            (finding for finding in shown if finding.kind is FindingKind.NON_INFERIORITY and finding.judgement),
-            key=lambda finding: finding.units_needed or 0,
-            default=None,
-        )
-        if slowest is not None and slowest.units_needed:
-            return f"{said}; about {slowest.units_needed:,} more units for {slowest.metric}"
+def summary(verdict: Verdict) -> str:
+    """The verdict in one line, for somebody who has never met an e-value."""
+    said = _SAID[verdict.why]
+    if verdict.culprits and verdict.judgement is Judgement.BREACH:
+        found = next((finding for finding in verdict.findings if finding.metric == verdict.culprits[0]), None)
+        return f"{said}: {describe(found) if found else verdict.culprits[0]}"
+    waiting = [finding for finding in verdict.findings if finding.units_needed and finding.judgement is Judgement.HOLD]
+    if verdict.why is Why.GATHERING and waiting:
+        slowest = max(waiting, key=lambda finding: finding.units_needed or 0)
+        return f"{said}; about {slowest.units_needed:,} more units to prove {slowest.metric}"
     return said
 
 
+def _suspected(probe: Probe, ln_e: float, bar: float) -> Judgement:
+    if not probe.total.n_c:
+        return Judgement.HOLD
+    return Judgement.BREACH if ln_e >= bar else Judgement.PASS
+
+
+def _is_amount(metric: str) -> bool:
+    return metric_named(metric).kind in (MetricKind.SCALAR, MetricKind.SCORE)
+
+
 def _units_needed(check: Check, probe: Probe, margin: float, ln_e: float, stage: Stage) -> int | None:
-    if metric_named(check.metric).kind not in (MetricKind.BINARY, MetricKind.QUANTILE):
-        return None
     share = stage.share / ALL_TRAFFIC
-    if not probe.total.n_s or not 0.0 < share < 1.0:
+    if _is_amount(check.metric) or not probe.total.n_s or not 0.0 < share < 1.0:
         return None
     growth = non_inferiority_growth(probe.total.k_s / probe.total.n_s, margin, share)
     return units_still_needed(ln_e, growth)
 
 
-def _compared(check: Check, total: Sums) -> str:
-    return (
-        f"candidate {_one(check, total.n_c, total.k_c)}, stable {_one(check, total.n_s, total.k_s)}"
-        if total.n_c
-        else "no candidate data yet"
-    )
+def _compared(finding: Finding) -> str:
+    if not finding.n_candidate:
+        return "no candidate data yet"
+    candidate = _one(finding.metric, finding.n_candidate, finding.k_candidate)
+    return f"candidate {candidate}, stable {_one(finding.metric, finding.n_stable, finding.k_stable)}"
 
 
-def _one(check: Check, n: int, k: float) -> str:
+def _one(metric: str, n: int, k: float) -> str:
     if not n:
         return "no data"
-    if metric_named(check.metric).kind in (MetricKind.SCALAR, MetricKind.SCORE):
-        return f"{k / n:,.4g} on average over {n:,}"
-    return f"{int(k):,} of {n:,} ({k / n:.2%})"
+    return f"{k / n:,.4g} on average over {n:,}" if _is_amount(metric) else f"{int(k):,} of {n:,} ({k / n:.2%})"
 
 
-def _margin(check: Check, margin: float) -> str:
-    if metric_named(check.metric).kind in (MetricKind.SCALAR, MetricKind.SCORE):
-        return f"{margin:.0%} of stable's mean"
-    return f"{100 * margin:.3g} points"
+def _margin(metric: str, margin: float) -> str:
+    return f"{margin:.0%} of stable's mean" if _is_amount(metric) else f"{100 * margin:.3g} points"
 
 
 def _strength(ln_e: float) -> str:

@@ -90,30 +90,27 @@ class Case:
         if tick.sequence != self._tick + 1:
             raise ValueError(f"tick {tick.sequence} does not follow tick {self._tick}")
         self._tick = tick.sequence
-        if during.stage > self._stage:
-            self._stage = during.stage
-            for probe in self._probes.values():
-                probe.enter_stage()
+        self._enter(during.stage)
         for probe in self._probes.values():
             probe.add(tick, is_warm=during.is_warm)
         share = 0.5 if self._plan.control is Control.MIRRORED else during.share / ALL_TRAFFIC
         candidate, stable, _ = self._assigned.get(tick.epoch, (0, 0, share))
         self._assigned[tick.epoch] = (candidate + tick.candidate.assigned, stable + tick.stable.assigned, share)
 
-    def judge(self, look: Look) -> Verdict:
-        """Look at the rollout. May be called at any time, however often: the guarantees hold over all looks."""
+    def judge(self, look: Look, *, detailed: bool = True) -> Verdict:
+        """
+        Look at the rollout. May be called at any time, however often: the guarantees hold over all looks.
+
+        `detailed` adds intervals and forecasts for people; they decide nothing.
+        """
         stage = self._plan.stages[look.stage]
-        if look.stage > self._stage:
-            # Nothing of the new stage has arrived yet; its sums must not show the old one's.
-            self._stage = look.stage
-            for probe in self._probes.values():
-                probe.enter_stage()
+        self._enter(look.stage)
         counted = self._count_limits(stage, look)
         if broken := tuple(finding for finding in counted if finding.judgement is Judgement.BREACH):
             return self._verdict(Judgement.BREACH, Why.COUNT_LIMIT, broken, culprits=tuple(f.metric for f in broken))
         if stage.shadow:
             return judge_pairs(self._plan, look, counted, tick=self._tick)
-        harms = self._harms(stage, look)
+        harms = self._harms(stage, look, detailed=detailed)
         ln_average = average([WeightedEvidence(_weight(harm.check), harm.finding.ln_e) for harm in harms])
         shown = (*counted, *(harm.finding for harm in harms))
         if ln_average >= threshold(self._plan.alpha) and (culprits := self._culprits(harms, look)):
@@ -123,9 +120,18 @@ class Case:
             return self._verdict(Judgement.HOLD, Why.MISMATCH, (*shown, integrity), ln_average=ln_average)
         if look.is_warm:
             return self._verdict(Judgement.HOLD, Why.GATHERING, shown, ln_average=ln_average)
-        proofs = self._proofs(stage, look)
+        proofs = self._proofs(stage, look, detailed=detailed)
         judgement, why = self._advance(stage, look, proofs, ln_average=ln_average)
         return self._verdict(judgement, why, (*shown, *proofs, integrity), ln_average=ln_average)
+
+    def _enter(self, stage: int) -> None:
+        """A stage begins, at its first tick or at the first look at it: both come to the same."""
+        if stage <= self._stage:
+            return
+        self._stage = stage
+        asked = _asked(self._plan, since=stage)
+        for name, probe in self._probes.items():
+            probe.enter_stage(frozenset(asked[name].margins) if name in asked else frozenset())
 
     # --- the questions, in their order
 
@@ -136,7 +142,7 @@ class Case:
             if check.max_count is not None
         )
 
-    def _harms(self, stage: Stage, look: Look) -> list[_Harm]:
+    def _harms(self, stage: Stage, look: Look, *, detailed: bool) -> list[_Harm]:
         bar = threshold(self._plan.alpha)
         harms: list[_Harm] = []
         for check in stage.checks:
@@ -147,7 +153,7 @@ class Case:
                 # their average is again an e-value.
                 alone = probe.after_promotion(margin_at(self._plan, len(self._plan.stages) - 1, check))
                 ln_e = average([WeightedEvidence(1.0, ln_e), WeightedEvidence(1.0, alone)])
-            harms.append(_Harm(check, found.harm(check, probe, ln_e, bar)))
+            harms.append(_Harm(check, found.harm(check, probe, ln_e, bar, detailed=detailed)))
             if check.limit is not None:
                 harms.append(_Harm(check, found.limit(check, probe, probe.over_limit(check.limit), bar)))
         return harms
@@ -178,12 +184,15 @@ class Case:
         candidates = sum(candidate for candidate, _, _ in self._assigned.values())
         return found.integrity(ln_e, _LN_MISMATCH, candidates, sum(stable for _, stable, _ in self._assigned.values()))
 
-    def _proofs(self, stage: Stage, look: Look) -> tuple[Finding, ...]:
+    def _proofs(self, stage: Stage, look: Look, *, detailed: bool) -> tuple[Finding, ...]:
         bar = threshold(self._plan.alpha_promote)
-        following = self._plan.share_after(look.stage)
         return tuple(
             found.proof(
-                check, self._probes[check.metric], margin_at(self._plan, look.stage, check), bar, stage, following
+                check,
+                self._probes[check.metric],
+                margin_at(self._plan, look.stage, check),
+                bar,
+                stage if detailed else None,
             )
             for check in stage.checks
             if check.required
@@ -238,7 +247,6 @@ class Case:
             ln_e_average=ln_average,
             culprits=culprits,
             findings=shown,
-            text=found.summary(judgement, why, shown, culprits),
         )
 
 
@@ -269,10 +277,10 @@ class _Asked(NamedTuple):
     margins: set[float]
 
 
-def _asked(plan: Plan) -> dict[str, _Asked]:
-    """Each metric of the plan once, as its first check describes it, with every margin it will have to prove."""
+def _asked(plan: Plan, since: int = 0) -> dict[str, _Asked]:
+    """Each metric of the plan once, as its first check describes it, with every margin it still has to prove."""
     asked: dict[str, _Asked] = {}
-    for index, stage in enumerate(plan.stages):
+    for index, stage in enumerate(plan.stages[since:], since):
         for check in stage.checks:
             entry = asked.setdefault(check.metric, _Asked(check, set()))
             if not stage.shadow:

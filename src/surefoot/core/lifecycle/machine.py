@@ -29,9 +29,10 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from ...errors import IllegalTransition, Refused
-from ..evidence.verdict import Judgement, Verdict, Why
+from ..evidence.verdict import Judgement, Why
 from ..traffic.calendar import FreezeWindow, frozen
 from ..traffic.plan import Strategy
+from .findings import summary
 from .rollout import (
     Abort,
     Approve,
@@ -148,7 +149,7 @@ def _started(rollout: Rollout, event: Start, at: datetime) -> Step:
 def _judged(rollout: Rollout, event: Judged, at: datetime) -> Step:
     match event.verdict.judgement:
         case Judgement.BREACH:
-            return _back(rollout, _because(event.verdict))
+            return _back(rollout, summary(event.verdict))
         case Judgement.HOLD:
             return _hold(rollout, event.verdict)
         case Judgement.PASS:
@@ -159,7 +160,7 @@ def _watched(rollout: Rollout, event: Judged, at: datetime) -> Step:
     """Whoever is not running cannot earn a step; a verdict can only make things safer."""
     match event.verdict.judgement:
         case Judgement.BREACH:
-            return _back(rollout, _because(event.verdict))
+            return _back(rollout, summary(event.verdict))
         case Judgement.HOLD | Judgement.PASS:
             return _hold(rollout, event.verdict)
 
@@ -169,7 +170,7 @@ def _passed(rollout: Rollout, verdict: Verdict, at: datetime) -> Step:
         return Step(rollout)
     if window := frozen(rollout.plan.freeze, at):
         return _held(rollout, window)
-    return _next(rollout, _because(verdict))
+    return _next(rollout, summary(verdict))
 
 
 def _next(rollout: Rollout, why: str) -> Step:
@@ -315,11 +316,6 @@ def _superseded(rollout: Rollout, event: Supersede, at: datetime) -> Step:
 
 
 # --- words
-
-
-def _because(verdict: Verdict) -> str:
-    culprits = f" ({', '.join(verdict.culprits)})" if verdict.culprits else ""
-    return verdict.text or f"{verdict.why}{culprits}"
 
 
 def _named(window: FreezeWindow) -> str:

@@ -12,7 +12,6 @@ from ..evidence.tally import PairTotals
 from ..evidence.verdict import Finding, FindingKind, Judgement, Verdict, Why
 from ..traffic.plan import NoTraffic, OnTimeout
 from ..units import ALL_TRAFFIC
-from . import findings as found
 
 if TYPE_CHECKING:
     from ..evidence.verdict import Look
@@ -46,7 +45,6 @@ def judge_pairs(plan: Plan, look: Look, counted: tuple[Finding, ...], *, tick: i
         ln_e_average=ln_average,
         culprits=culprits if why is Why.HARM else (),
         findings=shown,
-        text=found.summary(judgement, why, shown, culprits),
     )
 
 
@@ -115,5 +113,4 @@ def _finding(
         n_candidate=compared,
         k_candidate=pairs.worse,
         margin=margin,
-        text=f"{check.metric}: of {compared} pairs {pairs.worse} got worse and {pairs.better} better",
     )

@@ -71,8 +71,11 @@ class Probe(Protocol):
         """Take in the next closed tick."""
         ...
 
-    def enter_stage(self) -> None:
-        """A stage begins: harm tests start afresh beside the old ones, stage sums start at zero."""
+    def enter_stage(self, margins: frozenset[float]) -> None:
+        """
+        A stage begins: harm tests start afresh beside the old ones, stage sums start at zero, and only the proofs of
+        these margins go on, since no later stage asks for the others.
+        """
         ...
 
     def harm(self) -> float:
@@ -127,6 +130,12 @@ class _Rates:
         if is_warm:
             self.warm.add(*resolved)
 
+    def enter_stage(self, margins: frozenset[float]) -> Sums:
+        self.harm.restart()
+        self.proofs = {margin: proof for margin, proof in self.proofs.items() if margin in margins}
+        self.stage = Sums()
+        return self.stage
+
     def after_promotion(self, margin: float) -> float:
         before = self.total.n_s
         if not before or not self.warm.n_c:
@@ -164,10 +173,9 @@ class RateProbe:
         resolved = _binary(tick.candidate.resolved, tick.stable.resolved, self._name)
         self._rates.add(tick.epoch, first, resolved, is_warm=is_warm)
 
-    def enter_stage(self) -> None:
+    def enter_stage(self, margins: frozenset[float]) -> None:
         """A stage begins."""
-        self._rates.harm.restart()
-        self.stage = self._rates.stage = Sums()
+        self.stage = self._rates.enter_stage(margins)
 
     def harm(self) -> float:
         """ln E of harm."""
@@ -227,10 +235,9 @@ class QuantileProbe:
         past = Histogram(buckets=dict(self._early))
         self._edges = freeze_edges(past, quantile=self._quantile, tolerance=self._tolerance)
 
-    def enter_stage(self) -> None:
+    def enter_stage(self, margins: frozenset[float]) -> None:
         """A stage begins."""
-        self._rates.harm.restart()
-        self.stage = self._rates.stage = Sums()
+        self.stage = self._rates.enter_stage(margins)
 
     def harm(self) -> float:
         """ln E of harm."""
@@ -288,9 +295,10 @@ class AmountProbe:
         for sums in (self.total, self.stage):
             sums.add(sum(candidate.values()), _sum(candidate), sum(stable.values()), _sum(stable))
 
-    def enter_stage(self) -> None:
+    def enter_stage(self, margins: frozenset[float]) -> None:
         """A stage begins."""
         self._harm.restart()
+        self._proofs = {margin: proof for margin, proof in self._proofs.items() if margin in margins}
         self.stage = Sums()
 
     def harm(self) -> float:
