@@ -29,7 +29,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from ...errors import IllegalTransition, Refused
-from ..evidence.verdict import Judgement, Why
+from ..evidence.verdict import Judgement, Verdict, Why
 from ..traffic.calendar import FreezeWindow, frozen
 from ..traffic.plan import Strategy
 from .findings import summary
