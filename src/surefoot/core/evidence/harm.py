@@ -40,7 +40,8 @@ class BinaryHarm:
 
     Defaults: odds ratios and weights of `eprocess`; tolerance 0; a new start every 2000 units, 30 at most, plus
     `restart()` at each stage entry (halves the delay on late regressions, costs 2 to 5 % otherwise; STATISTICS 5.9).
-    Edge cases: a tick without one of the arms only teaches the baseline; a tick without units changes nothing.
+    Edge cases: a tick without one of the arms only teaches the baseline; a tick without units changes nothing; where
+    the stable rate plus the tolerance reaches 1 there is no bet.
     Mutable: the state of a fold over closed ticks in order.
 
     Turner, Ly and Gruenwald (2024), arXiv 2106.02693; the mixture over a grid replaces their plug-in alternative.
@@ -126,6 +127,11 @@ class BinaryHarm:
         levels: list[float] = []
         for level, ratio in zip(self._mixture.levels, ODDS_RATIOS, strict=True):
             ok = (1.0 - border) / (1.0 - border + ratio * border)
+            if 1.0 - ok <= p + self._tolerance:
+                # Stable fails so often that nothing can be worse by more than the tolerance: such an "alternative" lies
+                # inside the null, and betting on it would let evidence grow for a candidate that is better.
+                levels.append(level)
+                continue
             q = null_rate(1.0 - ok, p, self._tolerance, share)
             levels.append(level + ln_e_factor(tick, 1.0 - ok, p, q + self._tolerance, q))
         return levels

@@ -27,6 +27,8 @@ def least_units_to_detect(candidate: float, stable: float, share: float, *, alph
     ln(1/alpha) over the growth of the best e-value, w KL(p_c, q) + (1-w) KL(p_s, q) with q = w p_c + (1-w) p_s (Wald
     1945). Infinite if the rates are equal.
     """
+    if candidate == stable:
+        return math.inf
     pooled = share * candidate + (1.0 - share) * stable
     growth = share * divergence(candidate, pooled) + (1.0 - share) * divergence(stable, pooled)
     return threshold(alpha) / growth if growth > 0.0 else math.inf
