@@ -1,0 +1,1 @@
+"""What recorded runs say about an agent, before and after traffic."""
