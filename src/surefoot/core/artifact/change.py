@@ -71,6 +71,8 @@ class ParameterChanged:
 
     within: str
     name: str
+    """Path of the entry, such as `commands.commit`."""
+
     old: CanonicalJson | None
     new: CanonicalJson | None
 
@@ -185,6 +187,8 @@ class SettingChanged:
 
     within: str
     name: str
+    """Path of the entry, such as `commands.commit`."""
+
     old: CanonicalJson | None
     new: CanonicalJson | None
 

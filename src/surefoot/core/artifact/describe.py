@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .canonical import CanonicalJson
+from .canonical import CanonicalJson, canonical, parse_canonical
 from .change import (
     AgentRenamed,
     Change,
@@ -77,9 +77,9 @@ def _inside(  # noqa: PLR0911  # one sentence for each kind of change
         case ModelChanged(old=old, new=new, may_move=may_move):
             return f"{old} -> {new}" + (", which may move" if may_move else "")
         case ParameterChanged(name=name, old=old, new=new):
-            return f"{name} {_value(old)} -> {_value(new)}"
+            return f"{name} {_from_to(old, new)}"
         case SettingChanged(name=name, old=old, new=new):
-            return f"setting {name} {_value(old)} -> {_value(new)}"
+            return f"setting {name} {_from_to(old, new)}"
         case PromptChanged(section=section, added=added, removed=removed):
             return f"{section} changed, +{added} -{removed} lines"
         case ToolAdded(tool=tool, effect=effect):
@@ -94,6 +94,21 @@ def _inside(  # noqa: PLR0911  # one sentence for each kind of change
             return f"{tool} source changed at {', '.join(paths)}"
         case ToolDescriptionChanged(tool=tool):
             return f"{tool} description changed"
+
+
+def _from_to(old: CanonicalJson | None, new: CanonicalJson | None) -> str:
+    """Both values, or what came and went where both are lists."""
+    before, after = _items(old), _items(new)
+    if before is None or after is None:
+        return f"{_value(old)} -> {_value(new)}"
+    came, went = [item for item in after if item not in before], [item for item in before if item not in after]
+    moved = [f"+ {_value(item)}" for item in came] + [f"- {_value(item)}" for item in went]
+    return ", ".join(moved) or "in another order"
+
+
+def _items(value: CanonicalJson | None) -> list[CanonicalJson] | None:
+    parsed = None if value is None else parse_canonical(value)
+    return [canonical(item) for item in parsed] if isinstance(parsed, list | tuple) else None
 
 
 def _value(value: CanonicalJson | None) -> str:

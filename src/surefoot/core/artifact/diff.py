@@ -11,6 +11,7 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from ..units import Digest
 from .canonical import CanonicalJson, Json, canonical, parse_object
@@ -69,6 +70,14 @@ class Diff:
     def parts(self) -> frozenset[Part]:
         """Which parts changed, so that a plan can ask for more proof when, say, the model moved."""
         return frozenset(part_of(change) for change in self.changes)
+
+
+class _Entry(NamedTuple):
+    """One difference between two objects. None is "not given"."""
+
+    name: str
+    old: CanonicalJson | None
+    new: CanonicalJson | None
 
 
 def diff(old: AgentVersion, new: AgentVersion) -> Diff:
@@ -192,27 +201,14 @@ def _tool(within: str, old: ToolSpec, new: ToolSpec) -> Iterator[Change]:
     if old.effect != new.effect:
         yield ToolEffectChanged(within=within, tool=new.name, old=old.effect, new=new.effect)
     if old.arguments != new.arguments:
-        paths = tuple(_paths("", parse_object(old.arguments), parse_object(new.arguments)))
+        paths = tuple(entry.name for entry in _entries(old.arguments, new.arguments))
         yield ToolSchemaChanged(within=within, tool=new.name, effect=new.effect, paths=paths)
     if old.description != new.description:
         lines = _unified(old.description, new.description)
         yield ToolDescriptionChanged(within=within, tool=new.name, lines=lines)
     if old.source != new.source:
-        paths = tuple(_paths("", parse_object(old.source), parse_object(new.source)))
+        paths = tuple(entry.name for entry in _entries(old.source, new.source))
         yield ToolSourceChanged(within=within, tool=new.name, effect=new.effect, paths=paths)
-
-
-def _paths(path: str, old: Json, new: Json) -> Iterator[str]:
-    """Where two JSON values differ; a list that differs anywhere is one difference."""
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for key in sorted({*old, *new}):
-            inner = f"{path}.{key}" if path else key
-            if key in old and key in new:
-                yield from _paths(inner, old[key], new[key])
-            else:
-                yield inner
-    elif canonical(old) != canonical(new):
-        yield path
 
 
 def _policies(old: Policies, new: Policies) -> Iterator[Change]:
@@ -246,16 +242,22 @@ def _listed(names: frozenset[str] | None) -> str:
     return "any" if names is None else ", ".join(sorted(names)) or "none"
 
 
-def _entries(
-    old: CanonicalJson, new: CanonicalJson
-) -> Iterator[tuple[str, CanonicalJson | None, CanonicalJson | None]]:
-    """The top-level entries that differ, as name, before, after; an entry that is absent is None."""
-    before, after = parse_object(old), parse_object(new)
-    for name in sorted({*before, *after}):
-        was = canonical(before[name]) if name in before else None
-        now = canonical(after[name]) if name in after else None
-        if was != now:
-            yield name, was, now
+def _entries(old: CanonicalJson, new: CanonicalJson) -> Iterator[_Entry]:
+    """What differs in two objects: name, before, after; an entry that is absent is None."""
+    yield from _differences("", parse_object(old), parse_object(new))
+
+
+def _differences(path: str, old: Mapping[str, Json], new: Mapping[str, Json]) -> Iterator[_Entry]:
+    for key in sorted({*old, *new}):
+        name = f"{path}.{key}" if path else key
+        before, after = old.get(key), new.get(key)
+        if key in old and key in new and isinstance(before, Mapping) and isinstance(after, Mapping):
+            yield from _differences(name, before, after)
+        else:
+            was = canonical(before) if key in old else None
+            now = canonical(after) if key in new else None
+            if was != now:
+                yield _Entry(name, was, now)
 
 
 def _settings(within: str, old: CanonicalJson, new: CanonicalJson) -> Iterator[Change]:
