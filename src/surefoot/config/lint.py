@@ -13,12 +13,12 @@ from typing import Final
 from ..core.artifact.canonical import parse_object
 from ..core.artifact.decode import encode
 from ..core.artifact.models import Pinning, pinning
-from ..core.artifact.version import AgentVersion, ExecutorKind, ModelRef, ToolSpec
+from ..core.artifact.version import AgentVersion, ExecutorKind, ModelRef, SubAgent, ToolSpec
 from ..core.units import Digest
 from ..errors import ArtifactError, SurefootError
 from .agents import VersionFile, list_versions, read_version
 from .files import shown_path
-from .node import Node
+from .node import Fields, Node
 from .yaml import read_yaml
 
 __all__ = ["Finding", "Severity", "lint"]
@@ -85,8 +85,8 @@ def _one(root: Path, file: VersionFile, seen: dict[Digest, str]) -> Iterator[Fin
     except SurefootError as error:
         yield _broken(shown, error)
         return
-    for name, at, model in _models(node, version):
-        yield from _model(name, at, model)
+    for at, model in _models(node, version):
+        yield from _model(at, model)
     for at, tool in _tools(node, version):
         yield from _tool(at, tool, version)
     yield from _limits(shown, version)
@@ -96,15 +96,22 @@ def _one(root: Path, file: VersionFile, seen: dict[Digest, str]) -> Iterator[Fin
         yield _warn("same-content", shown, f"is the same agent as {first}", "remove one, or change what was meant")
 
 
-def _models(node: Node, version: AgentVersion) -> Iterator[tuple[str, Node, ModelRef]]:
+def _sub_agents(top: Fields, version: AgentVersion) -> Iterator[tuple[SubAgent, Fields]]:
+    """Each sub-agent and what is written about it."""
+    written = top.get("sub_agents")
+    if written is not None:
+        for agent in version.sub_agents:
+            yield agent, written.mapping().require(agent.name).mapping()
+
+
+def _models(node: Node, version: AgentVersion) -> Iterator[tuple[Node, ModelRef]]:
     top = node.mapping()
-    yield "model", top.require("model"), version.model
-    agents = top.get("sub_agents")
-    for agent in version.sub_agents if agents is not None else ():
-        yield agent.name, agents.mapping().require(agent.name).mapping().require("model"), agent.model
+    yield top.require("model"), version.model
+    for agent, written in _sub_agents(top, version):
+        yield written.require("model"), agent.model
 
 
-def _model(name: str, node: Node, model: ModelRef) -> Iterator[Finding]:
+def _model(node: Node, model: ModelRef) -> Iterator[Finding]:
     place = str(node.place)
     if model.may_move:
         yield _warn(
@@ -130,9 +137,7 @@ def _tools(node: Node, version: AgentVersion) -> Iterator[tuple[Node, ToolSpec]]
     """Each tool of the agent and its sub-agents, with where it is written."""
     top = node.mapping()
     owners = [(top.get("tools"), version.tools)]
-    agents = top.get("sub_agents")
-    for agent in version.sub_agents if agents is not None else ():
-        owners.append((agents.mapping().require(agent.name).mapping().get("tools"), agent.tools))
+    owners.extend((written.get("tools"), agent.tools) for agent, written in _sub_agents(top, version))
     for written, tools in owners:
         specs = {tool.name: tool for tool in tools}
         for item in () if written is None else written.sequence():

@@ -29,6 +29,9 @@ __all__ = ["describe", "detail"]
 _LONGEST_VALUE = 60
 """Characters of a value that are shown; a schema in a setting may have thousands."""
 
+_MOST_ITEMS = 6
+"""Items of a list that are named."""
+
 
 def describe(change: Change) -> str:
     """What changed, in one line that starts with the part it is in."""
@@ -103,7 +106,8 @@ def _from_to(old: CanonicalJson | None, new: CanonicalJson | None) -> str:
         return f"{_value(old)} -> {_value(new)}"
     came, went = [item for item in after if item not in before], [item for item in before if item not in after]
     moved = [f"+ {_value(item)}" for item in came] + [f"- {_value(item)}" for item in went]
-    return ", ".join(moved) or "in another order"
+    more = f" and {len(moved) - _MOST_ITEMS} more" if len(moved) > _MOST_ITEMS else ""
+    return f"{', '.join(moved[:_MOST_ITEMS])}{more}" if moved else "in another order"
 
 
 def _items(value: CanonicalJson | None) -> list[CanonicalJson] | None:

@@ -11,7 +11,7 @@ import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ..units import Digest
 from .canonical import CanonicalJson, Json, canonical, parse_object
@@ -38,6 +38,11 @@ from .change import (
 from .version import AgentVersion, Effect, ModelRef, Policies, Prompt, SubAgent, ToolSpec
 
 __all__ = ["Diff", "RiskClass", "diff", "part_of", "risk", "risk_of"]
+
+
+_AUTHORITY: Final = frozenset({"base_url", "permissions"})
+"""Settings that say where conversations go or what is allowed without asking; whether a change loosens them, the executor
+knows and we do not, so it counts as if."""
 
 
 class RiskClass(IntEnum):
@@ -118,10 +123,8 @@ def risk_of(change: Change) -> RiskClass:
             return RiskClass.MEDIUM if effect is Effect.READ else RiskClass.HIGH  # another program acts
         case ModelChanged(may_move=may_move):
             return RiskClass.HIGH if may_move else RiskClass.MEDIUM  # a model that can move cannot be proven
-        case SettingChanged(within=within, name=name):
-            return (
-                RiskClass.HIGH if not within and name == "base_url" else RiskClass.MEDIUM
-            )  # conversations go elsewhere
+        case SettingChanged(name=name):
+            return RiskClass.HIGH if name.split(".")[0] in _AUTHORITY else RiskClass.MEDIUM
         case ParameterChanged() | PromptChanged() | ToolSchemaChanged() | ToolDescriptionChanged():
             return RiskClass.MEDIUM
 
