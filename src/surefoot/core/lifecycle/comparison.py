@@ -1,0 +1,121 @@
+"""What both arms showed, side by side, for every metric anybody recorded: checked or not, decided or not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from ..evidence.amount import scale_of
+from ..evidence.eprocess import Binary
+from ..evidence.histogram import Histogram, representative, upper_edge
+from ..evidence.interval import stratified_difference
+from ..evidence.metrics import METRICS, Metric, MetricKind
+from ..evidence.tally import ArmTick, Count, Tick
+
+__all__ = ["Comparison", "compare"]
+
+_NONE: Final = Count()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """One metric on both arms. For people: nothing is decided on it."""
+
+    metric: str
+    unit: str
+    """What the values are: "rate", "mean" or "p95"."""
+
+    n_stable: int
+    stable: float | None
+    """None where the arm has no data."""
+
+    n_candidate: int
+    candidate: float | None
+    low: float | None = None
+    high: float | None = None
+    """A 95 % interval of candidate minus stable for rates, stratified by epoch; approximate."""
+
+    @property
+    def change(self) -> float | None:
+        """Candidate minus stable for rates; as a fraction of stable for amounts. None where it cannot be said."""
+        if self.stable is None or self.candidate is None:
+            return None
+        if self.unit == "rate":
+            return self.candidate - self.stable
+        return self.candidate / self.stable - 1 if self.stable else None
+
+    @property
+    def words(self) -> str:
+        """In a sentence: "success: 12.0 % bad instead of 5.0 %, worse"."""
+        if self.stable is None or self.candidate is None:
+            return f"{self.metric}: not recorded on both versions"
+        if self.unit == "rate":
+            side = ""
+            if self.low is not None and self.high is not None:
+                side = ", worse" if self.low > 0 else ", better" if self.high < 0 else ", no clear difference"
+            return f"{self.metric}: {self.candidate:.1%} bad instead of {self.stable:.1%}{side}"
+        moved = f" ({self.change:+.0%})" if self.change is not None else ""
+        return f"{self.metric}: {self.unit} {self.candidate:,.4g} instead of {self.stable:,.4g}{moved}"
+
+
+def compare(ticks: Iterable[Tick]) -> tuple[Comparison, ...]:
+    """Every metric that either arm recorded in these ticks, in the order of the metric table."""
+    seen = list(ticks)
+    rows: list[Comparison] = []
+    for metric in METRICS.values():
+        row = _rate(metric, seen) if metric.kind is MetricKind.BINARY else _amount(metric, seen)
+        if row.n_stable or row.n_candidate:
+            rows.append(row)
+    return tuple(rows)
+
+
+def _rate(metric: Metric, ticks: list[Tick]) -> Comparison:
+    epochs: dict[int, Binary] = {}
+    for tick in ticks:
+        n_c, k_c = tick.candidate.resolved.get(metric.name, _NONE)
+        n_s, k_s = tick.stable.resolved.get(metric.name, _NONE)
+        sofar = epochs.get(tick.epoch, Binary(0, 0, 0, 0))
+        epochs[tick.epoch] = Binary(sofar.n_c + n_c, sofar.k_c + k_c, sofar.n_s + n_s, sofar.k_s + k_s)
+    n_c, k_c, n_s, k_s = (sum(column) for column in zip(*epochs.values(), strict=True)) if epochs else (0, 0, 0, 0)
+    difference = stratified_difference(epochs.values())
+    return Comparison(
+        metric=metric.name,
+        unit="rate",
+        n_stable=n_s,
+        stable=k_s / n_s if n_s else None,
+        n_candidate=n_c,
+        candidate=k_c / n_c if n_c else None,
+        low=difference.low if difference else None,
+        high=difference.high if difference else None,
+    )
+
+
+def _amount(metric: Metric, ticks: list[Tick]) -> Comparison:
+    stable = _gathered(metric, (tick.stable for tick in ticks))
+    candidate = _gathered(metric, (tick.candidate for tick in ticks))
+    return Comparison(
+        metric=metric.name,
+        unit="p95" if metric.kind is MetricKind.QUANTILE else "mean",
+        n_stable=stable.n,
+        stable=_value(metric, stable),
+        n_candidate=candidate.n,
+        candidate=_value(metric, candidate),
+    )
+
+
+def _gathered(metric: Metric, arms: Iterable[ArmTick]) -> Histogram:
+    buckets: Counter[int] = Counter()
+    for arm in arms:
+        buckets.update(arm.amounts.get(metric.field, {}))
+    return Histogram(scale=scale_of(metric.field), buckets=dict(buckets))
+
+
+def _value(metric: Metric, of: Histogram) -> float | None:
+    if not of.n:
+        return None
+    if metric.kind is MetricKind.QUANTILE:
+        bucket = of.quantile_bucket(metric.quantile)
+        return None if bucket is None else float(upper_edge(bucket, of.scale))
+    return sum(representative(bucket, of.scale) * count for bucket, count in of.buckets.items()) / of.n

@@ -1,0 +1,69 @@
+"""The comparison shows what was recorded, on both arms, and says nothing where nothing was."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from surefoot.core.evidence.histogram import Histogram, Scale
+from surefoot.core.evidence.tally import ArmTick, Count, Tick
+from surefoot.core.lifecycle.comparison import Comparison, compare
+from surefoot.core.units import RolloutId
+
+AT = datetime(2026, 1, 5, tzinfo=UTC)
+
+
+def tick(stable: ArmTick, candidate: ArmTick, *, epoch: int = 1) -> Tick:
+    return Tick(
+        rollout=RolloutId("r"), sequence=1, epoch=epoch, opened_at=AT, closed_at=AT, stable=stable, candidate=candidate
+    )
+
+
+def rate(n: int, k: int) -> ArmTick:
+    return ArmTick(resolved={"safety": Count(n, k)})
+
+
+def latency(*values: int) -> ArmTick:
+    return ArmTick(amounts={"latency_ms": Histogram.of(values, Scale.LOG).buckets})
+
+
+def row(metric: str, *ticks: Tick) -> Comparison:
+    return next(found for found in compare(ticks) if found.metric == metric)
+
+
+def test_nothing_recorded_is_nothing_shown() -> None:
+    """No tick and no metric: no row."""
+    assert compare([]) == ()
+    assert compare([tick(ArmTick(), ArmTick())]) == ()
+
+
+def test_a_better_candidate_is_called_better_and_a_worse_one_worse() -> None:
+    """The words follow the interval, so that a report can say of one rollout that safety gained and success lost."""
+    assert row("safety", tick(rate(1000, 500), rate(1000, 100))).words.endswith(", better")
+    assert row("safety", tick(rate(1000, 100), rate(1000, 500))).words.endswith(", worse")
+    assert row("safety", tick(rate(1000, 100), rate(1000, 101))).words.endswith("no clear difference")
+
+
+def test_a_rise_of_an_unchecked_amount_is_shown_as_a_fraction_of_stable() -> None:
+    """Latency that doubled reads as +100 %, since the buckets' errors even out."""
+    found = row("latency", tick(latency(*range(500, 1500)), latency(*range(1000, 3000, 2))))
+    assert found.change == pytest.approx(1.0, abs=0.05)
+    assert "instead of" in found.words
+
+
+def test_one_arm_without_data_is_said_and_not_compared() -> None:
+    """A metric only one version recorded has no difference."""
+    found = row("safety", tick(rate(100, 1), ArmTick()))
+    assert (found.change, found.low, found.words) == (None, None, "safety: not recorded on both versions")
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50), st.integers(1, 3)), max_size=8))
+def test_totals_do_not_depend_on_how_ticks_were_cut(parts: list[tuple[int, int, int]]) -> None:
+    """Any split of the same counts over ticks and epochs gives the same rates."""
+    ticks = [tick(rate(n + k, k), rate(n + k, n), epoch=epoch) for n, k, epoch in parts]
+    units, bad = sum(n + k for n, k, _ in parts), sum(k for _, k, _ in parts)
+    for found in compare(ticks):
+        assert (found.n_stable, found.stable) == (units, bad / units)
