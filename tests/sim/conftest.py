@@ -1,0 +1,8 @@
+"""The worlds of the evidence benchmark are the worlds of these tests."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
