@@ -41,8 +41,8 @@ __all__ = ["Diff", "RiskClass", "diff", "part_of", "risk", "risk_of"]
 
 
 _AUTHORITY: Final = frozenset({"base_url", "permissions"})
-"""Settings that say where conversations go or what is allowed without asking; whether a change loosens them, the executor
-knows and we do not, so it counts as if."""
+"""Settings that say where conversations go or what is allowed without asking. Whether a change loosens them only the
+executor knows, so every change of them counts as if it did."""
 
 
 class RiskClass(IntEnum):
