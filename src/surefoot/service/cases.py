@@ -1,0 +1,114 @@
+"""Evidence brought up to date: closed ticks folded once and kept, and folded again from nothing on any doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from ..core.evidence.tally import History, Tick
+from ..core.evidence.verdict import Look, Verdict
+from ..core.lifecycle.audit import AuditRecord, epochs_of
+from ..core.lifecycle.judge import Case, EpochInfo
+from ..core.lifecycle.rollout import Rollout, Start
+from ..core.traffic.plan import Plan
+from ..core.units import RolloutId
+from ..ports.store import Evidence, Rollouts
+
+__all__ = ["Cases", "Fold", "Folds", "Judge", "history_of"]
+
+
+class Judge(Protocol):
+    """What a case must be able to do. `core.lifecycle.judge.Case` does it; a scripted one serves tests."""
+
+    @property
+    def tick(self) -> int:
+        """Sequence of the newest tick it has seen."""
+        ...
+
+    def add(self, tick: Tick, during: EpochInfo) -> None:
+        """Take in the next closed tick. Raises ValueError on a gap."""
+        ...
+
+    def judge(self, look: Look, *, detailed: bool = True) -> Verdict:
+        """Look at the rollout."""
+        ...
+
+
+class Folds(Protocol):
+    """Makes an empty case: `core.lifecycle.judge.Case` itself."""
+
+    def __call__(self, plan: Plan, history: History | None, /) -> Judge:
+        """A case that has seen nothing."""
+        ...
+
+
+class _Store(Evidence, Rollouts, Protocol):
+    """What folding reads."""
+
+
+class Fold:
+    """A case, and what it takes to go on with it. Mutable: it grows with every closed tick."""
+
+    def __init__(self, rollout: Rollout, records: Sequence[AuditRecord], folds: Folds) -> None:
+        self.case = folds(rollout.plan, history_of(records))
+        self.last_tick_at: datetime | None = None
+        self._epochs = epochs_of(record.transition for record in records)
+
+    def knows(self, ticks: Iterable[Tick]) -> bool:
+        """Whether the ticks follow without a gap, all in epochs it has heard of."""
+        following = enumerate(ticks, start=self.case.tick + 1)
+        return all(tick.sequence == expected and tick.epoch in self._epochs for expected, tick in following)
+
+    def add(self, ticks: Iterable[Tick]) -> None:
+        """Take them in."""
+        for tick in ticks:
+            self.case.add(tick, self._epochs[tick.epoch])
+            self.last_tick_at = tick.closed_at
+
+
+class Cases:
+    """The folds of all rollouts that one controller looks at. Lost in a crash without loss: ticks are what is kept."""
+
+    def __init__(self, store: _Store, *, folds: Folds = Case) -> None:
+        self._store = store
+        self._folds = folds
+        self._kept: dict[RolloutId, Fold] = {}
+
+    async def of(self, rollout: Rollout) -> Fold:
+        """
+        The fold of all ticks that are closed now.
+
+        A kept one goes on where it stopped, if what is new follows on it. If not (a gap, an epoch it has not heard of,
+        a store that was restored) everything is read and folded again. Raises ValueError if even that does not fit.
+        """
+        kept = self._kept.get(rollout.id)
+        if kept is not None:
+            ticks = await self._store.ticks(rollout.id, after=kept.case.tick)
+            # Somebody else may have used the same fold while this one waited: what it has seen by now is not new.
+            fresh = [tick for tick in ticks if tick.sequence > kept.case.tick]
+            if kept.knows(fresh):
+                kept.add(fresh)
+                return kept
+        return await self._anew(rollout)
+
+    def forget(self, id: RolloutId) -> None:
+        """Drop what is kept of a rollout: it is over, or in doubt."""
+        self._kept.pop(id, None)
+
+    async def _anew(self, rollout: Rollout) -> Fold:
+        # Ticks first: the trail read after them knows every epoch they may belong to.
+        ticks = await self._store.ticks(rollout.id)
+        fold = Fold(rollout, await self._store.audit(rollout.id), self._folds)
+        if not fold.knows(ticks):
+            self.forget(rollout.id)
+            raise ValueError(f"ticks of rollout {rollout.id} are missing, or in epochs its trail does not know")
+        fold.add(ticks)
+        self._kept[rollout.id] = fold
+        return fold
+
+
+def history_of(records: Iterable[AuditRecord]) -> History | None:
+    """What stable had shown before the rollout, frozen by the Start that went through: the last one."""
+    starts = [record.transition.event for record in records if isinstance(record.transition.event, Start)]
+    return starts[-1].history if starts else None

@@ -1,0 +1,111 @@
+"""The loop that keeps an eye on all rollouts. Run as many of them as you like, anywhere, beside one store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from ..core.lifecycle.rollout import Phase
+from ..core.units import RolloutId
+from ..errors import SurefootError, Unavailable
+from ..ports.clock import Clock
+from ..ports.notifier import Notifier
+from ..ports.store import Store
+from .act import act, backoff
+from .cases import Cases
+from .reconcile import reconcile
+
+__all__ = ["LIVE", "Controller", "Health"]
+
+LIVE: Final = tuple(phase for phase in Phase if not phase.is_final)
+
+_LONGEST_PAUSE: Final = 5.0
+"""Seconds: how long after a store has come back protection may still be asleep."""
+
+
+@dataclass(slots=True)
+class Health:
+    """What a controller has been through. Counters only grow. State, hence not frozen."""
+
+    rounds: int = 0
+    looks: int = 0
+    steps: int = 0
+    effects_done: int = 0
+    effects_failed: int = 0
+    store_away: int = 0
+    """Rounds that were cut short because the store was away."""
+
+    away_since_round: int = 0
+    """How many rounds in a row the store has been away. 0: it is there."""
+
+    troubled: dict[RolloutId, str] = field(default_factory=dict[RolloutId, str])
+    """Rollouts that could not be looked at in the last round, and why. They hold, and never advance."""
+
+
+class Controller:
+    """
+    Looks at every live rollout once per `every` seconds, and does what is in the outbox.
+
+    It keeps nothing that matters: a crash, a cancellation or a second controller loses no step and makes none twice.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        notifiers: Sequence[Notifier] = (),
+        every: float = 1.0,
+        cases: Cases | None = None,
+    ) -> None:
+        self.health = Health()
+        self._store = store
+        self._clock = clock
+        self._notifiers = notifiers
+        self._every = every
+        self._cases = cases or Cases(store)
+
+    async def run(self) -> None:
+        """Until cancelled. A store that is away is waited for, longer and longer, and counted."""
+        while True:
+            try:
+                await self.round()
+            except Unavailable:
+                self.health.store_away += 1
+                self.health.away_since_round += 1
+            else:
+                self.health.away_since_round = 0
+            await self._clock.sleep(self._pause())
+
+    async def round(self) -> None:
+        """One look at every live rollout, then the outbox. Raises StoreUnavailable."""
+        self.health.rounds += 1
+        live = [stored.rollout.id for stored in await self._store.rollouts(phases=LIVE)]
+        for gone in self.health.troubled.keys() - set(live):
+            del self.health.troubled[gone]
+        for rollout in live:
+            await self._look(rollout)
+        acted = await act(store=self._store, notifiers=self._notifiers, clock=self._clock)
+        self.health.effects_done += acted.done
+        self.health.effects_failed += acted.failed
+
+    async def _look(self, id: RolloutId) -> None:
+        self.health.looks += 1
+        try:
+            moved = await reconcile(id, store=self._store, clock=self._clock, cases=self._cases)
+        except Unavailable:
+            raise
+        except (SurefootError, ValueError, ArithmeticError, LookupError) as error:
+            # One rollout whose evidence is damaged must not keep the others unprotected. It holds, visibly.
+            self._cases.forget(id)
+            self.health.troubled[id] = f"{type(error).__name__}: {error}"
+            return
+        self.health.troubled.pop(id, None)
+        self.health.steps += moved is not None
+
+    def _pause(self) -> float:
+        """Seconds until the next round: the usual ones, or up to 5 while the store is away."""
+        if not self.health.away_since_round:
+            return self._every
+        return min(self._every * backoff(self.health.away_since_round - 1).total_seconds(), _LONGEST_PAUSE)

@@ -1,0 +1,220 @@
+"""What people order: start a rollout, say yes or no to a stage, pause, resume, promote, abort, re-open, set stable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from ..core.lifecycle.machine import transition
+from ..core.lifecycle.rollout import (
+    Abort,
+    Approve,
+    Event,
+    Pause,
+    Phase,
+    Promote,
+    Reject,
+    Resume,
+    Rollout,
+    Transition,
+)
+from ..core.lifecycle.turn import take_turn
+from ..core.traffic.kill import covering
+from ..core.traffic.plan import OnNewCandidate, Plan
+from ..core.traffic.route import AgentTraffic
+from ..core.units import AgentName, Digest, RolloutId
+from ..errors import Conflict, Denied, Killed, Refused, UnknownName, UsageError
+from ..ports.clock import Clock, Ids
+from ..ports.store import Store, Stored
+from .cases import Cases
+from .reconcile import reconcile
+
+__all__ = ["abort", "approve", "pause", "promote", "reject", "reopen", "resume", "set_stable", "start"]
+
+_ATTEMPTS = 8
+
+
+async def start(
+    agent: AgentName, candidate: Digest, plan: Plan, *, by: str, store: Store, clock: Clock, ids: Ids
+) -> Rollout:
+    """
+    Bring a candidate on its way; the row as it is then.
+
+    It is RUNNING, WAITING or WARM, or still QUEUED: behind another rollout (`on_new_candidate: queue`), or in a freeze.
+    Controllers start it later. Raises UnknownName (agent or version), Denied (it was rolled back once), Killed (a
+    switch covers it), Refused (it is stable already, or another rollout is under way); then nothing was changed.
+    """
+    _signed(by)
+    stable = (await store.traffic(agent)).stable
+    await _check_candidate(agent, candidate, stable, store)
+    now = clock.now()
+    row = Rollout(
+        id=RolloutId(ids.new()),
+        agent=agent,
+        stable=stable,
+        candidate=candidate,
+        plan=plan,
+        seed=ids.seed(),
+        author=by,
+        created_at=now,
+        entered_at=now,
+    )
+    others = [stored.rollout for stored in await store.rollouts(agent=agent)]
+    turn = take_turn(row, others, stable=stable, denied={})
+    if turn is not None and isinstance(turn.event, Abort):
+        raise _under_way(turn.event.why)
+    await store.create(row)
+    return await _begun(row, store, clock)
+
+
+async def approve(
+    id: RolloutId, *, candidate: Digest, by: str, why: str = "", stage: str = "", store: Store, clock: Clock
+) -> Transition:
+    """Agree to the stage that is asked for. IllegalTransition if none is, Refused for another digest or stage."""
+    return await _order(id, Approve(by=_signed(by), candidate=candidate, stage=stage, why=why), store, clock)
+
+
+async def reject(id: RolloutId, *, by: str, why: str, store: Store, clock: Clock) -> Transition:
+    """Refuse the stage that is asked for: the candidate goes back, and is denied from then on."""
+    return await _order(id, Reject(by=_signed(by), why=_reasoned(why)), store, clock)
+
+
+async def pause(id: RolloutId, *, by: str, why: str = "", store: Store, clock: Clock) -> Transition:
+    """Stop advancing. Shares stay, protection stays."""
+    return await _order(id, Pause(by=_signed(by), why=why), store, clock)
+
+
+async def resume(id: RolloutId, *, by: str, store: Store, clock: Clock) -> Transition:
+    """Go on where it stopped."""
+    return await _order(id, Resume(by=_signed(by)), store, clock)
+
+
+async def promote(id: RolloutId, *, by: str, why: str, store: Store, clock: Clock) -> Transition:
+    """Give the candidate all traffic now, without proof; while it is warm, end the warmth."""
+    return await _order(id, Promote(by=_signed(by), why=_reasoned(why)), store, clock)
+
+
+async def abort(id: RolloutId, *, by: str, why: str, store: Store, clock: Clock) -> Transition:
+    """Take the candidate out now. It may be started again."""
+    return await _order(id, Abort(by=_signed(by), why=_reasoned(why)), store, clock)
+
+
+async def reopen(agent: AgentName, digest: Digest, *, by: str, store: Store, clock: Clock) -> None:
+    """Allow a digest again that was rolled back. Only a person does this. Raises UnknownName if it is not denied."""
+    _signed(by)
+    denied = await store.denied(agent)
+    if digest not in denied:
+        raise UnknownName("denied version", digest, tuple(denied))
+    await store.reopen(agent, digest, by=by, at=clock.now())
+
+
+async def set_stable(agent: AgentName, digest: Digest, *, by: str, store: Store) -> AgentTraffic:
+    """
+    Say which version is stable: the first time, or to go back to one that is known to be good.
+
+    Raises UnknownName, Denied (no way back to what was rolled back), and Refused while a rollout is under way, whose
+    comparison it would falsify.
+    """
+    _signed(by)
+    version = await store.version(digest)
+    if version.agent != agent:
+        raise UsageError(
+            f"{digest} is a version of {version.agent}, not of {agent}", hint="name the agent it belongs to"
+        )
+    await _check_denied(agent, digest, store)
+    for stored in await store.rollouts(agent=agent):
+        if not stored.rollout.phase.is_final and stored.rollout.phase is not Phase.QUEUED:
+            raise Refused(
+                f"rollout {stored.rollout.id} compares its candidate with {stored.rollout.stable}",
+                hint="abort or promote it first",
+            )
+    try:
+        traffic = replace(await store.traffic(agent), stable=digest)
+    except UnknownName:
+        traffic = AgentTraffic(agent=agent, stable=digest)
+    await store.set_traffic(traffic)
+    return traffic
+
+
+# --- starting
+
+
+async def _check_candidate(agent: AgentName, candidate: Digest, stable: Digest, store: Store) -> None:
+    version = await store.version(candidate)
+    if version.agent != agent:
+        raise UsageError(
+            f"{candidate} is a version of {version.agent}, not of {agent}", hint="name the agent it belongs to"
+        )
+    if candidate == stable:
+        raise Refused(f"{candidate} is the stable version of {agent}", hint="nothing is left to roll out")
+    await _check_denied(agent, candidate, store)
+    if kill := covering(await store.kills(), agent=agent, version=candidate, feature="", tenant=""):
+        raise Killed(
+            f"switch {kill.id} of {kill.author} covers {candidate}: {kill.reason}",
+            hint=f"surefoot unkill {kill.id}, if the reason is gone",
+        )
+
+
+async def _check_denied(agent: AgentName, digest: Digest, store: Store) -> None:
+    denied: Mapping[Digest, str] = await store.denied(agent)
+    if digest in denied:
+        raise Denied(
+            f"{digest} is denied: {denied[digest]}",
+            hint="change the version, which gives it a new digest, or re-open this one on a person's word",
+        )
+
+
+async def _begun(row: Rollout, store: Store, clock: Clock) -> Rollout:
+    """Take the row's turn as far as it goes. Whatever is left, controllers do: the row says all they need."""
+    cases = Cases(store)
+    while (await store.rollout(row.id)).rollout.phase is Phase.QUEUED:
+        if await reconcile(row.id, store=store, clock=clock, cases=cases) is None:
+            break
+    after = (await store.rollout(row.id)).rollout
+    if after.phase is Phase.ABORTED and row.plan.on_new_candidate is OnNewCandidate.REJECT:
+        raise _under_way(after.note)
+    return after
+
+
+def _under_way(why: str) -> Refused:
+    return Refused(why, hint="wait for it, abort it, or plan with on_new_candidate: queue or supersede")
+
+
+# --- one order at one rollout
+
+
+async def _order(id: RolloutId, event: Event, store: Store, clock: Clock) -> Transition:
+    """
+    Apply a person's order. Raises IllegalTransition, Refused, UnknownName, and Conflict if the rollout kept moving.
+
+    An order that gives the candidate more is for the rollout the person saw: if it moved meanwhile, they look again.
+    An order that gives it less is carried out wherever the rollout is by then.
+    """
+    first: Stored | None = None
+    for _ in range(_ATTEMPTS):
+        stored = await store.rollout(id)
+        first = first or stored
+        if isinstance(event, Approve | Resume | Promote) and stored.rollout.epoch != first.rollout.epoch:
+            break
+        moved = transition(stored.rollout, event, at=clock.now())
+        try:
+            await store.commit(moved, expected=stored.revision)
+        except Conflict:
+            continue
+        return moved
+    raise Conflict(
+        f"rollout {id} moved while {type(event).__name__} was under way; nothing was written",
+        hint="look at it again, and repeat the order if it still holds",
+    )
+
+
+def _signed(by: str) -> str:
+    if not by.strip():
+        raise UsageError("an order without a name", hint="say who orders it: --by NAME")
+    return by
+
+
+def _reasoned(why: str) -> str:
+    if not why.strip():
+        raise UsageError("this order needs a reason", hint="say why: --reason TEXT; it is kept in the audit trail")
+    return why

@@ -1,0 +1,71 @@
+"""Kill switches: raised, lifted and listed, each with its author and its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from ..core.traffic.kill import KillSwitch
+from ..core.units import AgentName, Digest
+from ..errors import UsageError
+from ..ports.clock import Clock, Ids
+from ..ports.store import Catalog, Switches
+
+__all__ = ["Scope", "kill", "kills", "unkill"]
+
+
+class Scope(NamedTuple):
+    """What a switch stops: everything that all filled-in fields match; nothing filled in means everything."""
+
+    agent: AgentName | None = None
+    version: Digest | None = None
+    feature: str | None = None
+    tenant: str | None = None
+
+
+async def kill(scope: Scope, *, reason: str, author: str, store: _Store, clock: Clock, ids: Ids) -> KillSwitch:
+    """
+    Stop it. Durable when it returns.
+
+    Routers obey as soon as they hear of it; a controller rolls back every rollout whose candidate is covered
+    everywhere. Raises UnknownName for an agent or a version nobody has: a switch with a typing error stops nothing.
+    """
+    said = {"feature": scope.feature, "tenant": scope.tenant, "reason": reason, "author": author}
+    if empty := [name for name, value in said.items() if value is not None and not value.strip()]:
+        raise UsageError(f"the kill switch's {empty[0]} is empty", hint=f"name the {empty[0]}: people will ask")
+    agent = scope.agent
+    if scope.version is not None:
+        known = await store.version(scope.version)
+        if agent not in (None, known.agent):
+            raise UsageError(f"{scope.version} is a version of {known.agent}, not of {agent}", hint="leave agent out")
+        agent = known.agent
+    elif agent is not None:
+        await store.traffic(agent)
+    switch = KillSwitch(
+        id=ids.new(),
+        agent=agent,
+        version=scope.version,
+        feature=scope.feature,
+        tenant=scope.tenant,
+        reason=reason,
+        author=author,
+        raised_at=clock.now(),
+    )
+    await store.kill(switch)
+    return switch
+
+
+async def unkill(id: str, *, by: str, store: Switches, clock: Clock) -> None:
+    """Lift a switch. What it rolled back stays back: that takes a person and a new start. Raises UnknownName."""
+    if not by.strip():
+        raise UsageError("a switch is lifted by somebody", hint="say who: --by NAME")
+    await store.unkill(id, by=by, at=clock.now())
+
+
+async def kills(*, store: Switches) -> Sequence[KillSwitch]:
+    """Those that are up, oldest first."""
+    return await store.kills()
+
+
+class _Store(Catalog, Switches, Protocol):
+    """What raising a switch reads and writes."""
