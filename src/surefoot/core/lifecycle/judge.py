@@ -104,7 +104,6 @@ class Case:
         `detailed` adds intervals and forecasts for people; they decide nothing.
         """
         stage = self._plan.stages[look.stage]
-        self._enter(look.stage)
         counted = self._count_limits(stage, look)
         if broken := tuple(finding for finding in counted if finding.judgement is Judgement.BREACH):
             return self._verdict(Judgement.BREACH, Why.COUNT_LIMIT, broken, culprits=tuple(f.metric for f in broken))
@@ -125,7 +124,10 @@ class Case:
         return self._verdict(judgement, why, (*shown, *proofs, integrity), ln_average=ln_average)
 
     def _enter(self, stage: int) -> None:
-        """A stage begins, at its first tick or at the first look at it: both come to the same."""
+        """
+        A stage begins with its first tick, never with a look: looks are not kept, and ticks of the stage before may
+        still come in after the first look, so a case folded again would start its tests elsewhere.
+        """
         if stage <= self._stage:
             return
         self._stage = stage
@@ -210,7 +212,7 @@ class Case:
             return Judgement.HOLD, Why.STALE
         proven = bool(proofs) and all(proof.judgement is Judgement.PASS for proof in proofs)
         if proven or self._is_given(stage):
-            enough = all(self._probes[check.metric].stage.n_c >= stage.min_samples for check in _required(stage))
+            enough = all(self._in_stage(look, check) >= stage.min_samples for check in _required(stage))
             soaked = enough and age >= stage.min_duration
             why = Why.PROVEN if proven else Why.UNPROVEN
             return (Judgement.PASS, why) if soaked else (Judgement.HOLD, Why.SOAKING)
@@ -218,6 +220,10 @@ class Case:
             return self._timed_out(stage, proofs, ln_average=ln_average)
         without_data = not proofs or any(proof.n_candidate == 0 for proof in proofs)
         return Judgement.HOLD, Why.NO_DATA if without_data else Why.GATHERING
+
+    def _in_stage(self, look: Look, check: Check) -> int:
+        """Candidate units of the open stage; none before its first tick."""
+        return self._probes[check.metric].stage.n_c if self._stage == look.stage else 0
 
     def _is_given(self, stage: Stage) -> bool:
         """A manual plan's last stage: a person gave it all traffic, and no stable arm is left to prove against."""
