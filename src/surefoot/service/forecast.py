@@ -1,0 +1,189 @@
+"""What a plan will do, told before it starts: how often it errs, how soon it notices, how many users that costs."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Any, NamedTuple
+
+from ..core.evidence.metrics import MetricKind, metric_named
+from ..core.evidence.observation import Observation
+from ..core.traffic.plan import Plan
+from ..core.units import MicroUsd, Millis
+from ..errors import UsageError
+from .simulate import Behaviour, End, Ended, Traffic, behaviour, simulate, with_drop
+
+__all__ = ["Batch", "Case", "Forecast", "Recorded", "Spread", "cases", "forecast", "run_batch", "synthetic"]
+
+_RUNS = 2000
+
+
+class Recorded(NamedTuple):
+    """A version's recorded runs, and the task of each where known."""
+
+    seen: Sequence[Observation]
+    tasks: Sequence[str] = ()
+
+
+class Case(NamedTuple):
+    """One question to the plan: what if the candidate were like this?"""
+
+    name: str
+    stable: Behaviour
+    candidate: Behaviour
+
+
+class Batch(NamedTuple):
+    """Some rollouts of one case, as one job for a worker."""
+
+    plan: Plan
+    case: Case
+    traffic: Traffic
+    seeds: range
+
+
+class Spread(NamedTuple):
+    """A middle and a tail."""
+
+    median: float
+    p90: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """What became of all rollouts of one case."""
+
+    case: str
+    rollouts: int
+    promoted: int
+    rolled_back: int
+    undecided: int
+    rollback_low: float
+    rollback_high: float
+    """A 95 % interval of the chance of a rollback (Wilson)."""
+
+    requests: Spread
+    """Until the end."""
+
+    exposed: Spread
+    """Users (requests) that the candidate answered."""
+
+    failures: Spread
+    """Of those, how many failed."""
+
+    hours: Spread
+    culprits: tuple[str, ...]
+    """Metrics that were named in rollbacks, most often first."""
+
+
+def cases(
+    plan: Plan, stable: Recorded, candidate: Recorded | None, *, metric: str, sizes: Sequence[float], seed: int
+) -> list[Case]:
+    """
+    No change, a regression of the metric for each size, and the candidate's own recorded runs if there are any.
+
+    Sizes are percentage points for rates and per cent for amounts. Raises UsageError for a metric that was not
+    recorded, or cannot get that much worse, and UnknownName for an unknown one.
+    """
+    chance = Random(seed)  # noqa: S311  # a simulation is drawn again from its seed
+    before = behaviour(stable.seen, stable.tasks, plan=plan)
+    asked = [Case("no change", before, before)]
+    for size in sizes:
+        if metric_named(metric).kind is MetricKind.BINARY:
+            worse, unit = with_drop(before, metric, size, chance=chance), "points worse"
+        else:
+            worse, unit = behaviour(_grown(stable.seen, metric, size), stable.tasks, plan=plan), "% more"
+        asked.append(Case(f"{metric} {size:g} {unit}", before, worse))
+    if candidate is not None:
+        asked.append(Case("the recorded candidate", before, behaviour(candidate.seen, candidate.tasks, plan=plan)))
+    return asked
+
+
+def _grown(seen: Sequence[Observation], metric: str, percent: float) -> list[Observation]:
+    field = metric_named(metric).field
+    grown: list[Observation] = []
+    for one in seen:
+        value: float | None = getattr(one, field)
+        more: dict[str, Any] = {} if value is None else {field: round(value * (1 + percent / 100))}
+        grown.append(replace(one, **more))
+    if grown == list(seen):
+        raise UsageError(f"{metric} was never recorded", hint="simulate a metric that the traces record")
+    return grown
+
+
+def run_batch(batch: Batch) -> tuple[str, list[End]]:
+    """All rollouts of a batch, with the name of their case."""
+    case = batch.case
+    return case.name, [
+        simulate(batch.plan, case.stable, case.candidate, batch.traffic, seed=seed) for seed in batch.seeds
+    ]
+
+
+def forecast(case: str, ends: Iterable[End]) -> Forecast:
+    """Sum up. Raises ValueError without a single rollout."""
+    seen = list(ends)
+    how = Counter(end.how for end in seen)
+    low, high = _wilson(how[Ended.ROLLED_BACK], len(seen))
+    culprits = Counter(culprit for end in seen if end.how is Ended.ROLLED_BACK for culprit in end.culprits)
+    return Forecast(
+        case=case,
+        rollouts=len(seen),
+        promoted=how[Ended.PROMOTED],
+        rolled_back=how[Ended.ROLLED_BACK],
+        undecided=how[Ended.UNDECIDED],
+        rollback_low=low,
+        rollback_high=high,
+        requests=_spread(end.requests for end in seen),
+        exposed=_spread(end.exposed for end in seen),
+        failures=_spread(end.failures for end in seen),
+        hours=_spread(end.seconds / 3600 for end in seen),
+        culprits=tuple(name for name, _ in culprits.most_common()),
+    )
+
+
+def synthetic(seed: int) -> Recorded:
+    """
+    A made-up agent for whoever has no traces yet: 5 % failures, 0.2 % unsafe, 0.2 % against policy, quality mostly 4
+    and 5, log-normal latency (median 2 s) and tokens (median 800), one cent per 2,000 tokens.
+    """
+    chance = Random(seed)  # noqa: S311  # a simulation is drawn again from its seed
+    order = list(range(_RUNS))
+    chance.shuffle(order)
+    return Recorded([_made_up(place, chance) for place in order])
+
+
+def _made_up(place: int, chance: Random) -> Observation:
+    tokens = round(800 * math.exp(chance.gauss(0, 0.5)))
+    latency = round(2000 * math.exp(chance.gauss(0, 0.6)))
+    return Observation(
+        success=place % 20 != 0,
+        safety_violation=place % 500 == 1,
+        policy_violation=place % 500 == 2,
+        quality=chance.choices((1, 2, 3, 4, 5), (2, 5, 13, 40, 40))[0],
+        tokens=tokens,
+        cost=MicroUsd(tokens * 5),
+        model_calls=1 + min(9, int(chance.expovariate(0.7))),
+        latency_ms=Millis(latency),
+        ttft_ms=Millis(latency // 5),
+        complaint=place % 200 == 3,
+        checkpoint=place % 50 == 4,
+        tool_rollback=place % 100 == 5,
+        feedback=float(place % 12 != 6),
+        unresolved=place % 100 == 7,
+    )
+
+
+def _spread(values: Iterable[float]) -> Spread:
+    ordered = sorted(values)
+    return Spread(ordered[len(ordered) // 2], ordered[min(len(ordered) - 1, int(0.9 * len(ordered)))])
+
+
+def _wilson(k: int, n: int) -> tuple[float, float]:
+    if n == 0:
+        raise ValueError("a forecast needs at least one rollout")
+    z = 1.96
+    centre, half = (k + z * z / 2) / (n + z * z), z / (n + z * z) * math.sqrt(k * (n - k) / n + z * z / 4)
+    return max(0.0, centre - half), min(1.0, centre + half)
