@@ -8,7 +8,7 @@ from datetime import datetime
 
 from ..units import AgentName, Digest
 
-__all__ = ["KillSwitch", "covering"]
+__all__ = ["KillSwitch", "broadest", "covering"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ def covering(
     kills: Iterable[KillSwitch], *, agent: AgentName, version: Digest, feature: str, tenant: str
 ) -> KillSwitch | None:
     """The broadest switch that covers this, or None: the one to name to people. Of equals, the oldest."""
-    hits = (
+    return broadest(
         kill
         for kill in kills
         if kill.agent in (None, agent)
@@ -42,4 +42,8 @@ def covering(
         and kill.feature in (None, feature)
         and kill.tenant in (None, tenant)
     )
-    return min(hits, key=lambda kill: (-kill.breadth, kill.raised_at, kill.id), default=None)
+
+
+def broadest(kills: Iterable[KillSwitch]) -> KillSwitch | None:
+    """Of several switches the one to name; of equals, the oldest."""
+    return min(kills, key=lambda kill: (-kill.breadth, kill.raised_at, kill.id), default=None)

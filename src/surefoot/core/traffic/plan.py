@@ -161,6 +161,13 @@ class Targeting:
     deny: frozenset[str] = frozenset()
     """Units that never do."""
 
+    cohort: str = ""
+    """
+    The segment that makes up the candidate arm, where somebody else assigns: a cohort list, an OpenFeature flag.
+
+    Every other named segment is control, and a request without one is in no arm. Empty: buckets assign.
+    """
+
 
 EVERYBODY: Final = Targeting()
 
