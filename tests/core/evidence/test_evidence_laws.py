@@ -273,6 +273,8 @@ def test_the_drawn_interval_holds_its_estimate(some_ticks):
         lambda: Baseline.from_history(3, 4, otherwise=USUAL_BASELINE),
         lambda: average([(0.0, 1.0)]),
         lambda: average([(1.0, 1.0), (math.inf, 1.0)]),
+        lambda: average([(1.0, 1.0), (1.0, math.nan)]),
+        lambda: average([(1.0, math.inf)]),
         lambda: threshold(0.0),
         lambda: limit(1, 2, 0.0),
         lambda: limit(3, 2, 0.1),

@@ -194,9 +194,11 @@ def average(evidence: Iterable[WeightedEvidence | tuple[float, float]]) -> float
     pairs = [(weight, ln_e) for weight, ln_e in evidence]
     if not pairs:
         return 0.0
+    if not all(0.0 < weight < math.inf and ln_e < math.inf for weight, ln_e in pairs):
+        raise ValueError(
+            f"every weight must be positive and finite, and every ln E a number below infinity, got {pairs}"
+        )
     total = math.fsum(weight for weight, _ in pairs)
-    if min(weight for weight, _ in pairs) <= 0.0 or not total < math.inf:
-        raise ValueError("every weight in the average must be positive and finite")
     return log_sum_exp([math.log(weight / total) + ln_e for weight, ln_e in pairs])
 
 

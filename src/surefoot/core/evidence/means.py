@@ -283,6 +283,7 @@ def _ln_product(values: Iterable[tuple[float, int]], stake: float, centre: float
 
 
 def _size(values: Mapping[float, int]) -> int:
-    if values and not (min(values) >= 0.0 and max(values) < math.inf and min(values.values()) >= 0):
+    # Each by itself: min() and max() step over a NaN that is not the first.
+    if not all(0.0 <= value < math.inf and count >= 0 for value, count in values.items()):
         raise ValueError("values must be finite and at least 0, and their counts at least 0")
     return sum(values.values())
