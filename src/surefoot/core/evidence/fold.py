@@ -75,6 +75,11 @@ class Fold:
         """Units whose outcome is not final yet."""
         return self._opened
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was counted since the last cut."""
+        return all(cohort.is_empty for cohort in self._cohorts.values())
+
     def add(self, record: Record) -> None:
         """Count one record. What it did not record adds nothing; who was not randomised is not counted."""
         try:
