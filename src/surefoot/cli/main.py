@@ -10,7 +10,6 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Annotated, Final, NamedTuple, cast
 
@@ -95,6 +94,8 @@ def _misused(error: typer.TyperException, *, as_json: bool) -> int:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version as installed_version
+
         say(f"surefoot {installed_version('surefoot')}")
         raise typer.Exit
 
