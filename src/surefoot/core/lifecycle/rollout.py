@@ -130,6 +130,7 @@ def traffic_of(rollout: Rollout) -> Split | None:
         control=rollout.plan.control,
         targeting=rollout.plan.targeting,
         shadow=rollout.plan.shadow_sample if rollout.is_shadowing else NO_TRAFFIC,
+        session_idle=rollout.plan.session_idle,
     )
 
 
