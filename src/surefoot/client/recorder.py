@@ -168,7 +168,10 @@ class Recorder:
         self._closing = True
         self._hurry.set()
         self._wake.set()
+        last = monotonic() + timeout
         self._thread.join(timeout)
+        if self._adoption is not None:  # what it does not finish stays for the next start
+            self._adoption.join(max(0.0, last - monotonic()))
         return not self._thread.is_alive() and not self._unshipped
 
     def _begin(self) -> None:
@@ -186,6 +189,7 @@ class Recorder:
         self._closing = False
         self._next_cut = self._next_try = self._next_repair = self._next_adoption = 0.0
         self._failures = 0
+        self._adoption: threading.Thread | None = None
         self._fold = Fold(source)
         self._spool = Spool(self._spools, source, segment_bytes=self._pace.segment)
         self._spool.open()
@@ -354,9 +358,10 @@ class Recorder:
         self._spool.begin_again(self._remembered(), self._fold.sequence)
 
     def _adopt(self, now: float) -> None:
-        if now >= self._next_adoption:
+        if now >= self._next_adoption and not (self._adoption and self._adoption.is_alive()):
             self._next_adoption = now + self._pace.adopt
-            threading.Thread(target=self._adopt_all, name="surefoot-adoption", daemon=True).start()
+            self._adoption = threading.Thread(target=self._adopt_all, name="surefoot-adoption", daemon=True)
+            self._adoption.start()
 
     def _adopt_all(self) -> None:
         def step() -> None:
