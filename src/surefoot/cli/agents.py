@@ -16,7 +16,7 @@ from .project import project_of
 
 __all__ = ["app"]
 
-FOUND_EXIT: Final = 1
+_FOUND_EXIT: Final = 1
 """The command did its work and found something to object to."""
 
 app = typer.Typer(
@@ -24,22 +24,23 @@ app = typer.Typer(
     help="The versions of your agents. One file is one version: agents/AGENT/LABEL.yaml.",
     epilog="Example: surefoot agents diff support-agent v1.3.2 v1.3.3",
     no_args_is_help=True,
+    add_completion=False,
 )
 
-AgentArgument = Annotated[
+_AgentArgument = Annotated[
     str, typer.Argument(metavar="AGENT", help="The agent: a folder of agents/.", show_default=False)
 ]
-LabelArgument = Annotated[
+_LabelArgument = Annotated[
     str | None, typer.Argument(metavar="[LABEL]", help="The version. Default: the newest.", show_default=False)
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
+_JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
 
 
 @app.command("list", epilog="Example: surefoot agents list support-agent --json")
-def list_(
+def _list(
     ctx: typer.Context,
     agent: Annotated[str | None, typer.Argument(metavar="[AGENT]", help="Only this agent.", show_default=False)] = None,
-    as_json: JsonOption = False,
+    as_json: _JsonOption = False,
 ) -> None:
     """Every version with its model, its tools and its digest, oldest label first."""
     root = project_of(ctx)
@@ -85,8 +86,10 @@ def list_(
         raise broken[0]
 
 
-@app.command(epilog="Example: surefoot agents show support-agent v1.3.2")
-def show(ctx: typer.Context, agent: AgentArgument, label: LabelArgument = None, as_json: JsonOption = False) -> None:
+@app.command("show", epilog="Example: surefoot agents show support-agent v1.3.2")
+def _show(
+    ctx: typer.Context, agent: _AgentArgument, label: _LabelArgument = None, as_json: _JsonOption = False
+) -> None:
     """One version: model, limits, tools, prompt."""
     version = load_version(project_of(ctx), agent, _label(ctx, agent, label))
     if as_json:
@@ -95,8 +98,10 @@ def show(ctx: typer.Context, agent: AgentArgument, label: LabelArgument = None, 
         say(*version_lines(version))
 
 
-@app.command(epilog="Example: surefoot agents digest support-agent v1.3.2")
-def digest(ctx: typer.Context, agent: AgentArgument, label: LabelArgument = None, as_json: JsonOption = False) -> None:
+@app.command("digest", epilog="Example: surefoot agents digest support-agent v1.3.2")
+def _digest(
+    ctx: typer.Context, agent: _AgentArgument, label: _LabelArgument = None, as_json: _JsonOption = False
+) -> None:
     """The digest of one version: the same wherever and however the same content is written."""
     version = load_version(project_of(ctx), agent, _label(ctx, agent, label))
     if as_json:
@@ -106,15 +111,15 @@ def digest(ctx: typer.Context, agent: AgentArgument, label: LabelArgument = None
 
 
 @app.command("diff", epilog="Example: surefoot agents diff support-agent v1.3.2 v1.3.3 --fail-on high")
-def diff_(
+def _diff(
     ctx: typer.Context,
-    agent: AgentArgument,
+    agent: _AgentArgument,
     old: Annotated[str, typer.Argument(help="The version that is there.", show_default=False)],
     new: Annotated[str, typer.Argument(help="The version that may replace it.", show_default=False)],
     fail_on: Annotated[
         str | None, typer.Option(metavar="RISK", help="Exit with 1 at this risk or above: low, medium or high.")
     ] = None,
-    as_json: JsonOption = False,
+    as_json: _JsonOption = False,
 ) -> None:
     """What changed from one version to another, part by part, and how risky it is."""
     limit = None if fail_on is None else _risk(fail_on)
@@ -131,28 +136,27 @@ def diff_(
         for change in found.changes:
             say(*change_lines(change))
     if limit is not None and found.changes and worst >= limit:
-        raise typer.Exit(FOUND_EXIT)
+        raise typer.Exit(_FOUND_EXIT)
 
 
-@app.command(epilog="Example: surefoot agents lint support-agent --strict")
-def lint(
+@app.command("lint", epilog="Example: surefoot agents lint support-agent --strict")
+def _lint(
     ctx: typer.Context,
     agent: Annotated[str | None, typer.Argument(metavar="[AGENT]", help="Only this agent.", show_default=False)] = None,
     label: Annotated[
         str | None, typer.Argument(metavar="[LABEL]", help="Only this version.", show_default=False)
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 on warnings too.")] = False,
-    as_json: JsonOption = False,
+    as_json: _JsonOption = False,
 ) -> None:
     """What is wrong or doubtful in version files. Exits with 1 when something is wrong."""
-    from ..config.lint import Severity
-    from ..config.lint import lint as find
+    from ..config.lint import Severity, lint
 
     root = project_of(ctx)
     if agent is not None and label is not None:
         find_version(root, agent, label)
     names = list_agents(root) if agent is None else (agent,)
-    findings = [finding for name in names for finding in find(root, name, label)]
+    findings = [finding for name in names for finding in lint(root, name, label)]
     if as_json:
         say_json([{name: str(getattr(finding, name)) for name in finding.__slots__} for finding in findings])
     else:
@@ -161,11 +165,11 @@ def lint(
         errors = sum(finding.severity is Severity.ERROR for finding in findings)
         say(f"{errors} error(s), {len(findings) - errors} warning(s)")
     if any(strict or finding.severity is Severity.ERROR for finding in findings):
-        raise typer.Exit(FOUND_EXIT)
+        raise typer.Exit(_FOUND_EXIT)
 
 
 @app.command("import", epilog="Example: surefoot agents import gopher.yaml --agent gopher --label v1")
-def import_(
+def _import(
     ctx: typer.Context,
     file: Annotated[
         Path, typer.Argument(help="Docker Agent YAML, Letta .af, or a policy in Markdown.", show_default=False)
@@ -180,7 +184,7 @@ def import_(
         str | None, typer.Option(metavar="PROVIDER/NAME", help="For files that name no model.", show_default=False)
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the version file and write nothing.")] = False,
-    as_json: JsonOption = False,
+    as_json: _JsonOption = False,
 ) -> None:
     """Bring an agent that another system defines, and say what became of every value that has no place here."""
     from ..config.agents import AGENTS_FOLDER, VersionFile, parse_version

@@ -1,7 +1,8 @@
 """The `surefoot` command: which words it knows, which project it works on, and how every error leaves it.
 
 A command's module is imported only when its name is on the command line, so that `surefoot --help` and every single
-command start without the others. To add a command, add one line to `COMMANDS`.
+command start without the others. To add a command, add one line to `COMMANDS`; its typer app says
+`add_completion=False`, because completion belongs to the root.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from ..errors import SurefootError
 from .output import say, say_error
 from .project import find_project
 
-__all__ = ["COMMANDS", "Command", "main"]
+__all__ = ["COMMANDS", "Command", "app", "main"]
 
-USAGE_EXIT: Final = 2
+_USAGE_EXIT: Final = 2
 """The request cannot work as it was made, and nothing was changed."""
 
-INTERRUPTED_EXIT: Final = 130
+_INTERRUPTED_EXIT: Final = 130
 """Ctrl-C, as shells count it: 128 + SIGINT."""
 
 
@@ -60,11 +61,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         outcome: object = _command_tree(arguments).main(args=arguments, prog_name="surefoot", standalone_mode=False)
     except SurefootError as error:
         say_error(error.code, error.message, error.hint, as_json=as_json)
-        return USAGE_EXIT
+        return _USAGE_EXIT
     except typer.TyperException as error:
         return _misused(error, as_json=as_json)
     except (typer.Abort, KeyboardInterrupt):
-        return INTERRUPTED_EXIT
+        return _INTERRUPTED_EXIT
     return outcome if isinstance(outcome, int) else 0
 
 
@@ -89,7 +90,7 @@ def _misused(error: typer.TyperException, *, as_json: bool) -> int:
         context: object = getattr(error, "ctx", None)
         path: str = getattr(context, "command_path", "surefoot")
         say_error("usage", message, f"run `{path} --help`", as_json=as_json)
-    return USAGE_EXIT
+    return _USAGE_EXIT
 
 
 def _show_version(wanted: bool) -> None:
@@ -101,7 +102,7 @@ def _show_version(wanted: bool) -> None:
 
 
 @app.callback()
-def root(
+def _root(
     ctx: typer.Context,
     project: Annotated[
         Path | None,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from ..config.agents import list_agents, list_versions, read_version
 from ..config.files import shown_path, write_all
-from ..config.model_update import ModelUpdate, plan_update
+from ..config.model_update import Candidate, ModelUpdate, plan_update
 from ..config.registry import load_registry
 from ..core.artifact.describe import describe
 from ..core.artifact.diff import diff
@@ -24,13 +26,14 @@ app = typer.Typer(
     help="Which model plays which role. The roles are in models.yaml; a version names one with `model: {role: ...}`.",
     epilog="Example: surefoot models update planning openai/gpt-4.1-2025-04-14 --dry-run",
     no_args_is_help=True,
+    add_completion=False,
 )
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
+_JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
 
 
 @app.command("list", epilog="Example: surefoot models list --json")
-def list_(ctx: typer.Context, as_json: JsonOption = False) -> None:
+def _list(ctx: typer.Context, as_json: _JsonOption = False) -> None:
     """Every role with its model, how firmly its name is pinned, and the agents whose newest version uses it."""
     root = project_of(ctx)
     users: dict[str, list[str]] = {}
@@ -65,8 +68,8 @@ def list_(ctx: typer.Context, as_json: JsonOption = False) -> None:
         raise broken[0]
 
 
-@app.command(epilog="Example: surefoot models update planning openai/gpt-4.1-2025-04-14 --dry-run")
-def update(
+@app.command("update", epilog="Example: surefoot models update planning openai/gpt-4.1-2025-04-14 --dry-run")
+def _update(
     ctx: typer.Context,
     role: Annotated[str, typer.Argument(help="The role, as in models.yaml.", show_default=False)],
     model: Annotated[str, typer.Argument(metavar="PROVIDER/NAME", help="The model, pinned.", show_default=False)],
@@ -79,7 +82,7 @@ def update(
         typer.Option("--allow-undated", help="Accept a name without a date from a provider that dates its models."),
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be written and write nothing.")] = False,
-    as_json: JsonOption = False,
+    as_json: _JsonOption = False,
 ) -> None:
     """Give a role another model: one line in models.yaml, and a candidate version of every agent that uses it.
 
@@ -91,6 +94,13 @@ def update(
     )
     if not dry_run:
         write_all(planned.files)
+    if as_json:
+        say_json(_as_json(root, planned, written=not dry_run))
+    else:
+        say(*_as_lines(root, planned, written=not dry_run))
+
+
+def _as_json(root: Path, planned: ModelUpdate, *, written: bool) -> dict[str, Any]:
     candidates = [
         {
             "agent": candidate.new.agent,
@@ -98,31 +108,30 @@ def update(
             "new": candidate.new.label,
             "path": shown_path(root, candidate.file.path),
             "digest": candidate.new.digest,
-            "changes": [describe(change) for change in diff(candidate.old, candidate.new).changes],
+            "changes": _changes(candidate),
         }
         for candidate in planned.candidates
     ]
-    if as_json:
-        say_json(
-            {
-                "role": role,
-                "old": None if planned.old is None else planned.old.id,
-                "new": planned.new.id,
-                "written": not dry_run,
-                "candidates": candidates,
-                "pinned": [shown_path(root, file.path) for file in planned.pinned],
-            }
-        )
-        return
-    say(_headline(planned, dry_run=dry_run))
-    for file in planned.pinned:
-        say(f"pinned    {shown_path(root, file.path)} (its digest stays)")
-    for candidate in candidates:
-        say(f"candidate {candidate['path']}: {'; '.join(map(str, candidate['changes']))}")
-    if not candidates:
-        say("no agent's newest version needs a candidate for it")
+    return {
+        "role": planned.role,
+        "old": None if planned.old is None else planned.old.id,
+        "new": planned.new.id,
+        "written": written,
+        "candidates": candidates,
+        "pinned": [shown_path(root, file.path) for file in planned.pinned],
+    }
 
 
-def _headline(planned: ModelUpdate, *, dry_run: bool) -> str:
+def _as_lines(root: Path, planned: ModelUpdate, *, written: bool) -> Iterator[str]:
     was = "new" if planned.old is None else planned.old.id
-    return f"{'would set' if dry_run else 'set'} {planned.role}: {was} -> {planned.new.id}"
+    yield f"{'set' if written else 'would set'} {planned.role}: {was} -> {planned.new.id}"
+    for file in planned.pinned:
+        yield f"pinned    {shown_path(root, file.path)} (its digest stays)"
+    for candidate in planned.candidates:
+        yield f"candidate {shown_path(root, candidate.file.path)}: {'; '.join(_changes(candidate))}"
+    if not planned.candidates:
+        yield "no agent's newest version needs a candidate for it"
+
+
+def _changes(candidate: Candidate) -> list[str]:
+    return [describe(change) for change in diff(candidate.old, candidate.new).changes]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from ..core.artifact.models import ModelRegistry, RoleModel, parse_model
+from ..core.artifact.models import ModelRegistry, parse_model
 from ..core.artifact.version import ModelRef
 from ..errors import ArtifactError, SettingsError
 from .edit import add_last, replace
@@ -56,4 +56,4 @@ def _registry(node: Node) -> ModelRegistry:
             registry = registry.assign(role, parse_model(text))
         except ArtifactError as error:
             raise model.error(error.message, hint=error.hint) from None
-    return ModelRegistry(tuple(RoleModel(role=entry.role, model=entry.model) for entry in registry.entries))
+    return registry

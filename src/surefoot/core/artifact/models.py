@@ -80,7 +80,7 @@ class RoleModel:
             raise ArtifactError(f"{self.role!r} cannot name a role", hint="use lower-case letters, digits, - and _")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRegistry:
     """Roles and their models. A version that names a role gets the model its role has when it is loaded."""
 
@@ -109,7 +109,7 @@ class ModelRegistry:
         """The registry in which the role has this model. A name that says that it moves is refused."""
         if pinning(model.provider, model.name) is Pinning.MOVING:
             raise ArtifactError(f"{model.id} is an alias that can move", hint="name the dated model it stands for now")
-        return ModelRegistry((*_others(self.entries, role), RoleModel(role=role, model=model)))
+        return ModelRegistry(entries=(*_others(self.entries, role), RoleModel(role=role, model=model)))
 
 
 def _others(entries: Iterable[RoleModel], role: str) -> Iterable[RoleModel]:
