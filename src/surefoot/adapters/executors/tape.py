@@ -1,0 +1,104 @@
+"""Answers from recorded traces: a real agent's behaviour with no key, no network and no model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import xxhash
+
+from ...core.artifact.version import AgentVersion
+from ...core.proof.trace import Trace, observation_of
+from ...errors import ArtifactError, ExecutorFailed
+from ...ports.executor import Answer, ToolCall
+from ..traces import read_traces
+
+__all__ = ["TapeExecutor"]
+
+_SHOWN: Final = 80
+
+
+class TapeExecutor:
+    """
+    Plays recorded runs back. The tape is the setting `path` of the version's executor, inside the project.
+
+    A request is answered by a run that was recorded for the very same request; of several, the run's key picks one, so
+    the same key always gets the same answer. A request that was never recorded raises ExecutorFailed: a tape does not
+    invent. The observation is the recorded one, latency and tokens included, with nulls as they are.
+    """
+
+    def __init__(self, project: Path) -> None:
+        self._project = project.resolve()
+        self._tapes: dict[Path, dict[str, list[Trace]]] = {}
+
+    async def run(self, version: AgentVersion, request: object, *, key: str) -> Answer:
+        """Answer from the tape."""
+        runs = self._recorded(version).get(_named(request))
+        if not runs:
+            raise ExecutorFailed(
+                f"the tape of {version.agent} {version.label} holds no run for {_named(request)[:_SHOWN]}",
+                hint="send a request that was recorded, or record this one",
+            )
+        return _answer(runs[xxhash.xxh3_64_intdigest(key.encode()) % len(runs)])
+
+    async def stream(self, version: AgentVersion, request: object, *, key: str) -> AsyncIterator[str | Answer]:
+        """The recorded text word by word, then the whole answer."""
+        answer = await self.run(version, request, key=key)
+        if isinstance(answer.output, str):
+            for piece in _pieces(answer.output):
+                yield piece
+        yield answer
+
+    def requests(self, version: AgentVersion) -> Sequence[object]:
+        """Every request the tape can answer, in recorded order: traffic to draw from."""
+        return [runs[0].request for runs in self._recorded(version).values()]
+
+    def _recorded(self, version: AgentVersion) -> dict[str, list[Trace]]:
+        path = self._path(version)
+        if path not in self._tapes:
+            tape: dict[str, list[Trace]] = {}
+            for trace in read_traces(path):
+                tape.setdefault(_named(trace.request), []).append(trace)
+            self._tapes[path] = tape
+        return self._tapes[path]
+
+    def _path(self, version: AgentVersion) -> Path:
+        setting = version.executor.setting("path")
+        if not isinstance(setting, str):
+            raise ArtifactError(
+                f"the executor of {version.agent} {version.label} names no tape",
+                hint="write executor: {kind: tape, path: traces/v1.jsonl}",
+            )
+        path = (self._project / setting).resolve()
+        if not path.is_relative_to(self._project):
+            raise ArtifactError(
+                f"the tape {setting!r} of {version.agent} {version.label} lies outside the project",
+                hint="name a file inside the project's folder",
+            )
+        return path
+
+
+def _named(request: object) -> str:
+    """One text for equal requests, whatever the order of their keys."""
+    return json.dumps(request, sort_keys=True, ensure_ascii=False, default=str)
+
+
+def _answer(trace: Trace) -> Answer:
+    results = [*trace.tool_results, *([None] * max(0, len(trace.tool_calls) - len(trace.tool_results)))]
+    calls = tuple(
+        ToolCall(
+            name=call.name,
+            arguments=call.args,
+            result=result.result if result else None,
+            success=result.success if result else None,
+        )
+        for call, result in zip(trace.tool_calls, results, strict=False)
+    )
+    return Answer(output=trace.response, seen=observation_of(trace), tool_calls=calls)
+
+
+def _pieces(text: str) -> list[str]:
+    words = text.split(" ")
+    return [word + " " for word in words[:-1]] + words[-1:]

@@ -1,0 +1,245 @@
+"""The OpenAI-compatible executor against a real HTTP server on loopback: answers, streams, refusals, silence."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import web
+
+from surefoot.adapters.executors.openai_compatible import OpenAICompatibleExecutor
+from surefoot.core.artifact.canonical import canonical
+from surefoot.core.artifact.version import (
+    AgentVersion,
+    ExecutorKind,
+    ExecutorRef,
+    ModelRef,
+    Policies,
+    Prompt,
+    ToolSpec,
+)
+from surefoot.core.units import AgentName, Millis
+from surefoot.errors import ArtifactError, ExecutorFailed
+from surefoot.ports.executor import Answer
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+KEY = "sk-very-secret"
+
+
+@asynccontextmanager
+async def endpoint(handler: Handler) -> AsyncIterator[str]:
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", handler)
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    try:
+        yield f"http://{host}:{port}/v1"
+    finally:
+        await runner.cleanup()
+
+
+def version(base_url: str, **settings: float | str) -> AgentVersion:
+    return AgentVersion(
+        agent=AgentName("bot"),
+        label="v1",
+        model=ModelRef(provider="local", name="tiny-1", parameters=canonical({"temperature": 0})),
+        prompt=Prompt(system="Be brief."),
+        tools=(ToolSpec(name="look", description="looks", arguments=canonical({"type": "object"})),),
+        policies=Policies(max_latency=Millis(2000)),
+        executor=ExecutorRef(kind=ExecutorKind.OPENAI, settings=canonical({"base_url": base_url, **settings})),
+    )
+
+
+def completion(content: str | None = "hello", **message: object) -> dict[str, object]:
+    return {
+        "choices": [{"message": {"content": content, **message}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 10, "completion_tokens": 5},
+    }
+
+
+def answering(payload: object, status: int = 200) -> Handler:
+    async def handler(request: web.Request) -> web.Response:
+        return web.json_response(payload, status=status)
+
+    return handler
+
+
+async def ask(handler: Handler, request: object = "hi", **settings: float | str) -> Answer:
+    async with endpoint(handler) as url:
+        return await OpenAICompatibleExecutor().run(version(url, **settings), request, key="run-1")
+
+
+async def hear(handler: Handler) -> tuple[list[str], Answer | None]:
+    pieces: list[str] = []
+    async with endpoint(handler) as url:
+        async for piece in OpenAICompatibleExecutor().stream(version(url), "hi", key="run-1"):
+            if isinstance(piece, Answer):
+                return pieces, piece
+            pieces.append(piece)
+    return pieces, None
+
+
+def test_the_version_decides_what_is_sent_and_the_answer_what_was_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prompt, parameters, tools and key go out; text, tokens and cost come back."""
+    monkeypatch.setenv("BOT_KEY", KEY)
+    sent: dict[str, object] = {}
+
+    async def handler(request: web.Request) -> web.Response:
+        sent.update(await request.json(), auth=request.headers["Authorization"], key=request.headers["Idempotency-Key"])
+        return web.json_response(completion())
+
+    answer = asyncio.run(ask(handler, api_key_env="BOT_KEY", usd_per_million_input=2.0, usd_per_million_output=8.0))
+    assert sent["messages"] == [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "hi"}]
+    assert (sent["model"], sent["temperature"], sent["auth"], sent["key"]) == ("tiny-1", 0, f"Bearer {KEY}", "run-1")
+    assert answer.output == "hello"
+    assert (answer.seen.tokens, answer.seen.cost, answer.seen.model_calls) == (15, 60, 1)
+
+
+def test_without_prices_or_usage_nothing_is_recorded_as_free() -> None:
+    """An unknown cost is unknown, never zero."""
+    answer = asyncio.run(ask(answering(completion())))
+    bare = asyncio.run(ask(answering({"choices": [{"message": {"content": "x"}}]})))
+    assert (answer.seen.tokens, answer.seen.cost) == (15, None)
+    assert (bare.seen.tokens, bare.seen.cost) == (None, None)
+
+
+def test_the_models_tool_calls_are_in_the_answer_even_when_unreadable() -> None:
+    """Arguments that are no JSON are kept as they came."""
+    calls = [{"function": {"name": "look", "arguments": '{"at": 1}'}}, {"function": {"name": "x", "arguments": "{"}}]
+    answer = asyncio.run(ask(answering(completion(None, tool_calls=calls))))
+    assert [(call.name, dict(call.arguments)) for call in answer.tool_calls] == [
+        ("look", {"at": 1}),
+        ("x", {"unreadable": "{"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("handler", "says"),
+    [
+        (answering({"error": f"bad key {KEY}"}, 401), "answered 401"),
+        (answering({"error": "busy"}, 503), "answered 503"),
+        (answering({"choices": []}), "no choice"),
+        (answering([1, 2]), "no chat completion"),
+        (answering({"choices": [{"message": {"content": 3}}]}), "no chat completion"),
+    ],
+)
+def test_an_endpoint_that_breaks_its_promise_is_an_executor_failure(
+    handler: Handler, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every way of not answering has a code, a hint, and never the key."""
+    monkeypatch.setenv("BOT_KEY", KEY)
+    with pytest.raises(ExecutorFailed, match=says) as raised:
+        asyncio.run(ask(handler, api_key_env="BOT_KEY"))
+    assert raised.value.hint
+    assert KEY not in str(raised.value)
+
+
+def test_an_endpoint_that_is_silent_is_given_up_at_the_versions_own_limit() -> None:
+    """`max_latency` bounds the wait."""
+
+    async def silent(request: web.Request) -> web.Response:
+        await asyncio.Event().wait()
+        return web.Response()
+
+    async def impatient() -> None:
+        async with endpoint(silent) as url:
+            quick = version(url)
+            quick = AgentVersion(
+                agent=quick.agent,
+                label="v2",
+                model=quick.model,
+                prompt=quick.prompt,
+                policies=Policies(max_latency=Millis(50)),
+                executor=quick.executor,
+            )
+            await OpenAICompatibleExecutor().run(quick, "hi", key="k")
+
+    with pytest.raises(ExecutorFailed, match=r"did not answer within 0\.05 s"):
+        asyncio.run(impatient())
+
+
+def test_an_endpoint_that_is_not_there_is_an_executor_failure() -> None:
+    """A refused connection has a hint."""
+    with pytest.raises(ExecutorFailed, match="cannot be reached"):
+        asyncio.run(OpenAICompatibleExecutor().run(version("http://127.0.0.1:9/v1"), "hi", key="k"))
+
+
+@pytest.mark.parametrize("base_url", ["http://example.org/v1", "ftp://127.0.0.1/v1", "nonsense", ""])
+def test_a_key_never_travels_in_the_open(base_url: str) -> None:
+    """Plain http is refused beyond loopback, before anything is sent."""
+    with pytest.raises(ArtifactError):
+        asyncio.run(OpenAICompatibleExecutor().run(version(base_url), "hi", key="k"))
+
+
+def test_a_key_that_is_not_set_is_named() -> None:
+    """The hint says which variable to export."""
+    with pytest.raises(ExecutorFailed, match="NO_SUCH_KEY"):
+        asyncio.run(ask(answering(completion()), api_key_env="NO_SUCH_KEY"))
+
+
+def streaming(*events: object, cut: bool = False) -> Handler:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        for event in events:
+            data = event if isinstance(event, str) else json.dumps(event)
+            await response.write(f"data: {data}\n\n".encode())
+        if not cut:
+            await response.write(b"data: [DONE]\n\n")
+        return response
+
+    return handler
+
+
+def delta(content: str | None, finish: str | None = None) -> dict[str, object]:
+    return {"choices": [{"delta": {"content": content}, "finish_reason": finish}]}
+
+
+def test_a_stream_arrives_in_pieces_and_ends_with_the_whole_answer() -> None:
+    """Time to the first piece is measured, usage comes with the last event."""
+    usage = {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 2}}
+    pieces, answer = asyncio.run(hear(streaming(delta("a "), delta("b"), delta(None, "stop"), usage)))
+    assert pieces == ["a ", "b"]
+    assert answer is not None
+    assert (answer.output, answer.seen.tokens) == ("a b", 5)
+    assert answer.seen.ttft_ms is not None
+
+
+@pytest.mark.parametrize("handler", [streaming(delta("a"), cut=True), streaming(delta("a"), "{nonsense")])
+def test_a_stream_that_breaks_off_is_a_failure_not_a_short_answer(handler: Handler) -> None:
+    """Half an answer never counts as one."""
+    with pytest.raises(ExecutorFailed):
+        asyncio.run(hear(handler))
+
+
+def test_giving_up_on_a_stream_closes_the_connection() -> None:
+    """The endpoint notices that nobody listens any more."""
+
+    async def scenario() -> bool:
+        gone = asyncio.Event()
+
+        async def endless(request: web.Request) -> web.StreamResponse:
+            response = web.StreamResponse()
+            await response.prepare(request)
+            try:
+                await response.write(f"data: {json.dumps(delta('a'))}\n\n".encode())
+                await asyncio.Event().wait()
+            finally:
+                gone.set()
+            return response
+
+        async with endpoint(endless) as url:
+            stream = OpenAICompatibleExecutor().stream(version(url), "hi", key="k")
+            assert await anext(stream) == "a"
+            await stream.aclose()  # type: ignore[attr-defined]  # an async generator behind the protocol
+            async with asyncio.timeout(5):
+                await gone.wait()
+        return gone.is_set()
+
+    assert asyncio.run(scenario())
