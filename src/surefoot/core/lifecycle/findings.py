@@ -129,8 +129,8 @@ def describe(finding: Finding) -> str:
 
 
 _SAID: dict[Why, str] = {
-    Why.COUNT_LIMIT: "Rolled back: something happened that the plan allows fewer times",
-    Why.HARM: "Rolled back: the candidate is worse than stable",
+    Why.COUNT_LIMIT: "Something happened that the plan allows fewer times",
+    Why.HARM: "The candidate is worse than stable",
     Why.MISMATCH: "On hold: users are not split as they should be, so nothing can be concluded",
     Why.STALE: "On hold: nothing has been heard of for a while",
     Why.NO_TRAFFIC: "No traffic reaches the candidate",
