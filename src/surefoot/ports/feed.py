@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from ..core.traffic.kill import KillSwitch
 from ..core.traffic.route import AgentTraffic
 from ..core.units import AgentName, Revision
 
-__all__ = ["Changes", "Feed"]
+__all__ = ["Bell", "Belled", "Changes", "Feed"]
 
 
 class Changes(NamedTuple):
@@ -38,4 +38,22 @@ class Feed(Protocol):
 
     def close(self) -> None:
         """Stop listening and let go of what is open. Idempotent."""
+        ...
+
+
+class Bell(Protocol):
+    """A number to look at: a shared memory's first cell, or a list of one."""
+
+    def __getitem__(self, index: int, /) -> int:
+        """For 0, what `Feed.epoch` returns."""
+        ...
+
+
+@runtime_checkable
+class Belled(Protocol):
+    """A feed whose number can be seen without a call: every decision looks, and a call would double what that costs."""
+
+    @property
+    def bell(self) -> Bell:
+        """May be another object later, as when a file was replaced: look it up again with every poll."""
         ...
