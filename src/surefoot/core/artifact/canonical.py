@@ -25,6 +25,9 @@ CanonicalJson = NewType("CanonicalJson", str)
 LARGEST_INTEGER: Final = 9_007_199_254_740_991
 """2**53 - 1 (RFC 7493 section 2.2)."""
 
+_MOST_DIGITS: Final = 17
+"""Characters of the longest of these integers, sign included."""
+
 _DEEPEST: Final = 128
 """Bounds recursion."""
 
@@ -40,12 +43,17 @@ def canonical(value: Json) -> CanonicalJson:
 def parse_canonical(text: CanonicalJson) -> Json:
     """The value of a canonical text. Any other text is refused: it would compare unequal to its equals."""
     try:
-        value: Json = json.loads(text)
+        value: Json = json.loads(text, parse_int=_read_integer)
     except ValueError as error:
         raise ArtifactError(f"no JSON: {error}", hint="make the text with canonical()") from None
     if canonical(value) != text:
         raise ArtifactError(f"not canonical: {text[:60]!r}", hint="make the text with canonical()")
     return value
+
+
+def _read_integer(digits: str) -> int | float:
+    """Digits beyond the integers were written for a float."""
+    return int(digits) if len(digits) <= _MOST_DIGITS and abs(int(digits)) <= LARGEST_INTEGER else float(digits)
 
 
 def parse_object(text: CanonicalJson) -> Mapping[str, Json]:
