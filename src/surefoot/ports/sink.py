@@ -6,7 +6,7 @@ from typing import Protocol
 
 from ..core.evidence.tally import Delta
 
-__all__ = ["Sink"]
+__all__ = ["ClosingSink", "Sink"]
 
 
 class Sink(Protocol):
@@ -18,4 +18,12 @@ class Sink(Protocol):
 
     def applied(self, source: str) -> int:
         """The last sequence applied for a source; 0 for an unknown one."""
+        ...
+
+
+class ClosingSink(Sink, Protocol):
+    """A sink that holds something open."""
+
+    def close(self) -> None:
+        """Let go of it. Idempotent."""
         ...

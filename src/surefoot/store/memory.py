@@ -256,14 +256,15 @@ class MemoryStore:
     # --- Switches
 
     async def kill(self, switch: KillSwitch) -> Revision:
-        with self._writing() as revision:
+        with self._reading():
             known = self._kills.get(switch.id)
             if known is not None:
                 check_switch(switch, known, lifted=switch.id in self._lifted)
                 return Revision(self._revision)
-            self._kills[switch.id] = switch
-            self._kills_revision = revision
-            return revision
+            with self._writing() as revision:
+                self._kills[switch.id] = switch
+                self._kills_revision = revision
+                return revision
 
     async def unkill(self, id: str, *, by: str, at: datetime) -> Revision:
         with self._writing() as revision:
@@ -389,3 +390,6 @@ class MemorySink:
 
     def applied(self, source: str) -> int:
         return self._store.applied_now(source)
+
+    def close(self) -> None:
+        """There is nothing to let go of."""

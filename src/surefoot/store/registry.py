@@ -1,0 +1,139 @@
+"""An address becomes a store, a feed or a sink. What an address needs is loaded when it is first opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+from urllib.parse import unquote, urlsplit
+from weakref import WeakValueDictionary
+
+from ..errors import AlreadyExists, SettingsError, UnknownName
+from ..ports.feed import Feed
+from ..ports.sink import ClosingSink
+from ..ports.store import Store
+from .memory import MemoryFeed, MemorySink, MemoryStore
+
+__all__ = ["Backend", "open_feed", "open_sink", "open_store", "register"]
+
+
+class Backend(NamedTuple):
+    """Everything behind one scheme. Each takes the whole address; making one touches nothing yet."""
+
+    store: Callable[[str], Store]
+    feed: Callable[[str], Feed]
+    sink: Callable[[str], ClosingSink]
+
+
+def open_store(url: str) -> Store:
+    """
+    The store at an address, for one event loop.
+
+    `sqlite:///surefoot.db` is a file beside the working directory, `sqlite:////var/lib/surefoot.db` one from the root;
+    `postgresql://user@host/database`; `memory://name`, shared within the process by its name for as long as somebody
+    holds it. Raises UnknownName for another scheme and SettingsError for an address that makes no sense.
+    """
+    return _backend(url).store(url)
+
+
+def open_feed(url: str) -> Feed:
+    """How routers hear of changes in that store. Raises as `open_store` does."""
+    return _backend(url).feed(url)
+
+
+def open_sink(url: str) -> ClosingSink:
+    """Where recorders ship to in that store. Raises as `open_store` does."""
+    return _backend(url).sink(url)
+
+
+def register(scheme: str, backend: Backend) -> None:
+    """Add a kind of store. Raises AlreadyExists for a scheme that is taken."""
+    if scheme in _BACKENDS:
+        raise AlreadyExists(f"store scheme {scheme!r} is taken", hint="choose another name for yours")
+    _BACKENDS[scheme] = backend
+
+
+def _backend(url: str) -> Backend:
+    scheme, separator, _ = url.partition("://")
+    if not separator:
+        raise SettingsError("the store's address has no scheme", hint="write sqlite:///surefoot.db or postgresql://...")
+    if scheme not in _BACKENDS:
+        raise UnknownName("store scheme", scheme, tuple(_BACKENDS))
+    return _BACKENDS[scheme]
+
+
+def _sqlite_path(url: str) -> Path:
+    parts = urlsplit(url)
+    path = unquote(parts.path.removeprefix("/"))
+    if parts.netloc or parts.query or parts.fragment or not path:
+        raise SettingsError(
+            f"{url} names no file", hint="three slashes and a path: sqlite:///surefoot.db; ? and # as %3F and %23"
+        )
+    return Path(path).absolute()
+
+
+def _postgres_url(url: str) -> str:
+    parts = urlsplit(url)
+    if len(parts.path) < 2:
+        raise SettingsError("the store's address names no database", hint="write postgresql://user@host/database")
+    return url
+
+
+def _sqlite_store(url: str) -> Store:
+    from .sql import SqlStore
+    from .sqlite import SqliteDatabase
+
+    return SqlStore(SqliteDatabase(_sqlite_path(url)))
+
+
+def _sqlite_feed(url: str) -> Feed:
+    from .feeds import SqliteFeed
+
+    return SqliteFeed(_sqlite_path(url))
+
+
+def _sqlite_sink(url: str) -> ClosingSink:
+    from .sinks import SqliteSink
+
+    return SqliteSink(_sqlite_path(url))
+
+
+def _postgres_store(url: str) -> Store:
+    from .postgres import PostgresDatabase
+    from .sql import SqlStore
+
+    return SqlStore(PostgresDatabase(_postgres_url(url)))
+
+
+def _postgres_feed(url: str) -> Feed:
+    from .postgres_feed import PostgresFeed
+
+    return PostgresFeed(_postgres_url(url))
+
+
+def _postgres_sink(url: str) -> ClosingSink:
+    from .sinks import PostgresSink
+
+    return PostgresSink(_postgres_url(url))
+
+
+_MEMORY: Final[WeakValueDictionary[str, MemoryStore]] = WeakValueDictionary()
+
+
+def _memory_store(url: str) -> MemoryStore:
+    return _MEMORY.setdefault(url, MemoryStore())
+
+
+def _memory_feed(url: str) -> Feed:
+    return MemoryFeed(_memory_store(url))
+
+
+def _memory_sink(url: str) -> ClosingSink:
+    return MemorySink(_memory_store(url))
+
+
+_BACKENDS: Final[dict[str, Backend]] = {
+    "memory": Backend(store=_memory_store, feed=_memory_feed, sink=_memory_sink),
+    "postgresql": Backend(store=_postgres_store, feed=_postgres_feed, sink=_postgres_sink),
+    "sqlite": Backend(store=_sqlite_store, feed=_sqlite_feed, sink=_sqlite_sink),
+}

@@ -1,0 +1,64 @@
+"""A raw connection to a SQLite store, for threads that read or write beside the store itself."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+from ..errors import StoreUnavailable
+
+__all__ = ["SqliteFile"]
+
+
+class SqliteFile:
+    """
+    A connection that follows the file: opened when first asked for, again after a fork, and again if the file at the
+    path is another one (a backup was put back). For one thread at a time; the caller holds a lock.
+    """
+
+    def __init__(self, path: Path, *, busy: float, query_only: bool) -> None:
+        self.name = f"sqlite:///{path}"
+        self.path = path
+        self.generation = 0
+        """How often it was opened: results of an earlier generation may belong to another file."""
+
+        self._busy = busy
+        self._query_only = query_only
+        self._connection: sqlite3.Connection | None = None
+        self._identity: tuple[int, int, int] | None = None
+
+    def connection(self) -> sqlite3.Connection:
+        """Raises StoreUnavailable where no file is, and what sqlite3 raises."""
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            self.close()
+            raise StoreUnavailable(
+                f"the store {self.name} is not there", hint="migrate makes it; if it was there, somebody moved it"
+            ) from None
+        identity = (os.getpid(), found.st_dev, found.st_ino)
+        if self._connection is None or identity != self._identity:
+            self.close()
+            self._connection = self._opened()
+            self._identity = identity
+            self.generation += 1
+        return self._connection
+
+    def close(self) -> None:
+        """Idempotent. A connection that was inherited through a fork is only forgotten: it is the parent's."""
+        connection, self._connection = self._connection, None
+        if connection is not None and self._identity is not None and self._identity[0] == os.getpid():
+            connection.close()
+
+    def _opened(self) -> sqlite3.Connection:
+        address = f"{self.path.absolute().as_uri()}?mode=rw"
+        connection = sqlite3.connect(
+            address, uri=True, timeout=self._busy, isolation_level=None, check_same_thread=False
+        )
+        try:
+            connection.execute("PRAGMA query_only = ON" if self._query_only else "PRAGMA synchronous = FULL")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
