@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["PAGES", "error_tree", "errors_page", "main", "metrics_page", "stale_pages"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+if str(REPOSITORY) not in sys.path:  # run as a script, its own folder is on the path, and the repository is not
+    sys.path.insert(0, str(REPOSITORY))
+
+from scripts.draw_rollout import rollouts_page  # noqa: E402 - see above
+
 MADE_BY = "<!-- Written by scripts/generate_docs.py; change the code, then run `make docs`. -->\n\n"
 
 
@@ -81,6 +86,7 @@ def metrics_page() -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "docs/errors.md": errors_page,
     "docs/metrics.md": metrics_page,
+    "docs/rollouts.md": rollouts_page,
 }
 """Page to what writes it."""
 
