@@ -19,7 +19,8 @@ from ..evidence.mismatch import CERTAIN, mismatch
 from ..evidence.stages import relative_stage_margin, stage_margin
 from ..evidence.tally import History
 from ..evidence.verdict import Finding, Judgement, Verdict, Why
-from ..traffic.plan import Control, NoTraffic, OnTimeout, Strategy
+from ..traffic.bucket import expected_share
+from ..traffic.plan import NoTraffic, OnTimeout, Strategy
 from ..units import ALL_TRAFFIC, BasisPoints
 from . import findings as found
 from .pairs import judge_pairs
@@ -93,7 +94,7 @@ class Case:
         self._enter(during.stage)
         for probe in self._probes.values():
             probe.add(tick, is_warm=during.is_warm)
-        share = 0.5 if self._plan.control is Control.MIRRORED else during.share / ALL_TRAFFIC
+        share = expected_share(self._plan.control, during.share)
         candidate, stable, _ = self._assigned.get(tick.epoch, (0, 0, share))
         self._assigned[tick.epoch] = (candidate + tick.candidate.assigned, stable + tick.stable.assigned, share)
 

@@ -15,7 +15,7 @@ from xxhash import xxh3_64_intdigest
 from ..units import ALL_TRAFFIC, BasisPoints
 from .plan import Control
 
-__all__ = ["HALF", "POINTS", "Arc", "Purpose", "bucket", "control_arc", "cut", "sampled", "seed_for"]
+__all__ = ["HALF", "POINTS", "Arc", "Purpose", "bucket", "control_arc", "cut", "expected_share", "sampled", "seed_for"]
 
 POINTS: Final = 1 << 64
 HALF: Final = 1 << 63
@@ -73,3 +73,10 @@ def control_arc(control: Control, share: BasisPoints) -> Arc:
     if control is Control.REST:
         return Arc(first, POINTS)
     return Arc(max(HALF, first), min(POINTS, HALF + first))
+
+
+def expected_share(control: Control, share: BasisPoints) -> float:
+    """The candidate's fraction of the randomised units of both arms: what a sample-ratio test compares with."""
+    arc = control_arc(control, share)
+    both = cut(share) + arc.stop - arc.start
+    return cut(share) / both if both else 0.0

@@ -148,6 +148,25 @@ class Stage:
     needs_approval: bool = False
     """A person has to say yes before this stage opens."""
 
+    def __post_init__(self) -> None:
+        if self.min_samples < 1:
+            raise PlanError(f"stage {self.name!r}: min_samples is {self.min_samples}", hint="at least 1, usually 20")
+        if self.min_duration < timedelta(0):
+            raise PlanError(f"stage {self.name!r}: min_duration is negative", hint="0s means: no soak")
+        if self.max_duration is not None and (
+            self.max_duration <= timedelta(0) or self.max_duration < self.min_duration
+        ):
+            raise PlanError(
+                f"stage {self.name!r}: max_duration {self.max_duration} is below min_duration {self.min_duration}",
+                hint="make it longer, or leave it out for no limit",
+            )
+        metrics = [check.metric for check in self.checks]
+        for metric in metrics:
+            if metrics.count(metric) > 1:
+                raise PlanError(
+                    f"stage {self.name!r} checks {metric} twice", hint="put everything about a metric into one check"
+                )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Targeting:
@@ -205,6 +224,20 @@ class Plan:
     notes: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
+        self._check_stages()
+        if not NO_TRAFFIC <= self.holdback < ALL_TRAFFIC:
+            raise PlanError(f"holdback is {self.holdback} basis points", hint="0 % for none, usually 5 %")
+        if both := self.targeting.allow & self.targeting.deny:
+            raise PlanError(f"allowed and denied at once: {', '.join(sorted(both))}", hint="keep each in one list")
+        if self.targeting.cohort and self.control is Control.MIRRORED:
+            raise PlanError(
+                "a cohort has no mirrored control", hint="control: rest; whoever assigns decides how large the arms are"
+            )
+        for name, alpha in (("alpha", self.alpha), ("alpha_promote", self.alpha_promote)):
+            if not 0 < alpha < 1:
+                raise PlanError(f"{name} is {alpha}", hint="a probability between 0 and 1, usually 0.05")
+
+    def _check_stages(self) -> None:
         if not self.stages:
             raise PlanError("the plan has no stage", hint="name a preset, such as preset: canary, or write stages")
         shares = [stage.share for stage in self.stages]
@@ -214,14 +247,14 @@ class Plan:
             raise PlanError(f"shares shrink: {shares}", hint="a smaller share is a rollback, not a stage")
         if self.strategy is not Strategy.EXPERIMENT and shares[-1] != ALL_TRAFFIC:
             raise PlanError("the last stage does not take all traffic", hint="add a stage with share: 100%")
+        names = [stage.name for stage in self.stages]
         for stage in self.stages:
+            if names.count(stage.name) > 1:
+                raise PlanError(f"two stages are called {stage.name!r}", hint="approvals and reports go by the name")
             if not stage.checks:
                 raise PlanError(f"stage {stage.name!r} checks nothing", hint="a stage without a check cannot fail")
             if stage.shadow and stage.share != NO_TRAFFIC:
                 raise PlanError(f"shadow stage {stage.name!r} has a share", hint="shadow answers nobody: share: 0%")
-        for name, alpha in (("alpha", self.alpha), ("alpha_promote", self.alpha_promote)):
-            if not 0 < alpha < 1:
-                raise PlanError(f"{name} is {alpha}", hint="a probability between 0 and 1, usually 0.05")
 
     def share_after(self, index: int) -> BasisPoints:
         """The share that passing stage `index` leads to: what is put at risk by a promotion from there."""
