@@ -280,15 +280,18 @@ def _row(plan: Plan) -> Rollout:
 
 
 def _arm(runs: Sequence[Run]) -> ArmTick:
-    counts: dict[str, Count] = {}
+    units: dict[str, int] = {}
+    bad_units: dict[str, int] = {}
     amounts: dict[str, dict[int, int]] = {}
     for run, times in Counter(runs).items():
         for name, bad in run.bad:
-            n, k = counts.get(name, (0, 0))
-            counts[name] = Count(n + times, k + times * bad)
+            units[name] = units.get(name, 0) + times
+            if bad:
+                bad_units[name] = bad_units.get(name, 0) + times
         for field, bucket in run.amounts:
             buckets = amounts.setdefault(field, {})
             buckets[bucket] = buckets.get(bucket, 0) + times
+    counts = {name: Count(n, bad_units.get(name, 0)) for name, n in units.items()}
     return ArmTick(requests=len(runs), assigned=len(runs), first=counts, resolved=counts, amounts=amounts)
 
 
