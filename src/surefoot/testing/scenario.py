@@ -9,8 +9,9 @@ from typing import Final
 from ..core.artifact.version import AgentVersion, ModelRef, Prompt
 from ..core.evidence.observation import Arm
 from ..core.evidence.tally import ArmCounts, Count, Delta, DeltaKey
+from ..core.lifecycle.audit import epochs_of
 from ..core.lifecycle.judge import Case
-from ..core.lifecycle.rollout import Phase, Rollout, traffic_of
+from ..core.lifecycle.rollout import Phase, Rollout
 from ..core.traffic.plan import Plan
 from ..core.units import ALL_TRAFFIC, AgentName, Digest, RolloutId
 from ..ports.notifier import Notifier
@@ -100,17 +101,19 @@ class Scenario:
         """
         So many new users are answered and their outcomes known; per metric, the rates at which each arm fails.
 
-        They are split as routers would split them now, and belong to the present epoch unless another is named.
+        They are assigned in the present epoch unless another is named, and split as routers split users in it; in an
+        epoch that never was, as they would now.
         """
         row = (await self.store.rollout(id)).rollout
-        split = traffic_of(row)
-        share = split.share if split else 0
+        epochs = epochs_of(record.transition for record in await self.store.audit(id))
+        during = epochs.get(row.epoch if epoch is None else epoch)
+        share = during.share if during else row.share
         candidates = self._whole(Arm.CANDIDATE, "users", users * share / ALL_TRAFFIC)
         counts = {
-            DeltaKey(self.agent, row.stable, id, epoch or row.epoch, Arm.STABLE): self._arm(
+            DeltaKey(self.agent, row.stable, id, row.epoch if epoch is None else epoch, Arm.STABLE): self._arm(
                 Arm.STABLE, users - candidates, stable_fails
             ),
-            DeltaKey(self.agent, row.candidate, id, epoch or row.epoch, Arm.CANDIDATE): self._arm(
+            DeltaKey(self.agent, row.candidate, id, row.epoch if epoch is None else epoch, Arm.CANDIDATE): self._arm(
                 Arm.CANDIDATE, candidates, candidate_fails
             ),
         }

@@ -1,0 +1,152 @@
+"""A run explained in words, and taken again from its audit trail to the ninth digit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import time, timedelta
+
+import pytest
+
+from surefoot.core.evidence.tally import Count
+from surefoot.core.lifecycle import rollout as ro
+from surefoot.core.lifecycle.audit import GENESIS, hash_of
+from surefoot.core.lifecycle.rollout import Phase
+from surefoot.core.traffic.calendar import FreezeWindow
+from surefoot.service import rollouts
+from surefoot.service.explain import explain, percent, recompute
+from surefoot.store.memory import MemoryStore
+from surefoot.testing.scenario import Scenario
+
+from .stories import GOOD, HOUR, MINUTE, SECOND, ladder, stage, story
+
+WORSE = {"stable_fails": {"success": 0.05}, "candidate_fails": {"success": 0.2}}
+
+
+async def a_run(fails):
+    """A whole life with the real statistics: a freeze, a pause, an approval, late outcomes of earlier epochs."""
+    scene = Scenario(MemoryStore())
+    noon = FreezeWindow(name="noon", start=time(12), end=time(12, 1))
+    steps = (stage("5%", 500), stage("50%", 5_000, needs_approval=True), stage("all", 10_000))
+    rid = await scene.given_rollout(ladder(*steps, freeze=(noon,), holdback=500))
+    await scene.when_time_passes(MINUTE, look_every=20 * SECOND)
+    for look in range(40):
+        row = await scene.then_row(rid)
+        if row.phase.is_final:
+            break
+        await scene.when_users_come(rid, 300, **fails)
+        if row.epoch > 1:
+            await scene.when_users_come(rid, 60, **fails, epoch=row.epoch - 1)
+        if look == 0:
+            await rollouts.pause(rid, by="ann", store=scene.store, clock=scene.clock)
+        if look == 1:
+            await rollouts.resume(rid, by="ann", store=scene.store, clock=scene.clock)
+        if row.phase is Phase.WAITING:
+            await rollouts.approve(rid, candidate=row.candidate, by="bob", store=scene.store, clock=scene.clock)
+        await scene.when_time_passes(12 * SECOND, look_every=4 * SECOND)
+    await scene.when_time_passes(2 * HOUR, look_every=20 * MINUTE)
+    return scene, rid, await scene.store.audit(rid), await scene.store.ticks(rid)
+
+
+class TestRecompute:
+    """Every decision follows from what was written down."""
+
+    @pytest.mark.parametrize(("fails", "end"), [(GOOD, Phase.PROMOTED), (WORSE, Phase.ROLLED_BACK)])
+    @story
+    async def test_a_whole_run_is_reproduced(self, fails, end):
+        """Promoted or rolled back, with late outcomes of earlier epochs on the way: to 1e-9, every number."""
+        scene, rid, records, ticks = await a_run(fails)
+        await scene.then_at(rid, end)
+        again = recompute(records, ticks, row=await scene.then_row(rid))
+        assert again.is_reproduced, [decision for decision in again.decisions if not decision.is_reproduced]
+        assert max(decision.off_by for decision in again.decisions) <= 1e-9
+        assert max(decision.ticks for decision in again.decisions) > 3
+
+    @story
+    async def test_a_changed_outcome_is_noticed(self):
+        """One failure more or less in one tick, and the decisions that saw it are not reproduced."""
+        _, _, records, ticks = await a_run(GOOD)
+        first = ticks[0]
+        count = first.stable.resolved["success"]
+        stable = replace(first.stable, resolved={"success": Count(count.n, count.k + 1)})
+        again = recompute(records, [replace(first, stable=stable), *ticks[1:]])
+        assert again.chain is None
+        assert not again.is_reproduced
+        assert any("differs" in decision.why_not for decision in again.decisions)
+
+    @story
+    async def test_a_missing_tick_is_named(self):
+        """What was decided on it cannot be taken again."""
+        _, _, records, ticks = await a_run(GOOD)
+        again = recompute(records, ticks[1:])
+        assert any("tick 1" in decision.why_not for decision in again.decisions)
+
+    @pytest.mark.parametrize("forgery", ["promoted instead", "no culprit", "another look", "another step"])
+    @story
+    async def test_a_forger_who_recomputes_every_hash_is_still_found(self, forgery):
+        """The chain is whole, but the decision does not follow from the evidence."""
+        _, _, records, ticks = await a_run(WORSE)
+        last = records[-1].transition
+        assert isinstance(last.event, ro.Judged)
+        forged = {
+            "promoted instead": replace(last, after=replace(last.after, phase=Phase.PROMOTED), deny=None),
+            "no culprit": replace(
+                last, event=replace(last.event, verdict=replace(last.event.verdict, culprits=("cost",)))
+            ),
+            "another look": replace(
+                last, event=replace(last.event, look=replace(last.event.look, at=last.at - timedelta(hours=1)))
+            ),
+            "another step": replace(last, deny=None),
+        }[forgery]
+        previous = records[-2].hash
+        record = replace(records[-1], transition=forged, hash=hash_of(forged, previous=previous))
+        again = recompute([*records[:-1], record], ticks)
+        assert again.chain is None
+        assert not again.decisions[-1].is_reproduced
+        assert again.decisions[-1].why_not
+        assert all(decision.is_reproduced for decision in again.decisions[:-1])
+
+    @story
+    async def test_a_broken_chain_is_named_beside_the_decisions(self):
+        """Both are said: where the trail was touched, and what still follows."""
+        _, _, records, ticks = await a_run(WORSE)
+        touched = [replace(records[0], previous="1" + GENESIS[1:]), *records[1:]]
+        again = recompute(touched, ticks)
+        assert again.chain is not None
+        assert again.chain.sequence == 1
+        assert not again.is_reproduced
+
+    def test_an_empty_trail_is_a_run_that_has_not_begun(self):
+        """Nothing was decided, so nothing is wrong."""
+        assert recompute([], []).is_reproduced
+
+
+class TestExplain:
+    """For somebody who has never met an e-value."""
+
+    @story
+    async def test_a_rollback_is_explained_with_its_numbers(self):
+        """What was worse, how often on each side, and how strong the evidence is."""
+        _, _, records, _ = await a_run(WORSE)
+        said = explain(records)[-1]
+        assert said.by == "surefoot"
+        assert said.headline == "running at stage '5%' -> rolled back, 5 % -> 0 % of traffic"
+        assert "worse than stable" in said.why
+        assert any("success" in number and "%" in number and " of " in number for number in said.numbers)
+
+    @story
+    async def test_a_promotion_is_told_from_start_to_end(self):
+        """Who started, paused, resumed and approved, and what was proven in between."""
+        _, _, records, _ = await a_run(GOOD)
+        said = explain(records)
+        assert [step.sequence for step in said] == list(range(1, len(records) + 1))
+        assert {step.by for step in said} == {"ann", "bob", "surefoot"}
+        told = " / ".join(step.headline for step in said)
+        for piece in ("queued -> running at stage '5%', 0 % -> 5 %", "paused", "waiting", "warm", "promoted"):
+            assert piece in told
+        assert "'noon'" in said[0].why
+        assert all(step.why for step in said)
+
+
+def test_shares_are_written_as_people_write_them():
+    """Down to the smallest share there is."""
+    assert [percent(share) for share in (0, 1, 50, 500, 10_000)] == ["0 %", "0.01 %", "0.5 %", "5 %", "100 %"]
