@@ -81,7 +81,7 @@ def plan_update(
     for agent in list_agents(root):
         versions = list_versions(root, agent)
         for file in versions:
-            pinned.extend(_pin(root, file, registry, role, old))
+            pinned.extend(_pin(root, file, registry, moved, role))
         if versions and (not agents or agent in agents):
             taken = frozenset(version.label for version in versions)
             candidates.extend(_candidate(root, versions[-1], registry, role, model, taken))
@@ -97,16 +97,16 @@ def plan_update(
     )
 
 
-def _pin(root: Path, file: VersionFile, registry: ModelRegistry, role: str, old: ModelRef | None) -> Iterator[NewFile]:
+def _pin(root: Path, file: VersionFile, registry: ModelRegistry, moved: ModelRegistry, role: str) -> Iterator[NewFile]:
     """The file with the model it has today written down, if it takes it from the role."""
     text = _text(file)
     floating = [path for path, is_pinned in _uses(file, text, role) if not is_pinned]
-    if not floating or old is None:
+    if not floating:
         return
     before = read_version(root, file, registry=registry)
     for path in floating:
-        text = add_beside(text, [*path, "role"], "pinned", old.id)
-    _expect(parse_version(root, file, text, registry=ModelRegistry()), before, file)
+        text = add_beside(text, [*path, "role"], "pinned", registry.resolve(role).id)
+    _expect(parse_version(root, file, text, registry=moved), before, file)
     yield NewFile(path=file.path, text=text, replaces=True)
 
 

@@ -40,7 +40,11 @@ def registry_text(root: Path, role: str, model: ModelRef) -> str:
         text = (
             replace(text, ["roles", role], model.id) if role in old.roles else add_last(text, ["roles"], role, model.id)
         )
-    if _registry(parse_yaml(text, source=source)) != wanted:
+    try:
+        as_wanted = _registry(parse_yaml(text, source=source)) == wanted
+    except SettingsError:  # an anchor that was replaced
+        as_wanted = False
+    if not as_wanted:
         raise SettingsError(
             f"{source}: cannot change only the role {role!r}", hint="change it by hand: an alias is in the way"
         )

@@ -52,7 +52,8 @@ def _present_text(dumper: Any, text: str) -> yaml.ScalarNode:
 
 
 def _present_money(dumper: Any, amount: Decimal) -> yaml.ScalarNode:
-    node: yaml.ScalarNode = dumper.represent_scalar("tag:yaml.org,2002:float", format(amount, "f"))
+    kind = "int" if amount == int(amount) else "float"
+    node: yaml.ScalarNode = dumper.represent_scalar(f"tag:yaml.org,2002:{kind}", format(amount.normalize(), "f"))
     return node
 
 
