@@ -8,7 +8,8 @@ from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from ..core.traffic.calendar import FreezeWindow
-from .node import Node, nearest
+from ..errors import nearest
+from .node import Node
 
 __all__ = ["FREEZE_KEYS", "read_freeze"]
 

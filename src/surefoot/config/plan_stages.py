@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from ..core.evidence.metrics import MetricKind, metric_named
 from ..core.traffic.plan import Check, OnTimeout, Stage, Strategy
@@ -14,12 +14,29 @@ from .node import Node
 from .plan_checks import read_checks
 from .quantity import duration, share
 
-__all__ = ["CHANGE_KEYS", "STAGE_KEYS", "PlacedStage", "changed", "read_shares", "read_stages", "refuse_holes"]
+__all__ = [
+    "CHANGE_KEYS",
+    "STAGE_KEYS",
+    "PlacedShare",
+    "PlacedStage",
+    "changed",
+    "read_shares",
+    "read_stages",
+    "refuse_holes",
+    "refuse_shares",
+]
 
 CHANGE_KEYS: Final = ("checks", "min_samples", "min_duration", "max_duration", "on_timeout", "approval")
 """What may be said of every stage at once, or changed in a preset's."""
 
 STAGE_KEYS: Final = ("name", "share", "shadow", *CHANGE_KEYS)
+
+
+class PlacedShare(NamedTuple):
+    """A share, and where it is written."""
+
+    share: BasisPoints
+    node: Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +56,9 @@ def read_stages(node: Node, *, checks: tuple[Check, ...], each: Node | None) -> 
     return [_stage(item, checks, each) for item in node.sequence(minimum=1)]
 
 
-def read_shares(node: Node) -> tuple[BasisPoints, ...]:
+def read_shares(node: Node) -> list[PlacedShare]:
     """The live shares of a preset, in order."""
-    return tuple(share(item) for item in node.sequence(minimum=1))
+    return [PlacedShare(share(item), item) for item in node.sequence(minimum=1)]
 
 
 def changed(stage: Stage, *nodes: Node | None) -> Stage:
@@ -68,26 +85,32 @@ def changed(stage: Stage, *nodes: Node | None) -> Stage:
     )
 
 
-def refuse_holes(stages: Sequence[PlacedStage], strategy: Strategy) -> None:
-    """Raise for the first thing that would keep a rollout from ending, or from being watched, at its place."""
-    names: set[str] = set()
+def refuse_shares(shares: Sequence[PlacedShare], *, may_end_early: bool) -> None:
+    """Raise for a share that is smaller than the one before, and for a last one below 100 %, at its place."""
     before = NO_TRAFFIC
-    for index, placed in enumerate(stages):
-        stage = placed.stage
-        if stage.name in names:
-            raise placed.node.error(f"two stages are called {stage.name!r}", hint="give each its own name")
-        names.add(stage.name)
-        if stage.share < before:
-            raise placed.share.error(
-                f"the share shrinks from {share_text(before)} to {share_text(stage.share)}",
+    for points, node in shares:
+        if points < before:
+            raise node.error(
+                f"the share shrinks from {share_text(before)} to {share_text(points)}",
                 hint="a smaller share is a rollback, not a stage",
             )
-        before = stage.share
+        before = points
+    if before != ALL_TRAFFIC and not may_end_early:
+        raise shares[-1].node.error("the last stage does not take all traffic", hint="add a stage with share: 100%")
+
+
+def refuse_holes(stages: Sequence[PlacedStage], strategy: Strategy) -> None:
+    """Raise for the first thing that would keep a rollout from ending, or from being watched, at its place."""
+    is_experiment = strategy is Strategy.EXPERIMENT
+    names: set[str] = set()
+    for placed in stages:
+        if placed.stage.name in names:
+            raise placed.node.error(f"two stages are called {placed.stage.name!r}", hint="give each its own name")
+        names.add(placed.stage.name)
         _refuse_idle(placed)
-        is_last = index == len(stages) - 1
-        if is_last and strategy is not Strategy.EXPERIMENT and stage.share != ALL_TRAFFIC:
-            raise placed.share.error("the last stage does not take all traffic", hint="add a stage with share: 100%")
-        if not is_last and strategy is not Strategy.EXPERIMENT:
+    refuse_shares([PlacedShare(placed.stage.share, placed.share) for placed in stages], may_end_early=is_experiment)
+    for placed in stages[:-1]:
+        if not is_experiment:
             _refuse_unproven(placed)
 
 

@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from ..core.artifact.diff import RiskClass
-from ..core.traffic.plan import Control, NoTraffic, OnNewCandidate, Plan, Stage, Strategy, Targeting, UnitKind
+from ..core.traffic.calendar import FreezeWindow
+from ..core.traffic.plan import (
+    EVERYBODY,
+    Check,
+    Control,
+    NoTraffic,
+    OnNewCandidate,
+    Plan,
+    Strategy,
+    Targeting,
+    UnitKind,
+)
 from ..core.traffic.presets import DEFAULT_CHECKS, PRESETS, preset
-from ..core.units import ALL_TRAFFIC
-from ..errors import PlanError
+from ..core.units import ALL_TRAFFIC, BasisPoints
+from ..errors import PlanError, nearest
 from .files import shown_path
-from .node import Fields, Node, nearest
+from .node import Fields, Node
 from .plan_calendar import read_freeze
 from .plan_checks import read_checks
-from .plan_stages import CHANGE_KEYS, PlacedStage, changed, read_shares, read_stages, refuse_holes
+from .plan_stages import (
+    CHANGE_KEYS,
+    PlacedShare,
+    PlacedStage,
+    changed,
+    read_shares,
+    read_stages,
+    refuse_holes,
+    refuse_shares,
+)
 from .quantity import duration, share
 from .yaml import parse_yaml, read_yaml
 
@@ -57,7 +78,7 @@ def list_plans(root: Path) -> tuple[str, ...]:
 
 
 def load_plan(root: Path, agent: str) -> PlanFile:
-    """The plan of an agent. Raises PlanError with file, line, key and hint, also when there is no file or there are two."""
+    """The plan of an agent. Raises PlanError with file, line, key and hint; also for no file, and for two."""
     found = [path for ending in _ENDINGS if (path := root / ROLLOUTS_FOLDER / f"{agent}{ending}").is_file()]
     if Path(agent).name != agent or not found:
         raise PlanError(
@@ -87,13 +108,11 @@ def _plan_file(node: Node) -> PlanFile:
     stages = _approved(fields, stages)
     refuse_holes(stages, base.strategy)
     said = {key: read(value) for key, value in fields.items() if (read := _FIELDS.get(key)) is not None}
-    draft = replace(base, stages=tuple(placed.stage for placed in stages))
+    _refuse_contradictions(fields, said, base.strategy)
     try:
-        plan = replace(draft, **said)
+        plan = replace(base, stages=tuple(placed.stage for placed in stages), **said)
     except PlanError as error:
-        _refuse_contradictions(fields, draft, said)
         raise node.error(error.message, hint=error.hint) from None
-    _refuse_contradictions(fields, plan)
     rule = None if risk is None else RiskClass[risk.one_of(level.word for level in RiskClass).upper()]
     return PlanFile(plan=plan, approval_if_risk=rule)
 
@@ -155,24 +174,35 @@ def _approved(fields: Fields, stages: list[PlacedStage]) -> list[PlacedStage]:
     ]
 
 
-def _refuse_contradictions(fields: Fields, plan: Plan) -> None:
-    targeting = fields.get("targeting")
-    if targeting is not None:
-        said = targeting.mapping()
-        for item in (deny := said.get("deny")) and deny.sequence() or ():
-            if item.text() in plan.targeting.allow:
-                raise item.error(f"{item.text()!r} is allowed and denied", hint="keep it in one of the two lists")
-        if "cohort" in said and (plan.strategy is not Strategy.EXPERIMENT or plan.control is Control.MIRRORED):
-            raise said.require("cohort").error(
+def _refuse_contradictions(fields: Fields, said: Mapping[str, Any], strategy: Strategy) -> None:
+    """Raise for values that are fine alone and cannot be together."""
+    targeting: Targeting = said.get("targeting", EVERYBODY)
+    if both := targeting.allow & targeting.deny:
+        denied = fields.require("targeting").mapping().require("deny")
+        item = next(item for item in denied.sequence() if item.text() in both)
+        raise item.error(f"{item.text()!r} is allowed and denied", hint="keep it in one of the two lists")
+    if targeting.cohort and (strategy is not Strategy.EXPERIMENT or said.get("control") is Control.MIRRORED):
+        raise (
+            fields.require("targeting")
+            .mapping()
+            .require("cohort")
+            .error(
                 "a cohort is assigned by somebody else, so its share cannot grow and has no mirror",
                 hint="use preset: experiment with control: rest, or leave the cohort out",
             )
-    windows = plan.freeze
+        )
+    names: set[str] = set()
+    windows: tuple[FreezeWindow, ...] = said.get("freeze", ())
     for index, window in enumerate(windows):
-        if window.name in {other.name for other in windows[:index]}:
-            raise fields.require("freeze").sequence()[index].error(
-                f"two windows are called {window.name!r}", hint="a held rollout names its window: give each its own"
+        if window.name in names:
+            raise (
+                fields.require("freeze")
+                .sequence()[index]
+                .error(
+                    f"two windows are called {window.name!r}", hint="a held rollout names its window: give each its own"
+                )
             )
+        names.add(window.name)
 
 
 def _targeting(node: Node) -> Targeting:
@@ -191,7 +221,14 @@ def _probability(node: Node) -> float:
 def _holdback(node: Node) -> BasisPoints:
     points = share(node)
     if points == ALL_TRAFFIC:
-        raise node.error("the old version keeps everybody", hint="usually 5%")
+        raise node.error("the old version would keep everybody", hint="usually 5%")
+    return points
+
+
+def _sample(node: Node) -> BasisPoints:
+    points = share(node)
+    if not points:
+        raise node.error("a shadow stage that mirrors nobody can never end", hint="100% mirrors every request")
     return points
 
 
@@ -210,7 +247,7 @@ _FIELDS: Final[Mapping[str, Callable[[Node], Any]]] = MappingProxyType(
         "holdback": _holdback,
         "keep_warm": duration,
         "archive_after": duration,
-        "shadow_sample": share,
+        "shadow_sample": _sample,
         "notes": Node.texts,
     }
 )
