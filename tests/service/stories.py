@@ -39,7 +39,7 @@ def stage(name: str, share: int, **more: object) -> Stage:
 def ladder(*stages: Stage, **more: object) -> Plan:
     """5 %, 50 %, all; kept warm for an hour."""
     steps = stages or (stage("5%", 500), stage("50%", 5_000), stage("all", 10_000))
-    return replace(Plan(stages=steps, keep_warm=HOUR), **more)
+    return Plan(**{"stages": steps, "keep_warm": HOUR, **more})
 
 
 class Script:

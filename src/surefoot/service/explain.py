@@ -16,11 +16,11 @@ from ..core.lifecycle.judge import Case
 from ..core.lifecycle.machine import transition
 from ..core.lifecycle.rollout import Judged, Kill, Notify, Phase, Rollout, Transition, WarmthEnded
 from ..core.lifecycle.turn import SUREFOOT
-from ..core.units import ALL_TRAFFIC, BasisPoints
+from ..core.traffic.presets import share_text
 from ..errors import SurefootError
 from .cases import Fold, Folds
 
-__all__ = ["Decision", "Explained", "Recomputed", "explain", "percent", "recompute"]
+__all__ = ["Decision", "Explained", "Recomputed", "explain", "recompute"]
 
 _EXACT: Final = 1e-9
 """How far a recomputed number may be from the recorded one, absolutely or relative to it."""
@@ -95,11 +95,6 @@ def recompute(
     return Recomputed(chain=verify(records, row=row), decisions=tuple(_decision(record, judge) for record in records))
 
 
-def percent(share: BasisPoints) -> str:
-    """A share as people write it: 500 is `5 %`."""
-    return f"{share / ALL_TRAFFIC * 100:g} %"
-
-
 # --- in words
 
 
@@ -121,7 +116,9 @@ def _headline(move: Transition) -> str:
     before, after = move.before, move.after
     if (before.phase, before.opened) == (after.phase, after.opened):
         return f"stays {_place(after)}"
-    shares = "" if before.share == after.share else f", {percent(before.share)} -> {percent(after.share)} of traffic"
+    shares = (
+        "" if before.share == after.share else f", {share_text(before.share)} -> {share_text(after.share)} of traffic"
+    )
     order = f" ({type(move.event).__name__.lower()})" if isinstance(move.event, Kill) else ""
     return f"{_place(before)} -> {_place(after)}{shares}{order}"
 

@@ -1,0 +1,169 @@
+"""One view model: what it shows is what is stored and judged, in words."""
+
+from __future__ import annotations
+
+import json
+from datetime import time
+
+import msgspec
+import pytest
+
+from surefoot.core.evidence.verdict import Judgement, Why
+from surefoot.core.lifecycle.rollout import Phase
+from surefoot.core.traffic.calendar import FreezeWindow
+from surefoot.core.traffic.plan import OnNewCandidate, Strategy
+from surefoot.service import rollouts, switch
+from surefoot.service.cases import Cases
+from surefoot.service.views import lines, view
+from surefoot.store.memory import MemoryStore
+from surefoot.testing.scenario import Scenario
+
+from .stories import BAD, GOOD, SECOND, ladder, scripted, stage, story
+
+
+async def seen(scene, rid, script=None):
+    folds = {"folds": script} if script else {}
+    return await view(rid, store=scene.store, clock=scene.clock, cases=Cases(scene.store, **folds))
+
+
+@story
+async def test_a_running_rollout_shows_arms_stages_and_evidence():
+    """Labels and shares of both sides, which stage is open, and each bar with rates, counts and words."""
+    scene = Scenario(MemoryStore())
+    rid = await scene.given_rollout(ladder())
+    await scene.when_users_come(rid, 400, **GOOD)
+    scene.clock.advance(11 * SECOND)
+    fold_only = await seen(scene, rid)
+    assert {bar.n_candidate for bar in fold_only.evidence} == {0}
+    await scene.when_looked_at()
+    shown = await seen(scene, rid)
+    assert (shown.stable.label, shown.stable.share) == ("v1", 10_000 - shown.candidate.share)
+    assert shown.candidate.label == "v2"
+    assert [one.state for one in shown.stages].count("open") == 1
+    bars = {(bar.metric, bar.question): bar for bar in shown.evidence}
+    proof = bars["success", "proof"]
+    assert (proof.n_candidate, proof.rate_candidate, proof.n_stable) == (20, 0.05, 380)
+    assert bars["", "harm"].threshold == pytest.approx(2.995732, abs=1e-6)
+    assert all(0 <= bar.fill <= 1 and bar.text for bar in shown.evidence)
+
+
+@story
+async def test_no_data_is_shown_as_no_data():
+    """Not as a rate of zero, and the next step says what is missing."""
+    scene = Scenario(MemoryStore())
+    shown = await seen(scene, await scene.given_rollout(ladder()))
+    assert {bar.rate_candidate for bar in shown.evidence} == {None}
+    assert "no data yet" in shown.next_step
+    assert shown.judgement is Judgement.HOLD
+
+
+@story
+async def test_a_view_is_json():
+    """CLI, API and pages read the same fields."""
+    scene = Scenario(MemoryStore())
+    rid = await scene.given_rollout(ladder())
+    await scene.when_users_come(rid, 200, **GOOD)
+    shown = json.loads(msgspec.json.encode(await seen(scene, rid)))
+    assert shown["phase"] == "running"
+    assert shown["evidence"][0]["question"] == "harm"
+
+
+@pytest.mark.parametrize(
+    ("judgement", "why", "says"),
+    [
+        (Judgement.PASS, Why.PROVEN, "stage '50%' (50%), at the next look"),
+        (Judgement.BREACH, Why.HARM, "goes back at the next look"),
+        (Judgement.HOLD, Why.SOAKING, "20 users of this stage are known"),
+        (Judgement.HOLD, Why.MISMATCH, "not split"),
+    ],
+)
+@story
+async def test_the_next_step_is_said_in_words(judgement, why, says):
+    """What happens next, and what it waits for."""
+    scene, script = scripted()
+    rid = await scene.given_rollout(ladder())
+    script.says(judgement, why)
+    assert says in (await seen(scene, rid, script)).next_step
+
+
+@story
+async def test_every_phase_says_what_it_waits_for():
+    """A person, a time, another rollout, or nothing any more."""
+    scene, script = scripted()
+    rid = await scene.given_rollout(ladder(stage("5%", 500), stage("all", 10_000, needs_approval=True)))
+    services = {"store": scene.store, "clock": scene.clock}
+    queued = await scene.when_started("v3", ladder(on_new_candidate=OnNewCandidate.QUEUE))
+    said = {Phase.QUEUED: await seen(scene, queued.id, script)}
+    await rollouts.pause(rid, by="ann", **services)
+    said[Phase.PAUSED] = await seen(scene, rid, script)
+    await rollouts.resume(rid, by="ann", **services)
+    script.says(Judgement.PASS)
+    await scene.when_looked_at()
+    said[Phase.WAITING] = await seen(scene, rid, script)
+    await rollouts.approve(rid, candidate=(await scene.then_row(rid)).candidate, by="bob", **services)
+    said[Phase.WARM] = await seen(scene, rid, script)
+    await rollouts.abort(rid, by="ann", why="w", **services)
+    said[Phase.ABORTED] = await seen(scene, rid, script)
+    words = {
+        Phase.QUEUED: "by itself",
+        Phase.PAUSED: "resume",
+        Phase.WAITING: "approve stage 'all' (100%)",
+        Phase.WARM: "2026-01-05 13:00 UTC",
+        Phase.ABORTED: "started again",
+    }
+    for phase, shown in said.items():
+        assert shown.phase is phase
+        assert words[phase] in shown.next_step
+    assert [one.state for one in said[Phase.WAITING].stages] == ["open", "asked"]
+
+
+@story
+async def test_an_experiment_says_that_it_waits_for_a_person():
+    """It never moves by itself."""
+    scene, script = scripted()
+    rid = await scene.given_rollout(ladder(stage("half", 5_000), strategy=Strategy.EXPERIMENT))
+    script.says(Judgement.PASS)
+    await scene.when_looked_at()
+    shown = await seen(scene, rid, script)
+    assert "experiment" in shown.next_step
+    assert shown.phase is Phase.RUNNING
+
+
+@story
+async def test_freezes_and_kills_are_shown():
+    """By name, author and reason."""
+    scene, script = scripted()
+    scene.clock.jump(-60 * SECOND)
+    rid = await scene.given_rollout(ladder(freeze=(FreezeWindow(name="noon", start=time(12), end=time(14)),)))
+    scene.clock.jump(60 * SECOND)
+    script.says(Judgement.PASS)
+    assert "when the freeze 'noon' is over" in (await seen(scene, rid, script)).next_step
+    await switch.kill(switch.Scope(), reason="leak", author="eve", store=scene.store, clock=scene.clock, ids=scene.ids)
+    shown = await seen(scene, rid, script)
+    assert (shown.frozen_by, shown.killed_by) == ("noon", "eve: leak")
+
+
+@story
+async def test_what_is_over_shows_the_evidence_that_ended_it():
+    """The bars of the rollback stay to be looked at."""
+    scene = Scenario(MemoryStore())
+    rid = await scene.given_rollout(ladder())
+    for _ in range(3):
+        await scene.when_users_come(rid, 400, **BAD)
+        await scene.when_time_passes(11 * SECOND, look_every=11 * SECOND)
+    shown = await seen(scene, rid)
+    assert (shown.phase, shown.judgement, shown.candidate.share) == (Phase.ROLLED_BACK, Judgement.BREACH, 0)
+    assert shown.evidence[0].is_reached
+    assert "denied" in shown.next_step
+
+
+@story
+async def test_lists_show_what_is_under_way_or_everything_newest_first():
+    """A version that the catalog lost is named by its digest."""
+    scene, _ = scripted()
+    first = await scene.given_rollout(ladder())
+    await rollouts.abort(first, by="ann", why="w", store=scene.store, clock=scene.clock)
+    second = await scene.when_started("v3", ladder())
+    assert [line.id for line in await lines(store=scene.store)] == [second.id]
+    everything = await lines(store=scene.store, agent=scene.agent, everything=True)
+    assert [(line.id, line.candidate, line.share) for line in everything] == [(second.id, "v3", 500), (first, "v2", 0)]
