@@ -53,12 +53,14 @@ app = typer.Typer(
 )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, *, commands: Sequence[Command] = COMMANDS) -> int:
     """Run one command line and return its exit code: 0 done, 1 found something, 2 cannot be done, 130 interrupted."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     as_json = "--json" in arguments
     try:
-        outcome: object = _command_tree(arguments).main(args=arguments, prog_name="surefoot", standalone_mode=False)
+        outcome: object = _command_tree(arguments, commands).main(
+            args=arguments, prog_name="surefoot", standalone_mode=False
+        )
     except SurefootError as error:
         say_error(error.code, error.message, error.hint, as_json=as_json)
         return _USAGE_EXIT
@@ -69,12 +71,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return outcome if isinstance(outcome, int) else 0
 
 
-def _command_tree(arguments: Sequence[str]) -> typer.core.TyperGroup:
+def _command_tree(arguments: Sequence[str], commands: Sequence[Command]) -> typer.core.TyperGroup:
     """The root with every command: those named on the command line loaded, the others as a name with a summary."""
     root = cast("typer.core.TyperGroup", typer.main.get_command(app))
     # the shell asks for completions with the words in the environment instead of the arguments
     words = frozenset(arguments) | frozenset(os.environ.get("COMP_WORDS", "").split())
-    for command in COMMANDS:
+    for command in commands:
         if command.name in words:
             module, _, attribute = command.target.partition(":")
             loaded: typer.Typer = getattr(importlib.import_module(module), attribute)

@@ -24,7 +24,9 @@ from ..errors import UsageError
 
 __all__ = ["version_text"]
 
-_BARE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*([ ./-][A-Za-z0-9_]+)*")
+_BARE: Final = re.compile(r"[A-Za-z_](?:[A-Za-z0-9_./,'()+-]| (?=[A-Za-z0-9_(]))*")
+"""Texts that need no quotes in a block: words with single spaces and harmless punctuation."""
+
 _WORDS: Final = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
 _BLOCK: Final = re.compile(r"[^\s][^\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]*")
 """Texts that a block shows as they are: no odd line ends, no control characters, no space at the very start."""
