@@ -213,18 +213,18 @@ def test_the_end_of_the_process_waits_no_longer_than_it_says(tmp_path):
 def test_a_forked_child_counts_by_itself(sink, tmp_path):
     """The parent's runs are the parent's, the child's have a spool and numbers of their own."""
     recorder = started(sink, tmp_path, pace=Pace(wake=0.002, ship=60))
-    nonce = recorder.nonce
+    nonce = recorder.serial(1)
     put(recorder, 1, 2)
     read, write = os.pipe()
     child = os.fork()
     if not child:  # pragma: no cover - another process
         put(recorder, 3)
-        done = recorder.flush(10) and recorder.close(10) and recorder.nonce != nonce and sink.requests == 1
+        done = recorder.flush(10) and recorder.close(10) and recorder.serial(1) != nonce and sink.requests == 1
         os.write(write, b"1" if done else b"0")
         os._exit(0)
     os.waitpid(child, 0)
     assert os.read(read, 1) == b"1"
-    assert recorder.nonce == nonce
+    assert recorder.serial(1) == nonce
     assert recorder.close()
     assert sink.requests == 2
 

@@ -20,6 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from itertools import count
 from pathlib import Path
 from time import monotonic, perf_counter_ns
 from typing import Final, Protocol
@@ -113,8 +114,8 @@ class Recorder:
     put: Callable[[Recordable], None]
     """Take a finished run. Never blocks (unless durable), never raises."""
 
-    nonce: str
-    """Unique to this process: the beginning of its runs' serials."""
+    numbers: Iterator[int]
+    """Of this process's runs, each once."""
 
     def __init__(
         self, *, sink: Sink, clock: Clock, ids: Ids, spools: Path, durable: bool = False, pace: Pace | None = None
@@ -144,6 +145,10 @@ class Recorder:
             hurried=self._fold.hurried,
             error=error,
         )
+
+    def serial(self, number: int) -> str:
+        """The name of a run that took its number from `numbers`: no other run has it, in any process."""
+        return f"{self._nonce}-{number:x}"
 
     def flush(self, timeout: float = EXIT_SECONDS) -> bool:
         """Wait until all that was recorded before is in the store. False: not within that many seconds."""
@@ -176,7 +181,8 @@ class Recorder:
 
     def _begin(self) -> None:
         """Everything that belongs to one process."""
-        self.nonce = source = self._fresh()
+        self._nonce = source = self._fresh()
+        self.numbers = count()
         self._buffer.clear()
         self._written.clear()
         self._unshipped: deque[Delta] = deque()

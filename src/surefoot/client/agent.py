@@ -1,0 +1,234 @@
+"""One agent in the user's process: runs its function with the version a request should get, and records how it went."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack, cast, overload
+
+from ..core.artifact.version import AgentVersion
+from ..core.evidence.observation import Observation
+from ..core.evidence.run_id import run_id as id_of
+from ..core.traffic.plan import UnitKind
+from ..core.traffic.route import Route
+from ..core.units import AgentName, Digest, Nanos, RolloutId
+from ..errors import UsageError
+from .functions import NO_FALLBACK, Answers, AsyncAnswers, AsyncStreams, Streams, wrapped
+from .recorder import Recorder
+from .reply import Reply
+from .report import Reported, late_outcome
+from .router import Router
+from .run import Counting, Run, Who, assignment_of, counted_as
+from .seen import Outcome, Shown, Values, add
+from .streams import AsyncStream, Stream
+
+__all__ = ["HISTORY_IDLE", "Agent", "Answering", "Streaming"]
+
+Q = TypeVar("Q")
+O = TypeVar("O")  # noqa: E741 - output, as Q is the request and C a piece
+C = TypeVar("C")
+
+HISTORY_IDLE: Final = Nanos(30 * 60 * 1_000_000_000)
+"""Without a rollout there is no plan to say when a session is over."""
+
+_HISTORY: Final = Counting(UnitKind.SESSION, HISTORY_IDLE)
+
+
+class Answering(Reply[Any], Coroutine[Any, Any, Reply[Any]]):
+    """
+    What `agent.run` returns, for type checkers: a reply, or for an `async def` the coroutine of one.
+
+    There is no such object. An agent's type cannot know which function `@agent.runs` will be given, so both uses have
+    to check; what the decorator returns does know, and `answer.run(...)` is typed exactly.
+    """
+
+
+class Streaming(Stream[Any], AsyncStream[Any]):
+    """What `agent.stream` returns, for type checkers: a `Stream`, or for an `async def` an `AsyncStream`."""
+
+
+class Agent:
+    """One agent. Thread-safe. Made by `Surefoot.agent(name)`."""
+
+    def __init__(
+        self,
+        name: AgentName,
+        *,
+        router: Router,
+        recorder: Recorder,
+        versions: Callable[[Digest], AgentVersion],
+        assumes_success: bool = True,
+    ) -> None:
+        self.name = name
+        self.assumes_success = assumes_success
+        """A run that ends without an error counts as a success unless it says otherwise."""
+
+        self.router = router
+        self.recorder = recorder
+        self.rollout: RolloutId | None = None
+        """The one last met with."""
+
+        self._countings: dict[RolloutId | None, Counting] = {None: _HISTORY}
+        self._versions: dict[Digest, AgentVersion] = {}
+        self._find_version = versions
+        self._function: Answers[Any, Any] | AsyncAnswers[Any, Any] | Streams[Any, Any] | AsyncStreams[Any, Any] | None
+        self._function = None
+
+    # --- the function that answers
+    # The overloads overlap: what returns an iterator or a coroutine returns something. The first that fits is meant.
+
+    @overload
+    def runs(self, function: Callable[[AgentVersion, Q, Run], AsyncIterator[C]], /) -> AsyncStreams[Q, C]: ...  # type: ignore[overload-overlap]
+    @overload
+    def runs(  # type: ignore[overload-overlap]
+        self, function: Callable[[AgentVersion, Q, Run], Coroutine[Any, Any, O]], /
+    ) -> AsyncAnswers[Q, O]: ...
+    @overload
+    def runs(self, function: Callable[[AgentVersion, Q, Run], Iterator[C]], /) -> Streams[Q, C]: ...  # type: ignore[overload-overlap]
+    @overload
+    def runs(self, function: Callable[[AgentVersion, Q, Run], O], /) -> Answers[Q, O]: ...
+    def runs(
+        self, function: Callable[[AgentVersion, Any, Run], Any], /
+    ) -> Answers[Any, Any] | AsyncAnswers[Any, Any] | Streams[Any, Any] | AsyncStreams[Any, Any]:
+        """
+        As a decorator: this function answers, called with the version that was chosen, the request, and the run.
+
+        What it returns has `run` (or `stream`), typed by the function; `agent.run` (or `agent.stream`) does the same.
+        """
+        self._function = wrapped(self, function)
+        return self._function
+
+    def run(self, request: object, *, fallback: object = NO_FALLBACK, **who: Unpack[Who]) -> Answering:
+        """
+        Let the version that is this request's answer it, and record how it went. Awaited for an `async def`.
+
+        Raises what the function raises, and Killed where a switch leaves no version and there is no `fallback`.
+        """
+        function = self._function
+        if isinstance(function, Answers | AsyncAnswers):
+            # Which of the two it is, only the user knows: see `Answering`.
+            return cast("Answering", function.run(request, fallback=fallback, **who))
+        raise self._unfit("run", function)
+
+    def stream(self, request: object, *, fallback: object = NO_FALLBACK, **who: Unpack[Who]) -> Streaming:
+        """The answer piece by piece, for a function that yields. Decided now, run as it is read. Raises Killed."""
+        function = self._function
+        if isinstance(function, Streams | AsyncStreams):
+            return cast("Streaming", function.stream(request, fallback=fallback, **who))
+        raise self._unfit("stream", function)
+
+    # --- for those who call the model themselves
+
+    if TYPE_CHECKING:
+
+        def observing(
+            self,
+            *,
+            user: str = "",
+            session: str = "",
+            tenant: str = "",
+            feature: str = "",
+            segment: str = "",
+            request_id: str = "",
+            pin: str = "",
+        ) -> Run:
+            """
+            A run as a context manager, sync or async: decided now, timed from `with` on, recorded at its end.
+
+            Raises Killed where a switch leaves no version.
+            """
+            ...
+    else:
+        observing = Run.observing
+
+    def begin(self, who: Who) -> Run:
+        """`observing`, with the ids as one value."""
+        return self.observing(**who)
+
+    def route(self, **who: Unpack[Who]) -> Route:
+        """The decision alone: nothing is run or recorded. `serve` is None where a switch leaves no version."""
+        return self.router.decide(
+            self.name,
+            who.get("user", ""),
+            who.get("tenant", ""),
+            who.get("session", ""),
+            who.get("feature", ""),
+            who.get("segment", ""),
+            who.get("request_id", ""),
+            who.get("pin", ""),
+        )
+
+    def observe(
+        self,
+        route: Route,
+        *,
+        user: str = "",
+        session: str = "",
+        tenant: str = "",
+        request_id: str = "",
+        latency_ms: float | None = None,
+        ttft_ms: float | None = None,
+        **shown: Unpack[Shown],
+    ) -> str:
+        """
+        Count a run that somebody else made on that route; its run id. Nothing is assumed: success, too, is said.
+
+        The ids are those the route was decided for. Raises UsageError for a value that means nothing.
+        """
+        if route.serve is None:
+            raise UsageError("nothing was served on this route", hint="count only what was answered")
+        self.meet(route.rollout)
+        values: Values = {}
+        add(values, shown)
+        add(values, {"latency_ms": latency_ms, "ttft_ms": ttft_ms})
+        if "success" in values:
+            values["unresolved"] = False
+        serial = self.recorder.serial(next(self.recorder.numbers))
+        unit, idle = counted_as(self.counting(route.rollout), (user, session, tenant, request_id), serial)
+        assignment = assignment_of(route)
+        run_id = id_of(assignment, unit, serial)
+        seen = Observation(**values)  # type: ignore[arg-type]  # `add` made every value what its field says
+        self.recorder.put(Reported(run_id, assignment, unit, seen, idle=idle, late=False))
+        return run_id
+
+    def feedback(self, run_id: str, **outcome: Unpack[Outcome]) -> None:
+        """
+        What became known of a run, seconds or days later, in any process.
+
+        Raises UsageError for what is no run id of this agent, for no outcome, and for one that means nothing.
+        """
+        report = late_outcome(run_id, outcome, agent=self.name)
+        if report is not None:
+            self.recorder.put(report)
+
+    # --- what runs ask for
+
+    def version(self, digest: Digest) -> AgentVersion:
+        """The version of that digest. Raises UnknownName if it is neither in the project nor in the store."""
+        try:
+            return self._versions[digest]
+        except KeyError:
+            found = self._versions[digest] = self._find_version(digest)
+            return found
+
+    def counting(self, rollout: RolloutId | None) -> Counting:
+        """By what a rollout counts. One that ended before anybody here met it counts as history does."""
+        return self._countings.get(rollout, _HISTORY)
+
+    def meet(self, rollout: RolloutId | None) -> None:
+        """Learn by what another rollout than the last one counts, while routers are certain to know it."""
+        self.rollout = rollout
+        if rollout in self._countings:
+            return
+        traffic = self.router.snapshot.agents.get(self.name)
+        if traffic is not None and traffic.split is not None and traffic.split.rollout == rollout:
+            idle = Nanos(int(traffic.split.session_idle.total_seconds() * 1_000_000_000))
+            self._countings[rollout] = Counting(traffic.split.unit, idle)
+
+    def _unfit(self, verb: str, function: object) -> UsageError:
+        if function is None:
+            return UsageError(
+                f"{self.name} has no function to {verb}", hint="decorate yours with @agent.runs, or use agent.observing"
+            )
+        if verb == "run":
+            return UsageError(f"{self.name} answers in pieces", hint="use agent.stream")
+        return UsageError(f"{self.name} answers in one piece", hint="use agent.run, or let the function yield pieces")

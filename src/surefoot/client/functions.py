@@ -1,0 +1,187 @@
+"""
+The user's function, wrapped: what `@agent.runs` puts in its place. Four kinds, told apart by how it is written:
+
+    def answer(version, request, ctx) -> O: return ...               answer.run(request) -> Reply[O]
+    async def answer(version, request, ctx) -> O: return ...         await answer.run(request) -> Reply[O]
+    def answer(version, request, ctx) -> Iterator[C]: yield ...      for piece in answer.stream(request)
+    async def answer(...) -> AsyncIterator[C]: yield ...             async for piece in answer.stream(request)
+
+The function itself stays reachable as `answer.function`, and `answer(version, request, ctx)` calls it unrecorded.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from typing import Any, Final, Generic, Protocol, TypeVar, Unpack, final
+
+from ..core.artifact.version import AgentVersion
+from ..core.traffic.route import Reason
+from ..errors import Killed, UsageError
+from .reply import Reply
+from .run import Run, Who
+from .streams import AsyncStream, Stream
+
+__all__ = ["NO_FALLBACK", "Answers", "AsyncAnswers", "AsyncStreams", "Begins", "NoFallback", "Streams", "wrapped"]
+
+Q = TypeVar("Q")
+O = TypeVar("O")  # noqa: E741 - output, as Q is the request and C a piece
+C = TypeVar("C")
+
+
+@final
+class NoFallback:
+    """The type of a fallback that was not given: None may be one."""
+
+    __slots__ = ()
+
+
+NO_FALLBACK: Final = NoFallback()
+
+
+class Begins(Protocol):
+    """What a wrapped function needs of its agent."""
+
+    def begin(self, who: Who) -> Run:
+        """Decide. Raises Killed."""
+        ...
+
+
+class Answers(Generic[Q, O]):
+    """A function that answers in one piece."""
+
+    def __init__(self, agent: Begins, function: Callable[[AgentVersion, Q, Run], O]) -> None:
+        self.function = function
+        self._agent = agent
+
+    def __call__(self, version: AgentVersion, request: Q, ctx: Run) -> O:
+        """The function as it was written."""
+        return self.function(version, request, ctx)
+
+    def run(self, request: Q, *, fallback: O | NoFallback = NO_FALLBACK, **who: Unpack[Who]) -> Reply[O]:
+        """
+        Let the version that is this request's answer it, and record how it went.
+
+        Raises what the function raises, and Killed where a switch leaves no version and there is no `fallback`.
+        """
+        try:
+            run = self._agent.begin(who)
+        except Killed as killed:
+            return _instead(fallback, killed)
+        version = run.version
+        with run:
+            output = _whole(self.function(version, request, run))
+        return _reply(run, version, output)
+
+
+class AsyncAnswers(Generic[Q, O]):
+    """A coroutine function that answers in one piece."""
+
+    def __init__(self, agent: Begins, function: Callable[[AgentVersion, Q, Run], Awaitable[O]]) -> None:
+        self.function = function
+        self._agent = agent
+
+    def __call__(self, version: AgentVersion, request: Q, ctx: Run) -> Awaitable[O]:
+        """The function as it was written."""
+        return self.function(version, request, ctx)
+
+    async def run(self, request: Q, *, fallback: O | NoFallback = NO_FALLBACK, **who: Unpack[Who]) -> Reply[O]:
+        """As `Answers.run`. To be cancelled is no failure: it is recorded as unresolved."""
+        try:
+            run = self._agent.begin(who)
+        except Killed as killed:
+            return _instead(fallback, killed)
+        version = run.version
+        with run:
+            output = await self.function(version, request, run)
+        return _reply(run, version, output)
+
+
+class Streams(Generic[Q, C]):
+    """A generator function: its answer comes in pieces."""
+
+    def __init__(self, agent: Begins, function: Callable[[AgentVersion, Q, Run], Iterator[C]]) -> None:
+        self.function = function
+        self._agent = agent
+
+    def __call__(self, version: AgentVersion, request: Q, ctx: Run) -> Iterator[C]:
+        """The function as it was written."""
+        return self.function(version, request, ctx)
+
+    def stream(self, request: Q, *, fallback: C | NoFallback = NO_FALLBACK, **who: Unpack[Who]) -> Stream[C]:
+        """The pieces. Decided now, run as they are read. Raises Killed, unless there is one piece as `fallback`."""
+        try:
+            run = self._agent.begin(who)
+        except Killed as killed:
+            return Stream(iter((_instead(fallback, killed).output,)), run=None, version="", killed=killed)
+        version = run.version
+        return Stream(self.function(version, request, run), run=run, version=version.label)
+
+
+class AsyncStreams(Generic[Q, C]):
+    """An asynchronous generator function."""
+
+    def __init__(self, agent: Begins, function: Callable[[AgentVersion, Q, Run], AsyncIterator[C]]) -> None:
+        self.function = function
+        self._agent = agent
+
+    def __call__(self, version: AgentVersion, request: Q, ctx: Run) -> AsyncIterator[C]:
+        """The function as it was written."""
+        return self.function(version, request, ctx)
+
+    def stream(self, request: Q, *, fallback: C | NoFallback = NO_FALLBACK, **who: Unpack[Who]) -> AsyncStream[C]:
+        """As `Streams.stream`."""
+        try:
+            run = self._agent.begin(who)
+        except Killed as killed:
+            return AsyncStream(_only(_instead(fallback, killed).output), run=None, version="", killed=killed)
+        version = run.version
+        return AsyncStream(self.function(version, request, run), run=run, version=version.label)
+
+
+def wrapped(
+    agent: Begins, function: Callable[[AgentVersion, Any, Run], Any]
+) -> Answers[Any, Any] | AsyncAnswers[Any, Any] | Streams[Any, Any] | AsyncStreams[Any, Any]:
+    """The function as one of the four kinds. An object with `__call__` is told apart by that."""
+    if _is(inspect.isasyncgenfunction, function):
+        return AsyncStreams(agent, function)
+    if _is(inspect.iscoroutinefunction, function):
+        return AsyncAnswers(agent, function)
+    if _is(inspect.isgeneratorfunction, function):
+        return Streams(agent, function)
+    return Answers(agent, function)
+
+
+def _is(kind: Callable[[object], bool], function: Callable[..., object]) -> bool:
+    return kind(function) or kind(type(function).__call__)
+
+
+def _whole(output: O) -> O:
+    """Refuse an answer that has only been promised: recorded now, it would count as a success of no time at all."""
+    if not inspect.isawaitable(output):
+        return output
+    if isinstance(output, Coroutine):
+        output.close()
+    raise UsageError("the function returned something to be awaited", hint="write it as `async def`, and await the run")
+
+
+def _instead(fallback: O | NoFallback, killed: Killed) -> Reply[O]:
+    if isinstance(fallback, NoFallback):
+        raise killed
+    return Reply(output=fallback, version="", digest=None, run_id="", reason=Reason.KILLED, killed=killed)
+
+
+def _reply(run: Run, version: AgentVersion, output: O) -> Reply[O]:
+    return Reply(
+        output=output,
+        version=version.label,
+        digest=version.digest,
+        run_id=run.run_id,
+        reason=run.reason,
+        pin=run.pin,
+        tool_calls=run.tool_calls,
+    )
+
+
+async def _only(piece: C) -> AsyncIterator[C]:
+    yield piece

@@ -1,0 +1,365 @@
+"""One run of an agent while it lasts: what was decided, what it shows of itself, when it began and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextvars import ContextVar, Token
+from time import perf_counter_ns
+from types import TracebackType
+from typing import Final, NamedTuple, Protocol, Self, TypedDict, Unpack
+
+from ..core.artifact.version import AgentVersion
+from ..core.evidence.observation import Assignment, Observation, Record
+from ..core.evidence.run_id import run_id, unit_hash
+from ..core.traffic.plan import UnitKind
+from ..core.traffic.route import Reason, Route
+from ..core.units import AgentName, Digest, Nanos, RolloutId, UnitKey
+from ..errors import Killed, UsageError
+from ..ports.executor import ToolCall
+from .recorder import Recorder
+from .router import Router
+from .seen import Shown, Values, add
+
+__all__ = [
+    "CountedAs",
+    "Counting",
+    "Host",
+    "Ids",
+    "Run",
+    "Who",
+    "assignment_of",
+    "counted_as",
+    "current_run",
+    "leave",
+]
+
+_MILLISECOND: Final = 1_000_000
+_NO_UNIT: Final = Reason.NO_UNIT
+_AT_ONCE: Final = Nanos(0)
+
+
+class Who(TypedDict, total=False):
+    """For whom a request is, as far as the caller knows. Ids are text; they leave the process only as hashes."""
+
+    user: str
+    session: str
+    """The conversation. Outcomes are counted by session unless the plan says otherwise."""
+
+    tenant: str
+    feature: str
+    """What is asked for, so that a kill switch can stop just that."""
+
+    segment: str
+    request_id: str
+    """Of this very request. Made up if it is not given."""
+
+    pin: str
+    """`reply.pin` of an earlier turn, where turns of one conversation may reach different processes."""
+
+
+class Counting(NamedTuple):
+    """By what the runs of a rollout are counted."""
+
+    unit: UnitKind
+    idle: Nanos
+    """How long a unit has to be silent until its outcome is final."""
+
+
+class CountedAs(NamedTuple):
+    """What a run counts as."""
+
+    unit: UnitKey
+    idle: Nanos
+
+
+class Host(Protocol):
+    """What a run needs of its agent: to be decided, to last, and to be recorded."""
+
+    name: AgentName
+    assumes_success: bool
+    """A run that ends without an error counts as a success unless it says otherwise."""
+
+    router: Router
+    recorder: Recorder
+    rollout: RolloutId | None
+    """The one that was met with last."""
+
+    def meet(self, rollout: RolloutId | None) -> None:
+        """Learn by what another rollout than the last one counts."""
+        ...
+
+    def counting(self, rollout: RolloutId | None) -> Counting:
+        """By what a rollout that was met with counts; without one, by what history counts."""
+        ...
+
+    def version(self, digest: Digest) -> AgentVersion:
+        """Raises UnknownName."""
+        ...
+
+
+class Ids(NamedTuple):
+    """For whom a run is, as far as it is counted by that."""
+
+    user: str
+    session: str
+    tenant: str
+    request_id: str
+
+
+class _Seen:
+    """What a run has shown so far."""
+
+    __slots__ = ("tools", "values")
+
+    def __init__(self) -> None:
+        self.values: Values = {}
+        self.tools: list[ToolCall] = []
+
+
+class Run:
+    """
+    One run: decided when it is made, timed and recorded as a context manager, sync or async.
+
+    An exception is a failure and goes on its way unchanged. A cancellation is none: the run is recorded as unresolved,
+    with the time it had taken.
+    """
+
+    # Without a constructor, and `_ids` as the plain tuple of what `Ids` names: together a fifth of what a run costs.
+    __slots__ = (
+        "_ended", "_error", "_host", "_ids", "_number", "_recorder", "_seen", "_started", "_token", "route",
+    )  # fmt: skip
+
+    route: Route
+    _host: Host
+    _ids: tuple[str, str, str, str]
+    _recorder: Recorder
+    _number: int
+    _seen: _Seen | None
+    _started: int
+    _ended: int
+    _error: type[BaseException] | None
+    _token: Token[Run | None]
+
+    @staticmethod
+    def observing(
+        host: Host,
+        *,
+        user: str = "",
+        session: str = "",
+        tenant: str = "",
+        feature: str = "",
+        segment: str = "",
+        request_id: str = "",
+        pin: str = "",
+    ) -> Run:
+        """What `Agent.observing` is: one call from the user's code to the run, for a tenth of what a run costs."""
+        recorder, router = host.recorder, host.router
+        number = next(recorder.numbers)
+        route = router.decide(host.name, user, tenant, session, feature, segment, request_id, pin)
+        if route.reason is _NO_UNIT and not request_id:
+            # The plan counts requests, or this one is outside any session: then it is a unit of its own.
+            request_id = recorder.serial(number)
+            route = router.decide(host.name, user, tenant, session, feature, segment, request_id, pin)
+        if route.serve is None:
+            raise _killed(route)
+        if route.rollout is not host.rollout:
+            host.meet(route.rollout)
+        run = Run()
+        run.route = route
+        run._host = host
+        run._recorder = recorder
+        run._ids = (user, session, tenant, request_id)
+        run._number = number
+        run._seen = None
+        run._ended = 0
+        return run
+
+    # --- what was decided
+
+    @property
+    def version(self) -> AgentVersion:
+        """The version that answers. Raises UnknownName if its content is nowhere to be found."""
+        return self._host.version(assignment_of(self.route).version)
+
+    @property
+    def reason(self) -> Reason:
+        """Why this version."""
+        return self.route.reason
+
+    @property
+    def pin(self) -> str:
+        """To be passed with the conversation's next turn, where that may reach another process."""
+        return self.route.pin
+
+    @property
+    def run_id(self) -> str:
+        """With this, an outcome finds the run days later, in any process."""
+        serial = self._serial()
+        unit = counted_as(self._host.counting(self.route.rollout), self._ids, serial).unit
+        return run_id(assignment_of(self.route), unit, serial, success_assumed=self._host.assumes_success)
+
+    # --- what it shows
+
+    def observe(self, **shown: Unpack[Shown]) -> None:
+        """
+        Show something. May be called often: amounts add up, violations stay, of anything else the last word counts.
+
+        Raises UsageError for a value that means nothing, and after the end (then `agent.feedback` is the way).
+        """
+        if self._ended:
+            raise UsageError("the run has ended", hint="tell agent.feedback(run_id, ...) what became known later")
+        add(self._shown().values, shown)
+
+    def first_token(self) -> None:
+        """The first piece of the answer is there. Only the first call counts."""
+        self._shown().values.setdefault("ttft_ms", _millis(perf_counter_ns() - self._started))
+
+    def tool_called(
+        self,
+        name: str,
+        arguments: Mapping[str, object] | None = None,
+        *,
+        result: object = None,
+        success: bool | None = None,
+    ) -> None:
+        """A tool was called. Kept with the reply, for comparison with other versions."""
+        self._shown().tools.append(ToolCall(name=name, arguments=arguments or {}, result=result, success=success))
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """As they were reported, in order."""
+        return tuple(self._seen.tools) if self._seen else ()
+
+    # --- while it lasts
+
+    def __enter__(self) -> Self:
+        self._token = _current.set(self)
+        self._started = perf_counter_ns()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended = perf_counter_ns()
+        self._error = kind
+        self._recorder.put(self)
+        try:  # as `leave`, without the call
+            _current.reset(self._token)
+        except ValueError:
+            return
+
+    async def __aenter__(self) -> Self:
+        self._token = _current.set(self)
+        self._started = perf_counter_ns()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+    def resume(self) -> Token[Run | None]:
+        """The run of a stream is current only while its next piece is made. To be given to `leave`."""
+        return _current.set(self)
+
+    def finish(self, error: type[BaseException] | None, *, waited: int, first: int | None) -> None:
+        """The end of a stream: how long its pieces, and the first of them, were waited for, in nanoseconds."""
+        if first is not None:
+            self._shown().values.setdefault("ttft_ms", _millis(first))
+        self._ended = perf_counter_ns()
+        self._started = self._ended - waited
+        self._error = error
+        self._recorder.put(self)
+
+    # --- when it is over
+
+    def record(self, wall: int) -> Record:
+        """What there is to count, once, after the end; on the recorder's thread unless it is durable."""
+        host, route = self._host, self.route
+        serial = self._serial()
+        assignment = assignment_of(route)
+        unit, idle = counted_as(host.counting(route.rollout), self._ids, serial)
+        return Record(
+            run_id(assignment, unit, serial, success_assumed=host.assumes_success),
+            assignment,
+            unit,
+            Nanos(self._ended + wall),
+            self._observation(),
+            idle=idle,
+        )
+
+    def _serial(self) -> str:
+        return self._recorder.serial(self._number)
+
+    def _shown(self) -> _Seen:
+        if self._seen is None:
+            self._seen = _Seen()
+        return self._seen
+
+    def _observation(self) -> Observation:
+        seen: Values = dict(self._seen.values) if self._seen else {}
+        if self._error is None:
+            if self._host.assumes_success:
+                seen.setdefault("success", True)
+        elif issubclass(self._error, Exception):
+            seen["success"] = False
+        elif "success" not in seen:
+            seen["unresolved"] = True  # cancelled, closed early, interrupted: nobody knows how it would have ended
+        if "success" in seen:
+            seen["unresolved"] = False
+        seen["latency_ms"] = _millis(self._ended - self._started)
+        return Observation(**seen)  # type: ignore[arg-type]  # `seen.add` made every value what its field says
+
+
+_current: ContextVar[Run | None] = ContextVar("surefoot_run", default=None)
+
+
+def current_run() -> Run | None:
+    """The run this code is part of, however deep below the agent's function; None outside of any."""
+    return _current.get()
+
+
+def counted_as(counting: Counting, ids: tuple[str, str, str, str], serial: str) -> CountedAs:
+    """The unit of a run. Without the id that is counted by, and for `unit: request`, it is a unit of its own."""
+    user, session, tenant, request_id = ids
+    match counting.unit:
+        case UnitKind.SESSION:
+            lasting = session
+        case UnitKind.USER:
+            lasting = user
+        case UnitKind.TENANT:
+            lasting = tenant
+        case _:
+            lasting = ""
+    if lasting:
+        return CountedAs(unit_hash(lasting), counting.idle)
+    return CountedAs(unit_hash(request_id or serial), _AT_ONCE)
+
+
+def leave(token: Token[Run | None]) -> None:
+    """The run before is current again."""
+    try:
+        _current.reset(token)
+    except ValueError:
+        return  # left in another context than it was entered in: there it was never current
+
+
+def assignment_of(route: Route) -> Assignment:
+    """Where a run on this route is counted. Raises ValueError for a route that serves nothing."""
+    if route.serve is None:
+        raise ValueError("nothing was served, so there is nothing to count")
+    return Assignment(route.agent, route.serve, route.rollout, route.epoch, route.arm, route.randomised)
+
+
+def _millis(nanos: int) -> int:
+    return (nanos + _MILLISECOND // 2) // _MILLISECOND
+
+
+def _killed(route: Route) -> Killed:
+    switch = route.kill
+    if switch is None:
+        return Killed(f"{route.agent} is stopped", hint="`surefoot kills` lists what is stopped")
+    return Killed(
+        f"{route.agent} is stopped by {switch.author}: {switch.reason} (kill switch {switch.id})",
+        hint=f"`surefoot unkill {switch.id}` when it may run again; pass fallback= to answer something else meanwhile",
+    )
