@@ -29,7 +29,9 @@ __all__ = [
     "folder_for_this_run",
     "remove_folder",
     "remove_what_killed_runs_left",
+    "start_again",
     "start_or_join",
+    "stop",
 ]
 
 PREFIX = "sf-pg-"
@@ -86,6 +88,19 @@ def remove_folder(folder: Path) -> None:
     if state.exists() and "bin" in (facts := json.loads(state.read_text())):
         _run([f"{facts['bin']}/pg_ctl", "-D", str(folder / "data"), "-m", "immediate", "-w", "stop"], check=False)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def stop(folder: Path) -> None:
+    """The server of that folder is gone at once, as after a power cut. For a test with a server of its own."""
+    bin_ = json.loads((folder / "cluster.json").read_text())["bin"]
+    _run([f"{bin_}/pg_ctl", "-D", str(folder / "data"), "-m", "immediate", "-w", "stop"])
+
+
+def start_again(folder: Path) -> None:
+    """It is back, with what was committed."""
+    bin_ = json.loads((folder / "cluster.json").read_text())["bin"]
+    data = folder / "data"
+    _run([f"{bin_}/pg_ctl", "-D", str(data), "-l", str(data / "log"), "-w", "-t", "60", "start"])
 
 
 def remove_what_killed_runs_left(base: Path) -> None:

@@ -155,7 +155,7 @@ def _refuse_unknown(given: Json, again: Json, path: str) -> None:
             if name not in again:
                 raise ValueError(f"unknown field {where!r}")
             _refuse_unknown(item, again[name], where)
-    elif isinstance(given, list) and isinstance(again, list):
+    elif isinstance(given, list) and isinstance(again, list | tuple):
         for one, other in zip(given, again, strict=False):
             _refuse_unknown(one, other, path)
 

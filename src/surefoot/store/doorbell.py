@@ -5,12 +5,10 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
-from functools import partial
-from operator import getitem
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 __all__ = ["Doorbell", "make_private"]
 
@@ -28,24 +26,31 @@ class Doorbell:
     file cannot be written (read-only folder) the number is private to this process, and only polling will change it.
     """
 
-    __slots__ = ("_cell", "_identity", "path", "read")
+    __slots__ = ("_database", "_identity", "cell", "path")
 
     def __init__(self, database: Path) -> None:
+        self._database = database
         self.path = database.with_name(database.name + "-epoch")
         shared = _mapped(self.path)
         self._identity = _identity(self.path) if shared else None
-        self._cell = memoryview(shared or mmap.mmap(-1, _SIZE)).cast("Q")
-        self.read = cast("Callable[[], int]", partial(getitem, self._cell, 0))
-        """The number now. 27 ns; works for ever, also when the file is gone."""
+        self.cell: Final = memoryview(shared or mmap.mmap(-1, _SIZE)).cast("Q")
+        """Its first item is the number. Looking costs 18 ns and works for ever, also when the file is gone."""
 
     def ring(self) -> None:
         """Tell everybody that something was written. Never raises."""
-        self._cell[0] = int.from_bytes(os.urandom(8), "little")
+        self.cell[0] = int.from_bytes(os.urandom(8), "little")
+
+    def renewed(self) -> Doorbell:
+        """The doorbell that those who come now would share: this one, or a new one if the file was replaced."""
+        if self._identity is not None and _identity(self.path) == self._identity:
+            return self
+        now = Doorbell(self._database)
+        return self if now.is_private else now
 
     @property
-    def is_current(self) -> bool:
-        """Whether others who come now would share this number: nobody has deleted or replaced the file."""
-        return self._identity is not None and _identity(self.path) == self._identity
+    def is_private(self) -> bool:
+        """Nobody else sees it."""
+        return self._identity is None
 
     @contextmanager
     def alone(self) -> Generator[None]:

@@ -54,7 +54,9 @@ class MemoryStore:
     def __init__(self) -> None:
         self.unavailable: StoreUnavailable | None = None
         self._lock = threading.RLock()
-        self._revision = 0
+        self.bell = [0]
+        """The revision, where a router can see it without a call."""
+
         self._rings: list[Callable[[], None]] = []
         self._versions: dict[Digest, AgentVersion] = {}
         self._traffic: dict[AgentName, AgentTraffic] = {}
@@ -85,8 +87,8 @@ class MemoryStore:
     def _writing(self) -> Generator[Revision]:
         """Yields the revision this write will have. It counts only if nothing is raised."""
         with self._reading():
-            yield Revision(self._revision + 1)
-            self._revision += 1
+            yield Revision(self.bell[0] + 1)
+            self.bell[0] += 1
             rings = tuple(self._rings)
         for ring in rings:
             ring()
@@ -129,7 +131,7 @@ class MemoryStore:
     async def snapshot(self) -> Snapshot:
         with self._reading():
             return Snapshot(
-                revision=Revision(self._revision),
+                revision=Revision(self.bell[0]),
                 agents=dict(self._traffic),
                 kills=self._up(),
             )
@@ -260,7 +262,7 @@ class MemoryStore:
             known = self._kills.get(switch.id)
             if known is not None:
                 check_switch(switch, known, lifted=switch.id in self._lifted)
-                return Revision(self._revision)
+                return Revision(self.bell[0])
             with self._writing() as revision:
                 self._kills[switch.id] = switch
                 self._kills_revision = revision
@@ -342,16 +344,12 @@ class MemoryStore:
     def changes_now(self, since: Revision) -> Changes:
         """See `Feed.changes`."""
         with self._reading():
-            floor = since if since <= self._revision else 0
+            floor = since if since <= self.bell[0] else 0
             return Changes(
-                Revision(self._revision),
+                Revision(self.bell[0]),
                 {agent: traffic for agent, traffic in self._traffic.items() if traffic.revision > floor},
                 self._up() if floor == 0 or self._kills_revision > floor else None,
             )
-
-    def epoch_now(self) -> int:
-        """See `Feed.epoch`."""
-        return self._revision
 
     def listen_now(self, ring: Callable[[], None]) -> Callable[[], None]:
         """Have `ring` called after every write that routers see; the answer ends that."""
@@ -366,7 +364,10 @@ class MemoryFeed:
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
         self._stops: list[Callable[[], None]] = []
-        self.epoch: Callable[[], int] = store.epoch_now
+        self.bell = store.bell
+
+    def epoch(self) -> int:
+        return self.bell[0]
 
     def changes(self, since: Revision) -> Changes:
         return self._store.changes_now(since)

@@ -74,14 +74,14 @@ MIGRATIONS: Final = (
 NEWEST: Final = MIGRATIONS[-1].number
 
 
-def missing(done: set[int]) -> tuple[Migration, ...]:
+def missing(done: set[int], known: tuple[Migration, ...] = MIGRATIONS) -> tuple[Migration, ...]:
     """What has to run, in order. Raises StoreUnavailable for a database of a newer release."""
-    if done and max(done) > NEWEST:
+    if done and max(done) > known[-1].number:
         raise StoreUnavailable(
-            f"the database has schema {max(done)}, this surefoot knows up to {NEWEST}",
+            f"the database has schema {max(done)}, this surefoot knows up to {known[-1].number}",
             hint="a newer surefoot has been here; use that one",
         )
-    return tuple(migration for migration in MIGRATIONS if migration.number not in done)
+    return tuple(migration for migration in known if migration.number not in done)
 
 
 def record(migration: Migration) -> str:

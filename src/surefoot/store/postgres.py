@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from ..core.units import Revision
 from .database import Database
 from .failures import guarded
-from .migrations import LEDGER, missing, record
+from .migrations import LEDGER, MIGRATIONS, Migration, missing, record
 from .statements import CHANNEL
 from .wire import Wire, connect, masked
 
@@ -26,7 +26,8 @@ _MIGRATING: Final = 0x5F_0F007
 class PostgresDatabase(Database):
     """Reads are REPEATABLE READ, so that several statements see one moment; writes wait for each other on rows."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, migrations: tuple[Migration, ...] = MIGRATIONS) -> None:
+        self._migrations = migrations
         self.name = masked(url)
         self._url = url
         self.engine = create_async_engine(
@@ -41,7 +42,7 @@ class PostgresDatabase(Database):
                     await connection.execute(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
                     await connection.execute(LEDGER)
                     done = {int(row[0]) for row in await connection.fetch("SELECT number FROM migrations")}
-                    for migration in missing(done):
+                    for migration in missing(done, self._migrations):
                         for statement in (*migration.statements, record(migration)):
                             await connection.execute(statement)
             finally:

@@ -51,14 +51,16 @@ class PostgresFeed:
         self._trouble: SurefootError | None = StoreUnavailable(
             f"the store {self._name} has not answered yet", hint="is the server up, and reachable from here?"
         )
-        self._epoch = 0
+        self.bell = [0]
+        """Its only item is `epoch`."""
+
         self._revision = -1
         self._agents: dict[AgentName, AgentTraffic] = {}
         self._kills: tuple[KillSwitch, ...] = ()
         self._kills_revision = 0
 
     def epoch(self) -> int:
-        return self._epoch
+        return self.bell[0]
 
     def changes(self, since: Revision) -> Changes:
         self._start()
@@ -102,13 +104,13 @@ class PostgresFeed:
         self._loop, self._wake = asyncio.get_running_loop(), asyncio.Event()
         pause = _FIRST_PAUSE
         while not self._closing:
-            before = self._epoch
+            before = self.bell[0]
             try:
                 await self._connected(self._wake)
             except Exception as error:  # noqa: BLE001 - whatever it was: the caller is told, and it is tried again
                 self._trouble = explained(self._name, error) or StoreUnavailable(str(error), hint="this is a bug")
                 self._first.set()
-            pause = _FIRST_PAUSE if self._epoch != before else min(2 * pause, _LONGEST_PAUSE)
+            pause = _FIRST_PAUSE if self.bell[0] != before else min(2 * pause, _LONGEST_PAUSE)
             await self._wait(self._wake, pause)
 
     async def _connected(self, wake: asyncio.Event) -> None:
@@ -153,6 +155,6 @@ class PostgresFeed:
             if found.kills is not None:
                 self._kills, self._kills_revision = found.kills, switched
             self._revision = found.revision
-            self._epoch += 1
+            self.bell[0] += 1
         for ring in tuple(self._rings):
             ring()

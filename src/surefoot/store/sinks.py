@@ -6,25 +6,24 @@ import threading
 from collections.abc import Generator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from ..core.evidence.tally import Delta
 from .failures import guarded
 from .loop import LoopThread
-from .sqlite_file import SqliteFile
+from .sqlite_file import BUSY_SECONDS, SqliteFile
 from .statements import LAST_SEQUENCE, Ask, Row, absorbing, numbered
 from .wire import CONNECT_SECONDS, PATIENCE_SECONDS, Wire, connect, masked
 
 __all__ = ["PostgresSink", "SqliteSink"]
 
 T = TypeVar("T")
-_BUSY_SECONDS: Final = 5.0
 
 
 class SqliteSink:
     """Writes into the file itself. Any number of threads and processes may."""
 
-    def __init__(self, path: Path, *, busy: float = _BUSY_SECONDS) -> None:
+    def __init__(self, path: Path, *, busy: float = BUSY_SECONDS) -> None:
         self._file = SqliteFile(path, busy=busy, query_only=False)
         self._lock = threading.Lock()
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,50 +17,37 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 from ..core.units import Revision
 from ..errors import StoreUnavailable
 from .database import Database
-from .doorbell import Doorbell, make_private
-from .failures import guarded
-from .migrations import LEDGER, missing, record, sqlite_text
+from .doorbell import Doorbell
+from .migrations import MIGRATIONS, Migration
+from .sqlite_file import BUSY_SECONDS, prepare
 
-__all__ = ["BUSY_SECONDS", "SqliteDatabase", "prepare"]
-
-BUSY_SECONDS: Final = 5.0
-"""How long a writer waits for another one before the store counts as locked."""
+__all__ = ["SqliteDatabase"]
 
 _WRITE: Final = "surefoot_write"
-
-
-def prepare(path: Path, *, busy: float = BUSY_SECONDS) -> None:
-    """Make the file if there is none, and bring its tables up to date. Synchronous; safe from several processes."""
-    with guarded(str(path)):
-        make_private(path)
-        with Doorbell(path).alone(), closing(sqlite3.connect(path, timeout=busy, isolation_level=None)) as connection:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                connection.execute(sqlite_text(LEDGER))
-                done = {int(number) for (number,) in connection.execute("SELECT number FROM migrations")}
-                for migration in missing(done):
-                    for statement in (*migration.statements, record(migration)):
-                        connection.execute(sqlite_text(statement))
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
 
 
 class SqliteDatabase(Database):
     """
     Writers of one process queue here, those of several wait for each other in SQLite for up to `busy` seconds.
 
-    `pages` limits the size of the file (4 KiB each).
+    `pages` limits the size of the file (4 KiB each); `read_only` opens somebody's copy to look at it.
     """
 
-    def __init__(self, path: Path, *, busy: float = BUSY_SECONDS, pages: int | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        busy: float = BUSY_SECONDS,
+        pages: int | None = None,
+        read_only: bool = False,
+        migrations: tuple[Migration, ...] = MIGRATIONS,
+    ) -> None:
         self.name = f"sqlite:///{path}"
         self._path = path
         self._busy = busy
+        self._migrations = migrations
         self._pages = pages
+        self._mode = "ro" if read_only else "rw"
         self._bell: Doorbell | None = None
         self._writer = asyncio.Lock()
         self._identity: tuple[int, int] | None = None
@@ -71,7 +57,7 @@ class SqliteDatabase(Database):
         event.listen(self.engine.sync_engine, "begin", _begin)
 
     async def migrate(self) -> None:
-        await asyncio.to_thread(prepare, self._path, busy=self._busy)
+        await asyncio.to_thread(prepare, self._path, busy=self._busy, migrations=self._migrations)
 
     def insert(self, table: Table) -> sqlite.Insert:
         return sqlite.insert(table)
@@ -80,8 +66,7 @@ class SqliteDatabase(Database):
         """Nothing: who hears the bell reads at once, so it rings after the commit."""
 
     def _ring_after(self) -> None:
-        if self._bell is None or not self._bell.is_current:
-            self._bell = Doorbell(self._path)
+        self._bell = Doorbell(self._path) if self._bell is None else self._bell.renewed()
         self._bell.ring()
 
     @asynccontextmanager
@@ -112,7 +97,7 @@ class SqliteDatabase(Database):
     async def _connect(self) -> aiosqlite.Connection:
         # mode=rw: a missing file is an error here, never an empty database made by accident.
         connection = await aiosqlite.connect(
-            f"{self._path.absolute().as_uri()}?mode=rw", uri=True, timeout=self._busy, isolation_level=None
+            f"{self._path.absolute().as_uri()}?mode={self._mode}", uri=True, timeout=self._busy, isolation_level=None
         )
         try:
             await connection.execute("PRAGMA synchronous = FULL")

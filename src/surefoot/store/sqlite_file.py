@@ -1,14 +1,42 @@
-"""A raw connection to a SQLite store, for threads that read or write beside the store itself."""
+"""The SQLite file itself: made, migrated, and read or written by threads beside the store. Loads no SQLAlchemy."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
+from typing import Final
 
 from ..errors import StoreUnavailable
+from .doorbell import Doorbell, make_private
+from .failures import guarded
+from .migrations import LEDGER, MIGRATIONS, Migration, missing, record, sqlite_text
 
-__all__ = ["SqliteFile"]
+__all__ = ["BUSY_SECONDS", "SqliteFile", "prepare"]
+
+BUSY_SECONDS: Final = 5.0
+"""How long a writer waits for another one before the store counts as locked."""
+
+
+def prepare(path: Path, *, busy: float = BUSY_SECONDS, migrations: tuple[Migration, ...] = MIGRATIONS) -> None:
+    """Make the file if there is none, and bring its tables up to date. Synchronous; safe from several processes."""
+    with guarded(str(path)):
+        make_private(path)
+        with Doorbell(path).alone(), closing(sqlite3.connect(path, timeout=busy, isolation_level=None)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                connection.execute(sqlite_text(LEDGER))
+                done = {int(number) for (number,) in connection.execute("SELECT number FROM migrations")}
+                for migration in missing(done, migrations):
+                    for statement in (*migration.statements, record(migration)):
+                        connection.execute(sqlite_text(statement))
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
 
 
 class SqliteFile:
