@@ -23,7 +23,8 @@ from surefoot.core.traffic.route import AgentTraffic
 from surefoot.errors import StoreUnavailable
 from surefoot.ports.store import ShadowPair
 from surefoot.store.accumulate import Gathering
-from surefoot.store.codec import STORED, decode, decode_effect, decode_traffic, encode
+from surefoot.store.codec import STORED, decode, decode_effect, encode
+from surefoot.store.traffic_text import decode_traffic
 from surefoot.testing.samples import NOON, PLAN, rollout, version
 
 ZONES = st.integers(-840, 840).map(lambda minutes: timezone(timedelta(minutes=minutes)))

@@ -13,7 +13,7 @@ from ..core.evidence.tally import ArmCounts, ArmTick, Buckets, Count, DeltaKey, 
 from ..core.units import RolloutId
 from ..ports.store import OpenTick, ShadowPair
 
-__all__ = ["NO_PAIRS", "Gathering", "closed", "gathered", "looked_at", "remembered", "with_pairs"]
+__all__ = ["NOTHING", "NO_PAIRS", "Gathering", "closed", "gathered", "looked_at", "remembered", "with_pairs"]
 
 NOTHING: Final = ArmTick()
 NO_PAIRS: Final = PairTotals()

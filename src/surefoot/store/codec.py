@@ -14,18 +14,18 @@ from typing import Any, Final, TypeVar, cast, get_args, get_type_hints
 
 import msgspec
 
-from ..core.artifact.canonical import Json
 from ..core.artifact.version import AgentVersion
 from ..core.evidence.tally import ArmCounts, Delta, DeltaKey, History, PairTotals, Tick
 from ..core.lifecycle.rollout import Effect, Event, Rollout, Transition
 from ..core.traffic.kill import KillSwitch
 from ..core.traffic.plan import Plan
 from ..core.traffic.route import AgentTraffic
-from ..errors import StoreUnavailable, SurefootError
+from ..errors import SurefootError
 from ..ports.store import ShadowPair
 from .accumulate import Gathering
+from .strict import refuse_unknown, unreadable
 
-__all__ = ["STORED", "decode", "decode_effect", "decode_traffic", "encode"]
+__all__ = ["STORED", "decode", "decode_effect", "encode"]
 
 T = TypeVar("T")
 
@@ -60,26 +60,13 @@ def decode_effect(text: str) -> Effect:
     return cast("Effect", _decoded(Effect, "Effect", text))
 
 
-def decode_traffic(text: str) -> AgentTraffic:
-    """`decode` for what routers read by the thousand: two microseconds where the text is as we write it."""
-    try:
-        traffic = _TRAFFIC_IN.decode(text)
-    except (ValueError, TypeError, SurefootError) as error:
-        raise _unreadable("AgentTraffic", error) from error
-    return traffic if _TRAFFIC_OUT.encode(traffic).decode() == text else decode(AgentTraffic, text)
-
-
-_TRAFFIC_IN: Final = msgspec.json.Decoder(AgentTraffic)
-_TRAFFIC_OUT: Final = msgspec.json.Encoder(order="deterministic")
-
-
 def _decoded(kind: Any, name: str, text: str) -> Any:
     try:
         plain = json.loads(text)
         value = _value(kind, plain)
-        _refuse_unknown(plain, _plain(value), "")
+        refuse_unknown(plain, _plain(value))
     except (ValueError, TypeError, SurefootError) as error:
-        raise _unreadable(name, error) from error
+        raise unreadable(name, error) from error
     return value
 
 
@@ -145,23 +132,3 @@ def _object(plain: Any, known: Iterable[str] | None) -> dict[str, Any]:
     if unknown:
         raise ValueError(f"unknown field {unknown[0]!r}")
     return fields
-
-
-def _refuse_unknown(given: Json, again: Json, path: str) -> None:
-    """What was read is written once more: a field that is gone was not understood."""
-    if isinstance(given, Mapping) and isinstance(again, Mapping):
-        for name, item in given.items():
-            where = f"{path}.{name}" if path else name
-            if name not in again:
-                raise ValueError(f"unknown field {where!r}")
-            _refuse_unknown(item, again[name], where)
-    elif isinstance(given, list) and isinstance(again, list | tuple):
-        for one, other in zip(given, again, strict=False):
-            _refuse_unknown(one, other, path)
-
-
-def _unreadable(name: str, error: Exception) -> StoreUnavailable:
-    return StoreUnavailable(
-        f"a stored {name} cannot be read: {error}",
-        hint="it was written by a newer surefoot (use that one here too), or the file is damaged (restore a backup)",
-    )

@@ -16,7 +16,7 @@ from .failures import guarded
 from .schema import revision as counter
 from .statements import Ask, Row
 
-__all__ = ["Database", "Writing"]
+__all__ = ["Database", "Insert", "Writing"]
 
 Insert = postgresql.Insert | sqlite.Insert
 

@@ -18,11 +18,11 @@ from ..core.traffic.route import AgentTraffic
 from ..core.units import AgentName, Revision
 from ..errors import StoreUnavailable
 from ..ports.feed import Changes
-from .codec import decode_traffic
 from .doorbell import Doorbell
 from .failures import guarded
 from .sqlite_file import SqliteFile
 from .statements import CHANGED_TRAFFIC, KILLS_REVISION, REVISION, UP_KILLS, Row, kill_switch
+from .traffic_text import decode_traffic
 
 __all__ = ["POLL_SECONDS", "SqliteFeed", "understood"]
 
@@ -42,10 +42,10 @@ class SqliteFeed:
     """
     Reads the file itself; the doorbell is eight bytes of shared memory beside it.
 
-    A look at `bell` costs 18 ns. A thread looks at the file every half second: if it holds a revision that `changes` has not
-    answered with yet, the bell is rung, because its writer may have died between commit and ring. It is rung again,
-    less and less often, until `changes` has answered. `listen` is told by that thread; whoever decides often looks
-    at `bell` instead.
+    A look at `bell` costs 18 ns. A thread looks at the file every half second: if it holds a revision that `changes`
+    has not answered with yet, the bell is rung, because its writer may have died between commit and ring. It is rung
+    again, less and less often, until `changes` has answered. `listen` is told by that thread; whoever decides often
+    looks at `bell` instead.
     """
 
     def __init__(self, path: Path, *, poll: float = POLL_SECONDS) -> None:

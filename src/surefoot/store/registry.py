@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 from weakref import WeakValueDictionary
 
 from ..errors import AlreadyExists, SettingsError, UnknownName
-from ..ports.feed import Feed
-from ..ports.sink import ClosingSink
-from ..ports.store import Store
-from .memory import MemoryFeed, MemorySink, MemoryStore
+
+if TYPE_CHECKING:  # a process that only routes loads what a feed needs, and nothing of the rest
+    from ..ports.feed import Feed
+    from ..ports.sink import ClosingSink
+    from ..ports.store import Store
+    from .memory import MemoryStore
 
 __all__ = ["Backend", "open_feed", "open_sink", "open_store", "register"]
 
@@ -121,14 +123,20 @@ _MEMORY: Final[WeakValueDictionary[str, MemoryStore]] = WeakValueDictionary()
 
 
 def _memory_store(url: str) -> MemoryStore:
+    from .memory import MemoryStore
+
     return _MEMORY.setdefault(url, MemoryStore())
 
 
 def _memory_feed(url: str) -> Feed:
+    from .memory import MemoryFeed
+
     return MemoryFeed(_memory_store(url))
 
 
 def _memory_sink(url: str) -> ClosingSink:
+    from .memory import MemorySink
+
     return MemorySink(_memory_store(url))
 
 

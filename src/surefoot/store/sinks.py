@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..core.evidence.tally import Delta
+from .absorbing import absorbing
 from .failures import guarded
 from .loop import LoopThread
 from .sqlite_file import BUSY_SECONDS, SqliteFile
-from .statements import LAST_SEQUENCE, Ask, Row, absorbing, numbered
+from .statements import LAST_SEQUENCE, Ask, Row, numbered
 from .wire import CONNECT_SECONDS, PATIENCE_SECONDS, Wire, connect, masked
 
 __all__ = ["PostgresSink", "SqliteSink"]

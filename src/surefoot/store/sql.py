@@ -12,6 +12,7 @@ from ..core.traffic.kill import KillSwitch
 from ..core.units import Digest, Revision, RolloutId
 from ..errors import UnknownName
 from ..ports.store import DueEffect, OpenTick, ShadowPair
+from .absorbing import absorbing
 from .accumulate import NO_PAIRS, Gathering, closed, looked_at, with_pairs
 from .codec import decode, decode_effect, encode
 from .database import Database
@@ -19,7 +20,7 @@ from .rules import check_switch, tick_moved
 from .schema import history, kills, open_ticks, outbox, pair_totals, paired_units, ticks
 from .schema import pairs as pair_rows
 from .sql_catalog import CatalogRows, RolloutRows
-from .statements import LAST_SEQUENCE, UP_KILLS, Ask, absorbing, kill_switch, micros
+from .statements import LAST_SEQUENCE, UP_KILLS, Ask, kill_switch, micros
 
 __all__ = ["SqlStore"]
 

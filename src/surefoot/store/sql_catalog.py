@@ -16,12 +16,13 @@ from ..core.traffic.route import AgentTraffic, Snapshot
 from ..core.units import AgentName, Digest, Revision, RolloutId
 from ..errors import AlreadyExists, UnknownName
 from ..ports.store import Stored
-from .codec import decode, decode_traffic, encode
+from .codec import decode, encode
 from .database import Database, Writing
 from .rules import after_commit, check_created, effect_key, label_taken, moved_on, why_denied
 from .schema import audit, denied, outbox, revision, rollouts, versions
 from .schema import traffic as known_traffic
 from .statements import UP_KILLS, kill_switch, micros
+from .traffic_text import decode_traffic
 
 __all__ = ["CatalogRows", "RolloutRows"]
 
