@@ -35,6 +35,7 @@ __all__ = [
     "head",
     "read_lines",
     "record_in",
+    "remembered_in",
     "turn",
     "unit_state",
 ]

@@ -18,7 +18,7 @@ from ..ports.store import Store
 from .contract import StoreUnderTest, moved, refused, started, told
 from .samples import AGENT, CANDIDATE, NOON, STABLE, counts, delta, switch
 
-__all__ = ["FeedContract", "SinkContract"]
+__all__ = ["FeedContract", "Listener", "SinkContract", "fed", "shipping"]
 
 _PATIENCE = 10.0
 """Seconds until a test gives up; a change is there within milliseconds."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from ..evidence.ceiling import mean_limit
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from ..evidence.tally import Buckets, History, Tick
     from ..traffic.plan import Check
 
-__all__ = ["Interval", "Probe", "Sums", "probe_for"]
+__all__ = ["AmountProbe", "Interval", "Probe", "QuantileProbe", "RateProbe", "Sums", "probe_for"]
 
 _NONE: Final = Count()
 _NO_BUCKETS: Final[dict[int, int]] = {}
@@ -38,14 +37,16 @@ class Interval(NamedTuple):
     high: float
 
 
-@dataclass(slots=True)
 class Sums:
     """Units and bad units (or summed amounts) of both arms. State of a fold."""
 
-    n_c: int = 0
-    k_c: float = 0
-    n_s: int = 0
-    k_s: float = 0
+    __slots__ = ("k_c", "k_s", "n_c", "n_s")
+
+    def __init__(self) -> None:
+        self.n_c = 0
+        self.k_c = 0.0
+        self.n_s = 0
+        self.k_s = 0.0
 
     def add(self, n_c: int, k_c: float, n_s: int, k_s: float) -> None:
         """Take in one tick."""
@@ -110,16 +111,18 @@ def probe_for(check: Check, margins: Iterable[float], history: History) -> Probe
     return AmountProbe(metric, check, margins, past)
 
 
-@dataclass(slots=True)
 class _Rates:
-    """The two-proportion tests, fed by yes-or-no metrics and by exceedances alike."""
+    """The two-proportion tests, fed by yes-or-no metrics and by exceedances alike. State of a fold."""
 
-    harm: BinaryHarm
-    proofs: Mapping[float, BinaryNonInferiority]
-    total: Sums = field(default_factory=Sums)
-    stage: Sums = field(default_factory=Sums)
-    warm: Sums = field(default_factory=Sums)
-    epochs: dict[int, Sums] = field(default_factory=dict[int, Sums])
+    __slots__ = ("epochs", "harm", "proofs", "stage", "total", "warm")
+
+    def __init__(self, harm: BinaryHarm, proofs: Mapping[float, BinaryNonInferiority]) -> None:
+        self.harm = harm
+        self.proofs = proofs
+        self.total = Sums()
+        self.stage = Sums()
+        self.warm = Sums()
+        self.epochs: dict[int, Sums] = {}
 
     def add(self, epoch: int, first: Binary, resolved: Binary, *, is_warm: bool) -> None:
         self.harm.update(first)
