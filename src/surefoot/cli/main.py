@@ -41,6 +41,10 @@ class Command(NamedTuple):
 
 COMMANDS: Final = (
     Command("agents", "surefoot.cli.agents:app", "Versions of your agents: list, show, diff, lint, digest, import."),
+    Command("kill", "surefoot.cli.kill:kill_app", "Stop an agent, a version, a feature, a tenant, or everything, now."),
+    Command("unkill", "surefoot.cli.kill:unkill_app", "Lift a kill switch."),
+    Command("kills", "surefoot.cli.kill:kills_app", "The kill switches that are up."),
+    Command("rollout", "surefoot.cli.rollout:app", "Candidates on their way: start, watch, explain, simulate."),
     Command("models", "surefoot.cli.models:app", "Which model plays which role, and updating it everywhere at once."),
 )
 

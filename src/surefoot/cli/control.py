@@ -1,0 +1,67 @@
+"""A command's hold on the running system: the project's store, opened for one command and closed behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from ..ports.clock import Clock, Ids
+from ..ports.store import Store
+from ..service.cases import Cases
+from .project import project_of
+
+__all__ = ["ByOption", "Control", "JsonOption", "controlled", "whoever"]
+
+T = TypeVar("T")
+
+ByOption = Annotated[
+    str | None,
+    typer.Option("--by", metavar="NAME", help="Who orders it. Default: your login name.", show_default=False),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """What a command works with."""
+
+    project: Path
+    store: Store
+    clock: Clock
+    ids: Ids
+    cases: Cases
+
+
+def controlled(ctx: typer.Context, body: Callable[[Control], Awaitable[T]]) -> T:
+    """Run a command's body with the project's store. Raises what the store raises, such as StoreUnavailable."""
+    return asyncio.run(_with_store(project_of(ctx), body))
+
+
+async def _with_store(project: Path, body: Callable[[Control], Awaitable[T]]) -> T:
+    from ..adapters.clock import SystemClock, SystemIds
+    from ..app import store_of
+
+    store = store_of(project)
+    try:
+        await store.migrate()
+        return await body(
+            Control(project=project, store=store, clock=SystemClock(), ids=SystemIds(), cases=Cases(store))
+        )
+    finally:
+        await store.close()
+
+
+def whoever(by: str | None) -> str:
+    """The name that was given, else the login name: the audit trail always has one."""
+    if by is not None:
+        return by
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # no login name in a container without one
+        return "unknown"

@@ -1,0 +1,114 @@
+"""`surefoot kill`, `unkill`, `kills`: what a person reaches for at two in the morning."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+import typer
+
+from ..core.traffic.kill import KillSwitch
+from ..core.units import AgentName, Digest
+from ..errors import UnknownName, UsageError
+from ..ports.store import Store
+from ..service import switch
+from ..service.switch import Scope
+from .control import ByOption, Control, JsonOption, controlled, whoever
+from .output import say, say_json, say_table
+
+__all__ = ["kill_app", "kills_app", "unkill_app"]
+
+kill_app = typer.Typer(add_completion=False)
+unkill_app = typer.Typer(add_completion=False)
+kills_app = typer.Typer(add_completion=False)
+
+
+@kill_app.command(epilog='Example: surefoot kill --agent support-agent --version v1.3.3 --reason "leaks addresses"')
+def _kill(
+    ctx: typer.Context,
+    *,
+    reason: Annotated[str, typer.Option(help="Why: it is shown to everybody who meets the switch.")],
+    agent: Annotated[str | None, typer.Option(help="Only this agent.")] = None,
+    version: Annotated[str | None, typer.Option(help="Only this version: a label (with --agent) or a digest.")] = None,
+    feature: Annotated[str | None, typer.Option(help="Only requests for this feature.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Only requests of this tenant.")] = None,
+    everything: Annotated[bool, typer.Option("--everything", help="All agents, everywhere.")] = False,
+    by: ByOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Stop an agent, a version, a feature, a tenant, or everything, in every running process, now."""
+    if not everything and not any((agent, version, feature, tenant)):
+        raise UsageError(
+            "nothing says what to stop", hint="give --agent, --version, --feature or --tenant; or --everything"
+        )
+    if everything and any((agent, version, feature, tenant)):
+        raise UsageError("--everything and a narrower scope", hint="give one or the other")
+
+    async def order(control: Control) -> KillSwitch:
+        digest = await _digest(version, agent, control.store) if version else None
+        scope = Scope(AgentName(agent) if agent else None, digest, feature, tenant)
+        return await switch.kill(
+            scope, reason=reason, author=whoever(by), store=control.store, clock=control.clock, ids=control.ids
+        )
+
+    raised = controlled(ctx, order)
+    if as_json:
+        say_json(msgspec.to_builtins(raised))
+    else:
+        say(f"killed: {scope_words(raised)}", f"lift it with: surefoot unkill {raised.id}")
+
+
+@unkill_app.command(epilog="Example: surefoot unkill 01JD3K...")
+def _unkill(
+    ctx: typer.Context,
+    id: Annotated[str, typer.Argument(metavar="ID", help="As `surefoot kills` shows it.", show_default=False)],
+    by: ByOption = None,
+) -> None:
+    """Lift a kill switch. What it rolled back stays back."""
+    controlled(ctx, lambda control: switch.unkill(id, by=whoever(by), store=control.store, clock=control.clock))
+    say(f"lifted: {id}")
+
+
+@kills_app.command(epilog="Example: surefoot kills --json")
+def _kills(ctx: typer.Context, as_json: JsonOption = False) -> None:
+    """The kill switches that are up, oldest first."""
+    found = controlled(ctx, lambda control: switch.kills(store=control.store))
+    if as_json:
+        say_json(msgspec.to_builtins(list(found)))
+    elif found:
+        say_table(
+            ("id", "stops", "reason", "by", "since"),
+            [
+                (kill.id, scope_words(kill), kill.reason, kill.author, f"{kill.raised_at:%Y-%m-%d %H:%M:%S %Z}")
+                for kill in found
+            ],
+        )
+    else:
+        say("no kill switch is up")
+
+
+def scope_words(kill: KillSwitch) -> str:
+    """What a switch stops, in words."""
+    parts = [
+        f"{name} {value[:19] if name == 'version' else value}"
+        for name, value in (
+            ("agent", kill.agent),
+            ("version", kill.version),
+            ("feature", kill.feature),
+            ("tenant", kill.tenant),
+        )
+        if value is not None
+    ]
+    return ", ".join(parts) or "everything"
+
+
+async def _digest(text: str, agent: str | None, store: Store) -> Digest:
+    if text.startswith("sha256:"):
+        return Digest(text)
+    if agent is None:
+        raise UsageError("a version's label without --agent", hint="labels belong to an agent: give --agent NAME")
+    versions = await store.versions(AgentName(agent))
+    for version in versions:
+        if version.label == text:
+            return version.digest
+    raise UnknownName("version", text, tuple(version.label for version in versions))

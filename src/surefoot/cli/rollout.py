@@ -1,0 +1,334 @@
+"""`surefoot rollout`: bring a candidate on its way, watch it, say yes or no, and ask why."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Final
+
+import msgspec
+import typer
+
+from ..config.agents import load_version
+from ..core.artifact.diff import diff, risk
+from ..core.lifecycle.rollout import Phase, Rollout, Transition
+from ..core.traffic.route import AgentTraffic
+from ..core.units import AgentName, Digest, RolloutId
+from ..errors import UnknownName, UsageError
+from ..ports.store import Store
+from ..service import rollouts
+from ..service.explain import explain, recompute
+from ..service.views import RolloutView, lines, view
+from .control import ByOption, Control, JsonOption, controlled, whoever
+from .output import say, say_json
+from .plan_argument import plan_named
+from .rollout_view import say_explained, say_lines, say_recomputed, say_view, watch_view
+from .simulation import simulate
+
+__all__ = ["app"]
+
+_FOUND_EXIT: Final = 1
+"""The command did its work and found something to object to."""
+
+app = typer.Typer(
+    name="rollout",
+    help="Rollouts: a candidate on its way to its users, step by step, and back by itself when it does harm.",
+    epilog="Example: surefoot rollout start support-agent v1.3.3",
+    no_args_is_help=True,
+    add_completion=False,
+)
+app.command("simulate", epilog="Example: surefoot rollout simulate canary --drops 1,2,5,10 --plot forecast.png")(
+    simulate
+)
+
+_Which = Annotated[
+    str,
+    typer.Argument(metavar="ROLLOUT", help="A rollout's id, or an agent: its newest rollout.", show_default=False),
+]
+_Why = Annotated[str, typer.Option("--why", help="The reason, for the audit trail.")]
+
+
+@app.command("start", epilog="Example: surefoot rollout start support-agent v1.3.3 --plan canary")
+def _start(
+    ctx: typer.Context,
+    agent: Annotated[str, typer.Argument(help="The agent: a folder of agents/.", show_default=False)],
+    candidate: Annotated[str, typer.Argument(help="The candidate's label.", show_default=False)],
+    *,
+    stable: Annotated[
+        str | None, typer.Option(help="The label that serves users now. Needed once, for an agent's first rollout.")
+    ] = None,
+    plan: Annotated[
+        str | None, typer.Option(help="A plan file, or a preset. Default: rollouts/AGENT.yaml, else canary.")
+    ] = None,
+    by: ByOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring a candidate on its way."""
+
+    async def order(control: Control) -> RolloutView:
+        name = AgentName(agent)
+        new = load_version(control.project, agent, candidate)
+        old = await _stable(name, stable, control)
+        chosen = plan_named(plan or _usual_plan(control, agent), control.project)
+        await control.store.put_version(new)
+        started = await rollouts.start(
+            name,
+            new.digest,
+            chosen.plan_for(risk(diff(await control.store.version(old), new))),
+            by=whoever(by),
+            store=control.store,
+            clock=control.clock,
+            ids=control.ids,
+        )
+        return await view(started.id, store=control.store, clock=control.clock, cases=control.cases)
+
+    _said(controlled(ctx, order), as_json=as_json)
+
+
+@app.command("list", epilog="Example: surefoot rollout list --all --json")
+def _list(
+    ctx: typer.Context,
+    *,
+    agent: Annotated[str | None, typer.Option(help="Only this agent's.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Those that are over, too.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Rollouts, newest first."""
+    name = AgentName(agent) if agent else None
+    found = controlled(ctx, lambda control: lines(store=control.store, agent=name, everything=everything))
+    if as_json:
+        say_json(msgspec.to_builtins(list(found)))
+    else:
+        say_lines(found)
+
+
+@app.command("status", epilog="Example: surefoot rollout status support-agent")
+def _status(ctx: typer.Context, which: _Which, *, as_json: JsonOption = False) -> None:
+    """Where a rollout is, what its evidence says, and what it waits for."""
+    _said(controlled(ctx, lambda control: _view(which, control)), as_json=as_json)
+
+
+@app.command("watch", epilog="Example: surefoot rollout watch support-agent")
+def _watch(
+    ctx: typer.Context,
+    which: _Which,
+    *,
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 1.0,
+) -> None:
+    """The same, live, until the rollout is over or you press Ctrl-C. It only looks."""
+
+    async def follow(control: Control) -> None:
+        with watch_view() as screen:
+            while True:
+                now = await _view(which, control)
+                screen.show(now)
+                if now.is_final:
+                    return
+                await asyncio.sleep(every)
+
+    controlled(ctx, follow)
+
+
+@app.command("approve", epilog="Example: surefoot rollout approve support-agent --why 'looked at 50 answers'")
+def _approve(ctx: typer.Context, which: _Which, *, why: _Why = "", by: ByOption = None) -> None:
+    """Agree to the stage that is asked for."""
+
+    def yes(row: Rollout, at: Control) -> Awaitable[Transition]:
+        # The stage named here is the one the person sees now; if another is asked for by then, the yes is refused.
+        asked = row.plan.stages[row.opened].name if row.phase is Phase.WAITING else ""
+        return rollouts.approve(
+            row.id, candidate=row.candidate, by=whoever(by), why=why, stage=asked, store=at.store, clock=at.clock
+        )
+
+    _order(ctx, which, yes)
+
+
+@app.command("reject", epilog="Example: surefoot rollout reject support-agent --why 'answers in the wrong language'")
+def _reject(ctx: typer.Context, which: _Which, *, why: _Why, by: ByOption = None) -> None:
+    """Refuse the stage that is asked for: the candidate goes back."""
+    _order(ctx, which, lambda row, at: rollouts.reject(row.id, by=whoever(by), why=why, store=at.store, clock=at.clock))
+
+
+@app.command("pause", epilog="Example: surefoot rollout pause support-agent")
+def _pause(ctx: typer.Context, which: _Which, *, why: _Why = "", by: ByOption = None) -> None:
+    """Stop advancing. Shares stay, and so does protection."""
+    _order(ctx, which, lambda row, at: rollouts.pause(row.id, by=whoever(by), why=why, store=at.store, clock=at.clock))
+
+
+@app.command("resume", epilog="Example: surefoot rollout resume support-agent")
+def _resume(ctx: typer.Context, which: _Which, *, by: ByOption = None) -> None:
+    """Go on where it stopped."""
+    _order(ctx, which, lambda row, at: rollouts.resume(row.id, by=whoever(by), store=at.store, clock=at.clock))
+
+
+@app.command("promote", epilog="Example: surefoot rollout promote support-agent --why 'the old model is switched off'")
+def _promote(ctx: typer.Context, which: _Which, *, why: _Why, by: ByOption = None) -> None:
+    """Give the candidate all traffic now, without proof."""
+    _order(
+        ctx, which, lambda row, at: rollouts.promote(row.id, by=whoever(by), why=why, store=at.store, clock=at.clock)
+    )
+
+
+@app.command("abort", epilog="Example: surefoot rollout abort support-agent --why 'wrong version'")
+def _abort(ctx: typer.Context, which: _Which, *, why: _Why, by: ByOption = None) -> None:
+    """Take the candidate out now."""
+    _order(ctx, which, lambda row, at: rollouts.abort(row.id, by=whoever(by), why=why, store=at.store, clock=at.clock))
+
+
+@app.command("reopen", epilog="Example: surefoot rollout reopen support-agent v1.3.3")
+def _reopen(
+    ctx: typer.Context,
+    agent: Annotated[str, typer.Argument(help="The agent.", show_default=False)],
+    label: Annotated[str, typer.Argument(help="The version that was rolled back.", show_default=False)],
+    *,
+    by: ByOption = None,
+) -> None:
+    """Allow a version again that was rolled back."""
+
+    async def order(control: Control) -> None:
+        digest = await _digest(AgentName(agent), label, control.store)
+        await rollouts.reopen(AgentName(agent), digest, by=whoever(by), store=control.store, clock=control.clock)
+
+    controlled(ctx, order)
+    say(f"{agent} {label} may be rolled out again")
+
+
+@app.command("explain", epilog="Example: surefoot rollout explain support-agent --recompute")
+def _explain(
+    ctx: typer.Context,
+    which: _Which,
+    *,
+    again: Annotated[
+        bool, typer.Option("--recompute", help="Take every decision again from the audit trail and compare.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Every step of a rollout and why it was taken. With --recompute, exit code 1 if a decision is not reproduced."""
+
+    async def ask(control: Control) -> int:
+        rollout = await _id(which, control.store)
+        records = await control.store.audit(rollout)
+        steps = explain(records)
+        if not again:
+            if as_json:
+                say_json(msgspec.to_builtins(list(steps)))
+            else:
+                say_explained(steps)
+            return 0
+        row = (await control.store.rollout(rollout)).rollout
+        found = recompute(records, await control.store.ticks(rollout), row=row)
+        if as_json:
+            say_json(msgspec.to_builtins({"reproduced": found.is_reproduced, "decisions": list(found.decisions)}))
+        else:
+            say_explained(steps)
+            say_recomputed(found)
+        return 0 if found.is_reproduced else _FOUND_EXIT
+
+    if code := controlled(ctx, ask):
+        raise typer.Exit(code)
+
+
+@app.command("history", epilog="Example: surefoot rollout history support-agent --json")
+def _history(ctx: typer.Context, which: _Which, *, as_json: JsonOption = False) -> None:
+    """The audit trail as it was written: every step with its hash."""
+
+    async def read(control: Control) -> None:
+        records = await control.store.audit(await _id(which, control.store))
+        if as_json:
+            say_json(
+                [
+                    {
+                        "sequence": record.sequence,
+                        "at": record.transition.at.isoformat(),
+                        "event": type(record.transition.event).__name__,
+                        "phase": record.transition.after.phase.value,
+                        "note": record.transition.after.note,
+                        "previous": record.previous,
+                        "hash": record.hash,
+                    }
+                    for record in records
+                ]
+            )
+            return
+        for record in records:
+            move = record.transition
+            say(f"{record.sequence:>4}  {move.at:%Y-%m-%d %H:%M:%S}  {type(move.event).__name__:<12} {move.after.note}")
+            say(f"      {record.hash}")
+
+    controlled(ctx, read)
+
+
+# --- what the words on the command line mean
+
+
+async def _id(which: str, store: Store) -> RolloutId:
+    """The rollout of that id, else the newest of the agent of that name."""
+    try:
+        return (await store.rollout(RolloutId(which))).rollout.id
+    except UnknownName:
+        of_agent = await store.rollouts(agent=AgentName(which))
+        if of_agent:
+            return of_agent[-1].rollout.id
+    everything = await store.rollouts()
+    known = tuple(dict.fromkeys(stored.rollout.agent for stored in everything))
+    raise UnknownName("rollout or agent", which, (*known, *(stored.rollout.id for stored in everything[-3:])))
+
+
+async def _view(which: str, control: Control) -> RolloutView:
+    rollout = await _id(which, control.store)
+    return await view(rollout, store=control.store, clock=control.clock, cases=control.cases)
+
+
+async def _stable(agent: AgentName, label: str | None, control: Control) -> Digest:
+    try:
+        known = (await control.store.traffic(agent)).stable
+    except UnknownName:
+        known = None
+    if label is None:
+        if known is None:
+            raise UsageError(
+                f"nothing says which version of {agent} serves users now",
+                hint="give --stable LABEL once, for the first rollout",
+            )
+        return known
+    version = load_version(control.project, agent, label)
+    if known is None:
+        await control.store.put_version(version)
+        await control.store.set_traffic(AgentTraffic(agent=agent, stable=version.digest))
+    elif known != version.digest:
+        raise UsageError(
+            f"{agent} {label} is not the stable version", hint="leave --stable out; rollouts change what is stable"
+        )
+    return version.digest
+
+
+def _usual_plan(control: Control, agent: str) -> str:
+    from ..config.plans import list_plans
+
+    return agent if agent in list_plans(control.project) else "canary"
+
+
+async def _digest(agent: AgentName, label: str, store: Store) -> Digest:
+    versions = await store.versions(agent)
+    for version in versions:
+        if label in (version.label, version.digest):
+            return version.digest
+    raise UnknownName(f"version of {agent}", label, tuple(version.label for version in versions))
+
+
+def _said(now: RolloutView, *, as_json: bool) -> None:
+    if as_json:
+        say_json(msgspec.to_builtins(now))
+    else:
+        say_view(now)
+
+
+def _order(ctx: typer.Context, which: str, call: Callable[[Rollout, Control], Awaitable[Transition]]) -> None:
+    """Give one order to a rollout, and say what became of it."""
+
+    async def given(control: Control) -> Transition:
+        stored = await control.store.rollout(await _id(which, control.store))
+        return await call(stored.rollout, control)
+
+    move = controlled(ctx, given)
+    say(f"{move.after.id}: {move.after.phase.replace('_', ' ')}", move.after.note)

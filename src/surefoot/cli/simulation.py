@@ -1,0 +1,182 @@
+"""`surefoot rollout simulate`: a plan tried out a thousand times before its first user."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from ..adapters.distributed.processes import run_all, usable_processors
+from ..adapters.traces import read_traces
+from ..core.proof.trace import observation_of
+from ..core.traffic.plan import Plan
+from ..errors import UsageError
+from ..service.forecast import Batch, Case, Forecast, Recorded, cases, forecast, run_batch, synthetic
+from ..service.simulate import End, Traffic
+from .output import console, say, say_json, say_table
+from .plan_argument import plan_named
+from .project import project_of
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+__all__ = ["simulate"]
+
+_BATCH: Final = 5
+_BAR: Final = 30
+
+
+def simulate(
+    ctx: typer.Context,
+    *,
+    plan: Annotated[
+        str, typer.Argument(metavar="PLAN", help="A plan file, an agent with one, or a preset's name.")
+    ] = "canary",
+    stable: Annotated[Path | None, typer.Option(help="Recorded runs of the present version (JSONL).")] = None,
+    candidate: Annotated[Path | None, typer.Option(help="Recorded runs of the candidate (JSONL).")] = None,
+    agent: Annotated[
+        str | None, typer.Option(help="Of --stable, only runs of this agent; STABLE,CANDIDATE for both from one file.")
+    ] = None,
+    metric: Annotated[str, typer.Option(help="The metric that the made-up regressions hit.")] = "success",
+    drops: Annotated[str, typer.Option(help="Their sizes: points for rates, per cent for amounts.")] = "1,2,5,10",
+    rollouts: Annotated[int, typer.Option(min=1, help="How many rollouts for each case.")] = 200,
+    requests: Annotated[int, typer.Option(min=1, help="When a rollout stops undecided.")] = 20_000,
+    per_second: Annotated[float, typer.Option(min=0.001, help="Requests a second.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same forecast.")] = 1,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes. Default: one a processor.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the forecast into this file (.png, .svg, .pdf).")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Answer in JSON.")] = False,
+) -> None:
+    """Say before the first user how often a plan errs, how soon it notices harm, and how many users that costs."""
+    chosen = plan_named(plan, project_of(ctx)).plan
+    before, after = _recorded(stable, candidate, agent, seed)
+    asked = cases(chosen, before, after, metric=metric, sizes=_sizes(drops), seed=seed)
+    traffic = Traffic(requests=requests, per_second=per_second)
+    jobs = [
+        Batch(chosen, case, traffic, range(seed + start, seed + min(start + _BATCH, rollouts)))
+        for case in asked
+        for start in range(0, rollouts, _BATCH)
+    ]
+    ends = _run(asked, jobs, workers or usable_processors(), shows_progress=not as_json)
+    rows = [forecast(case.name, ends[case.name]) for case in asked]
+    if plot is not None:
+        from ..adapters.plot import plot_forecast
+
+        plot_forecast(rows, ends, plot, alpha=chosen.alpha)
+    if as_json:
+        say_json({"seed": seed, "requests": requests, "per_second": per_second, "cases": [asdict(row) for row in rows]})
+    else:
+        _show(rows, chosen, traffic, made_up=stable is None, plot=plot)
+
+
+def _recorded(
+    stable: Path | None, candidate: Path | None, agent: str | None, seed: int
+) -> tuple[Recorded, Recorded | None]:
+    if stable is None:
+        if candidate is not None:
+            raise UsageError("--candidate without --stable", hint="give the present version's recorded runs too")
+        return synthetic(seed), None
+    mine, _, other = (agent or "").partition(",")
+    return _read(stable, mine), _read(candidate or stable, other) if candidate or other else None
+
+
+def _read(path: Path, agent: str) -> Recorded:
+    traces = [trace for trace in read_traces(path) if not agent or trace.agent == agent]
+    if not traces:
+        raise UsageError(
+            f"{path} holds no run" + (f" of {agent}" if agent else ""), hint="look into the file's `agent`"
+        )
+    tasks = [trace.task_id for trace in traces]
+    known = [task for task in tasks if task is not None]
+    return Recorded([observation_of(trace) for trace in traces], known if len(known) == len(tasks) else ())
+
+
+def _sizes(text: str) -> list[float]:
+    try:
+        sizes = [float(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        sizes = [-1.0]
+    if any(not 0 < size <= 1000 for size in sizes):
+        raise UsageError(f"--drops {text}: not a list of sizes", hint="write --drops 1,2,5,10")
+    return sizes
+
+
+def _run(asked: list[Case], jobs: list[Batch], workers: int, *, shows_progress: bool) -> dict[str, list[End]]:
+    ends: dict[str, list[End]] = {case.name: [] for case in asked}
+    for name, found in _followed(run_all(run_batch, jobs, workers=workers), len(jobs), shown=shows_progress):
+        ends[name] += found
+    return ends
+
+
+def _followed(batches: Iterator[tuple[str, list[End]]], total: int, *, shown: bool) -> Iterator[tuple[str, list[End]]]:
+    """The same batches, with a bar on standard error that says how fast and how long still."""
+    with _progress(shown=shown) as bar:
+        task = bar.add_task("simulating", total=total)
+        for batch in batches:
+            yield batch
+            bar.advance(task)
+
+
+def _progress(*, shown: bool) -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    screen = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=screen,
+        transient=True,
+        disable=not (shown and screen.is_terminal),
+    )
+
+
+def _show(rows: list[Forecast], plan: Plan, traffic: Traffic, *, made_up: bool, plot: Path | None) -> None:
+    ladder = " > ".join("shadow" if stage.shadow else f"{stage.share / 100:g} %" for stage in plan.stages)
+    whose = "a made-up agent (give --stable FILE to use your own)" if made_up else "recorded runs"
+    say_table(
+        (
+            "if the candidate is",
+            "promoted",
+            "rolled back",
+            "undecided",
+            "users exposed",
+            "failed runs",
+            "requests",
+            "hours",
+        ),
+        [_row(row) for row in rows],
+        title=f"{rows[0].rollouts} rollouts each of {ladder}, {traffic.requests:,} requests of {whose}",
+    )
+    say("users, runs, requests and hours: median (90 % are below)", "")
+    for row in rows:
+        filled = round(_BAR * row.rolled_back / row.rollouts)
+        bar = "█" * filled + "·" * (_BAR - filled)
+        chance = f"{row.rolled_back / row.rollouts:6.1%} ({row.rollback_low:.1%} to {row.rollback_high:.1%})"
+        console().print(f"{row.case:>28}  {bar}  rolled back {chance}")
+    first = rows[0]
+    promised = f"at most {plan.alpha:.0%} of rollouts are taken back when nothing changed"
+    say("", f"The plan promises that {promised}; here it was {first.rolled_back} of {first.rollouts}.")
+    if plot is not None:
+        say(f"drawn in {plot}")
+
+
+def _row(row: Forecast) -> tuple[str, ...]:
+    def spread(low: float, high: float, digits: int = 0) -> str:
+        return f"{low:,.{digits}f} ({high:,.{digits}f})"
+
+    return (
+        row.case,
+        f"{row.promoted / row.rollouts:.1%}",
+        f"{row.rolled_back / row.rollouts:.1%}",
+        f"{row.undecided / row.rollouts:.1%}",
+        spread(*row.exposed),
+        spread(*row.failures),
+        spread(*row.requests),
+        spread(*row.hours, digits=1),
+    )
