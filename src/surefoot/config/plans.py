@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -126,6 +127,9 @@ def _from_preset(fields: Fields, checks: tuple[Check, ...], each: Node | None) -
     live: list[PlacedShare] = [] if shares is None else read_shares(shares)
     if live:
         refuse_shares(live, may_end_early=name == Strategy.EXPERIMENT)
+        for (before, _), (points, item) in pairwise(live):
+            if points == before:
+                raise item.error(f"two stages are called {item.text()!r}", hint="keep one of the two")
     plan = preset(name, tuple(share for share, _ in live), checks or DEFAULT_CHECKS)
     if changes is not None and changes.is_sequence:
         raise changes.error(
