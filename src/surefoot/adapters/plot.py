@@ -72,11 +72,17 @@ def _draw_exposure(axes: Axes, forecasts: Sequence[Forecast], ends: Mapping[str,
         exposed = [max(1, end.exposed) for end in ends[row.case] if end.how is Ended.ROLLED_BACK]
         if exposed:
             axes.boxplot(
-                exposed, positions=[place], orientation="horizontal", widths=0.5, whis=(5, 95), showfliers=False
+                exposed,
+                positions=[place],
+                orientation="horizontal",
+                widths=0.5,
+                whis=(5, 95),
+                showfliers=False,
+                manage_ticks=False,
+                medianprops={"color": _COLOURS[Ended.ROLLED_BACK], "linewidth": 2},
             )
     axes.set_xscale("log")
-    axes.set_xlabel(
-        "users who met the candidate before it was rolled back (box: middle half, line: 5 to 95 %)", fontsize=8
-    )
+    axes.xaxis.set_major_formatter(lambda users, _: f"{users:,.0f}")
+    axes.set_xlabel("users exposed before the rollback (box: middle half; line: 5 to 95 %)", fontsize=8)
     axes.set_title("What noticing costs", loc="left", fontsize=10)
     axes.grid(axis="x", alpha=0.3)
