@@ -57,6 +57,17 @@ def test_show_is_the_version_on_a_page(project):
     assert shown["digest"] == load_version(project, "support", "v1.9").digest
 
 
+def test_a_prompt_cannot_write_on_the_screen(project):
+    """Control characters of a version are spelled out, in text and in JSON, and JSON still holds them."""
+    put(project, "agents/support/v2.yaml", VERSION.replace("{file: prompts/support.md}", '"\\e[2J\\x9b2J\\u202ehi"'))
+    shown = surefoot(project, "agents", "show", "support", "v2").out
+    assert "\\u001b[2J\\u009b2J\\u202ehi" in shown
+    assert not {"\x1b", "\x9b", "\u202e"} & set(surefoot(project, "agents", "diff", "support", "v1.9", "v2").out)
+    as_json = surefoot(project, "agents", "show", "support", "v2", "--json")
+    assert not {"\x1b", "\x9b", "\u202e"} & set(as_json.out)
+    assert as_json.json["prompt"]["instructions"] == "\x1b[2J\x9b2J\u202ehi"
+
+
 def test_digest_prints_the_digest_and_nothing_else(project):
     """A script can take the output as it is."""
     expected = load_version(project, "support", "v1.9").digest

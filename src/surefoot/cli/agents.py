@@ -8,10 +8,11 @@ from typing import Annotated, Final
 import typer
 
 from ..config.agents import find_version, list_agents, list_versions, load_version, read_version
+from ..core.artifact.describe import detail
 from ..core.artifact.diff import RiskClass, diff, risk
 from ..errors import AlreadyExists, SurefootError, UnknownName, UsageError
-from .agents_view import change_json, change_lines, import_json, import_lines, version_json, version_lines
-from .output import say, say_json, say_table
+from .agents_view import change_json, change_line, import_json, import_lines, version_json, version_lines
+from .output import say, say_changed_lines, say_json, say_table
 from .project import project_of
 
 __all__ = ["app"]
@@ -134,7 +135,8 @@ def _diff(
     else:
         say(f"risk: {worst.word}")
         for change in found.changes:
-            say(*change_lines(change))
+            say(change_line(change))
+            say_changed_lines(detail(change))
     if limit is not None and found.changes and worst >= limit:
         raise typer.Exit(_FOUND_EXIT)
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ..core.artifact.canonical import EMPTY, parse_object
-from ..core.artifact.describe import describe, detail
+from ..core.artifact.describe import describe
 from ..core.artifact.diff import part_of, risk_of
 from ..core.artifact.version import AgentVersion, ToolSpec, content
 
@@ -17,11 +16,9 @@ if TYPE_CHECKING:
     from ..config.importers import Imported
     from ..core.artifact.change import Change
 
-__all__ = ["change_json", "change_lines", "import_json", "import_lines", "version_json", "version_lines"]
+__all__ = ["change_json", "change_line", "import_json", "import_lines", "version_json", "version_lines"]
 
 _MICRO = 1_000_000
-_COLOURS = {"+": "\x1b[32m", "-": "\x1b[31m", "@": "\x1b[36m"}
-_PLAIN = "\x1b[0m"
 
 
 def version_json(version: AgentVersion) -> dict[str, Any]:
@@ -78,13 +75,9 @@ def change_json(change: Change) -> dict[str, Any]:
     return head | dataclasses.asdict(change)
 
 
-def change_lines(change: Change) -> Iterator[str]:
-    """The sentence about a change, and the lines of a changed text under it."""
-    yield f"[{risk_of(change).word}] {describe(change)}"
-    colour = sys.stdout.isatty()
-    for line in detail(change):
-        shade = _COLOURS.get(line[:1]) if colour else None
-        yield f"    {shade}{line}{_PLAIN}" if shade else f"    {line}"
+def change_line(change: Change) -> str:
+    """The sentence about a change, with its risk."""
+    return f"[{risk_of(change).word}] {describe(change)}"
 
 
 def import_json(imported: Imported, path: str, *, written: bool) -> dict[str, Any]:

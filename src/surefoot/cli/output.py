@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -10,10 +11,22 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["console", "say", "say_error", "say_json", "say_table"]
+__all__ = ["console", "say", "say_changed_lines", "say_error", "say_json", "say_table", "visible"]
 
 _WIDTH_WITHOUT_TERMINAL: Final = 160
 """Columns when the output is a pipe or a file: wide enough that no label or digest is cut."""
+
+
+_COLOURS: Final = {"+": "\x1b[32m", "-": "\x1b[31m", "@": "\x1b[36m"}
+_NO_COLOUR: Final = "\x1b[0m"
+
+_CONTROLS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""What makes a terminal do something instead of showing something, and what turns the direction of writing."""
+
+
+def visible(text: str) -> str:
+    """The text with its control characters spelled out: a prompt or a trace must not be able to write on the screen."""
+    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def console() -> Console:
@@ -27,12 +40,20 @@ def console() -> Console:
 def say(*lines: str) -> None:
     """Plain lines on standard output."""
     for line in lines:
-        print(line)
+        print(visible(line))
+
+
+def say_changed_lines(lines: Iterable[str]) -> None:
+    """A unified diff, indented, in colours where somebody is looking."""
+    looking = sys.stdout.isatty()
+    for line in lines:
+        colour = _COLOURS.get(line[:1]) if looking else None
+        print(f"    {colour}{visible(line)}{_NO_COLOUR}" if colour else f"    {visible(line)}")
 
 
 def say_json(value: Any) -> None:
     """One JSON document on standard output."""
-    print(json.dumps(value, ensure_ascii=False, indent=2))
+    print(visible(json.dumps(value, ensure_ascii=False, indent=2)))
 
 
 def say_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str | None = None) -> None:
@@ -45,7 +66,7 @@ def say_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: s
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(visible(cell)) for cell in row))
     console().print(table)
 
 
@@ -55,4 +76,4 @@ def say_error(code: str, message: str, hint: str, *, as_json: bool) -> None:
         text = json.dumps({"error": {"code": code, "message": message, "hint": hint}}, ensure_ascii=False)
     else:
         text = f"error[{code}]: {message}" + (f"\nhint: {hint}" if hint else "")
-    print(text, file=sys.stderr)
+    print(visible(text), file=sys.stderr)

@@ -92,13 +92,16 @@ def write_all(files: Sequence[NewFile]) -> None:
 def _stage(file: NewFile) -> Path:
     file.path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{file.path.name}.", suffix=".tmp", dir=file.path.parent)
-    with os.fdopen(handle, "wb") as opened:
-        opened.write(file.text.encode())
-        opened.flush()
-        os.fsync(opened.fileno())
-    mode = file.path.stat().st_mode & 0o777 if file.path.exists() else 0o644
     temporary = Path(name)
-    temporary.chmod(mode)
+    try:
+        with os.fdopen(handle, "wb") as opened:
+            opened.write(file.text.encode())
+            opened.flush()
+            os.fsync(opened.fileno())
+        temporary.chmod(file.path.stat().st_mode & 0o777 if file.path.exists() else 0o644)
+    except OSError:
+        _withdraw([temporary])
+        raise
     return temporary
 
 

@@ -87,7 +87,7 @@ def test_bottomless_values_are_refused():
         canonical(value)
 
 
-@pytest.mark.parametrize("text", ['{"b":1,"a":2}', '{"a": 1}', "[1.0]", "{", '{"a":1,"a":2}'])
+@pytest.mark.parametrize("text", ['{"b":1,"a":2}', '{"a": 1}', "[1.0]", "{", "[" * 5000, '{"a":1,"a":2}'])
 def test_other_spellings_are_refused(text):
     """A text that is not canonical would compare unequal to its equals, so it cannot enter a version."""
     with pytest.raises(ArtifactError):

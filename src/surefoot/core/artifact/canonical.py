@@ -44,7 +44,7 @@ def parse_canonical(text: CanonicalJson) -> Json:
     """The value of a canonical text. Any other text is refused: it would compare unequal to its equals."""
     try:
         value: Json = json.loads(text, parse_int=_read_integer)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ArtifactError(f"no JSON: {error}", hint="make the text with canonical()") from None
     if canonical(value) != text:
         raise ArtifactError(f"not canonical: {text[:60]!r}", hint="make the text with canonical()")
