@@ -1,0 +1,50 @@
+"""The composition root: out of settings, running parts. The only place that knows all of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+
+from ..config.agents import list_agents, list_versions, read_version
+from ..config.settings import ControllerMode, find_project, load_settings
+from ..core.artifact.version import AgentVersion
+from ..core.units import AgentName
+from ..errors import UnknownName
+from .surefoot import Health, Surefoot
+
+__all__ = ["Health", "Surefoot", "open"]
+
+
+def open(  # noqa: A001 - `surefoot.open()`, as `shelve.open()` and `dbm.open()`
+    path: str | os.PathLike[str] | None = None,
+    *,
+    store: str | None = None,
+    durable: bool | None = None,
+    controller: str | None = None,
+    stable: Mapping[str, str] | None = None,
+    versions: Iterable[AgentVersion] = (),
+) -> Surefoot:
+    """
+    Open a project: the folder given, or the nearest one above the working directory that holds `surefoot.yaml`.
+
+    Nothing has to be there but `agents/<agent>/<label>.yaml`. What is given here goes before the file; `versions` come
+    besides those of `agents/`.
+
+    Raises SettingsError and ArtifactError for files that cannot be; returns before the store has answered.
+    """
+    root = find_project(None if path is None else Path(path), Path.cwd())
+    settings = load_settings(root, os.environ, store=store)
+    if durable is not None:
+        settings = replace(settings, durable=durable)
+    if controller is not None:
+        if controller not in tuple(ControllerMode):
+            raise UnknownName("controller", controller, tuple(ControllerMode))
+        settings = replace(settings, controller=ControllerMode(controller))
+    if stable is not None:
+        named = {AgentName(agent): label for agent, label in stable.items()}
+        settings = replace(settings, stable=MappingProxyType({**settings.stable, **named}))
+    found = [read_version(root, file) for agent in list_agents(root) for file in list_versions(root, agent)]
+    return Surefoot(settings, [*found, *versions])

@@ -1,0 +1,192 @@
+"""What a project does in the background: makes the store ready, tells it of versions, and controls rollouts."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from ..core.artifact.version import AgentVersion
+from ..core.units import AgentName, Digest
+from ..errors import StoreUnavailable, SurefootError, Unavailable, UnknownName, UsageError
+from ..ports.clock import Clock
+
+if TYPE_CHECKING:  # loaded in the thread: whoever opens a project need not wait for the machinery of rollouts
+    from ..ports.store import Store
+    from ..service.controller import Health
+
+__all__ = ["Engine", "first_stable"]
+
+_FIRST_PAUSE: Final = 0.25
+_LONGEST_PAUSE: Final = 5.0
+_VERSION_SECONDS: Final = 5.0
+_log: Final = logging.getLogger("surefoot")
+
+
+class Engine:
+    """One event loop in a thread of its own. The heavy store libraries are loaded there, while the caller goes on."""
+
+    def __init__(
+        self,
+        url: str,
+        versions: Mapping[AgentName, Sequence[AgentVersion]],
+        stable: Mapping[AgentName, str],
+        *,
+        clock: Clock,
+        controls: bool,
+    ) -> None:
+        self.first_try: Future[None] = Future()
+        """Done when the store was made ready, or could not be at first; it is tried again and again."""
+
+        self.trouble: dict[AgentName, SurefootError] = {}
+        """Agents that could not be set up, and why."""
+
+        self.health: Health | None = None
+        """The controller's, once there is one."""
+
+        self._url = url
+        self._versions = versions
+        self._stable = stable
+        self._clock = clock
+        self._controls = controls
+        self._closing = False
+        self._running: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = Future()
+        self._store: Store | None = None
+        self._thread = threading.Thread(target=self._run, name="surefoot-engine", daemon=True)
+        self._thread.start()
+
+    def version(self, digest: Digest) -> AgentVersion:
+        """A version that only the store has. Raises UnknownName and StoreUnavailable."""
+        loop, _ = self._running.result(_VERSION_SECONDS)
+        found = asyncio.run_coroutine_threadsafe(self._read(digest), loop)
+        try:
+            return found.result(_VERSION_SECONDS)
+        except TimeoutError:
+            found.cancel()
+            raise StoreUnavailable(
+                f"the store did not answer within {_VERSION_SECONDS:g} s", hint="look at the store, and try again"
+            ) from None
+
+    def close(self, timeout: float) -> None:
+        """Stop, within that many seconds if the store lets it. Idempotent."""
+        self._closing = True
+        if self._running.done() and self._thread.is_alive():
+            loop, task = self._running.result()
+            with suppress(RuntimeError):  # it ended by itself meanwhile
+                loop.call_soon_threadsafe(task.cancel)
+        self._thread.join(timeout)
+
+    # --- in the thread
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._main())
+        except asyncio.CancelledError:
+            return
+        except Exception as error:  # noqa: BLE001 - a thread that ends must say so, to whoever waits for it too
+            _log.exception("the background work of surefoot has ended; rollouts are not watched by this process")
+            if not self.first_try.done():
+                self.first_try.set_exception(error)
+
+    async def _main(self) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a coroutine without a task")
+        self._running.set_result((asyncio.get_running_loop(), task))
+        from ..service.controller import Controller
+        from ..store.registry import open_store
+
+        if self._closing:
+            return
+        try:
+            self._store = store = open_store(self._url)
+        except SurefootError as error:
+            self.first_try.set_exception(error)
+            return
+        try:
+            await self._until_ready(store)
+            if self._controls:
+                controller = Controller(store=store, clock=self._clock)
+                self.health = controller.health
+                await controller.run()
+            else:
+                await asyncio.Event().wait()
+        finally:
+            await store.close()
+
+    async def _until_ready(self, store: Store) -> None:
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                await self._set_up(store)
+            except Unavailable as error:
+                if not self.first_try.done():
+                    self.first_try.set_exception(error)
+                await self._clock.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+            else:
+                if not self.first_try.done():
+                    self.first_try.set_result(None)
+                return
+
+    async def _set_up(self, store: Store) -> None:
+        await store.migrate()
+        for agent, versions in self._versions.items():
+            try:
+                await self._tell(store, agent, versions)
+            except Unavailable:
+                raise
+            except SurefootError as error:
+                self.trouble[agent] = error
+                _log.warning("%s: %s (%s)", agent, error.message, error.hint)
+
+    async def _tell(self, store: Store, agent: AgentName, versions: Sequence[AgentVersion]) -> None:
+        """The store learns of the project's versions and, the first time, of the one that is stable."""
+        known = [known.digest for known in await store.versions(agent)]
+        refused: SurefootError | None = None
+        for version in versions:
+            if version.digest not in known:
+                try:
+                    await store.put_version(version)
+                except UsageError as error:
+                    refused = error
+        try:
+            await store.traffic(agent)
+        except UnknownName:
+            from ..service.rollouts import set_stable
+
+            await set_stable(agent, first_stable(agent, versions, self._stable), by="surefoot.open", store=store)
+        if refused is not None:
+            raise refused
+
+    async def _read(self, digest: Digest) -> AgentVersion:
+        if self._store is None:
+            raise StoreUnavailable("the store is not open", hint="look at the store, and try again")
+        return await self._store.version(digest)
+
+
+def first_stable(agent: AgentName, versions: Sequence[AgentVersion], named: Mapping[AgentName, str]) -> Digest:
+    """
+    The version that is stable when nobody has ever said so: the one that is named, or the only one.
+
+    Of several, none is guessed: the newest may be the very candidate that nobody should get unproven, and the oldest
+    has been replaced long ago. Raises UsageError, and UnknownName for a label that is not there.
+    """
+    labels = {version.label: version.digest for version in versions}
+    label = named.get(agent)
+    if label is not None:
+        try:
+            return labels[label]
+        except KeyError:
+            raise UnknownName(f"version of {agent}", label, tuple(labels)) from None
+    digests = set(labels.values())
+    if len(digests) == 1:
+        return digests.pop()
+    raise UsageError(
+        f"{agent} has the versions {', '.join(labels) or '(none)'}, and nobody has said which one users have now",
+        hint=f"write `stable: {{{agent}: LABEL}}` into surefoot.yaml, once; the others come by rollout",
+    )

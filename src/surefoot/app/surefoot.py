@@ -1,0 +1,242 @@
+"""A project, opened in a process: its agents, and everything that runs for them."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from time import monotonic
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self, Unpack
+from weakref import WeakSet
+
+from ..adapters.clock import SystemClock, SystemIds
+from ..client.agent import Agent
+from ..client.recorder import EXIT_SECONDS, Recorder
+from ..client.recorder import Health as RecorderHealth
+from ..client.report import late_outcome
+from ..client.router import AfterLease, Lease, Router, RouterHealth
+from ..client.seen import Outcome
+from ..config.settings import ControllerMode, Settings
+from ..core.artifact.version import AgentVersion
+from ..core.evidence.tally import Delta
+from ..core.units import AgentName, Digest
+from ..errors import StoreUnavailable, UnknownName, UsageError
+from ..ports.sink import ClosingSink
+from ..store.registry import open_feed, open_sink
+from .engine import Engine
+
+if TYPE_CHECKING:
+    from ..service.controller import Health as ControllerHealth
+
+__all__ = ["Health", "Surefoot"]
+
+_FIRST_SECONDS: Final = 30.0
+"""How long the first start of a project may wait for its store."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """How everything that runs for the project in this process is doing."""
+
+    recorder: RecorderHealth
+    router: RouterHealth
+    controller: ControllerHealth | None
+    """None where none runs: `controller: external`, or the store has not answered yet."""
+
+    trouble: Mapping[AgentName, str]
+    """Agents whose files could not be taken over into the store, and why."""
+
+
+class _Parts:
+    """What belongs to one process and cannot be carried through a fork."""
+
+    def __init__(self, settings: Settings, engine: Engine) -> None:
+        self.engine = engine
+        self.sink: ClosingSink = open_sink(settings.store.url)
+        lease = settings.lease
+        self.router = Router(
+            open_feed(settings.store.url),
+            disk=settings.snapshot,
+            lease=Lease(lease.after.total_seconds(), AfterLease(lease.then)) if lease else None,
+        )
+        self.router.start()
+
+
+class _CurrentSink:
+    """The sink of the process that asks."""
+
+    def __init__(self, owner: Surefoot) -> None:
+        self._owner = owner
+
+    def absorb(self, delta: Delta) -> bool:
+        return self._owner.parts.sink.absorb(delta)
+
+    def applied(self, source: str) -> int:
+        return self._owner.parts.sink.applied(source)
+
+
+class Surefoot:
+    """
+    A project. Made by `surefoot.open()`; thread-safe; a forked child goes on with connections and threads of its own.
+
+    `close` it, or use it in `with`: the last evidence is shipped then. What is not shipped when a process ends, the
+    next start ships.
+    """
+
+    def __init__(self, settings: Settings, versions: Iterable[AgentVersion]) -> None:
+        self.settings = settings
+        self._clock, self._ids = SystemClock(), SystemIds()
+        self._versions: dict[AgentName, list[AgentVersion]] = {}
+        for version in versions:
+            self._versions.setdefault(version.agent, []).append(version)
+        self._by_digest = {version.digest: version for known in self._versions.values() for version in known}
+        self._agents: dict[AgentName, Agent] = {}
+        self._lock = threading.Lock()
+        self._is_closed = False
+        _survive_forks().add(self)  # before the recorder's: its thread needs the sink of its own process
+        self.parts = _Parts(settings, self._engine())
+        self._recorder = Recorder(
+            sink=_CurrentSink(self),
+            clock=self._clock,
+            ids=self._ids,
+            spools=settings.spool,
+            durable=settings.durable,
+        )
+        atexit.register(self.close)
+
+    def agent(self, name: str, *, assume_success: bool = True) -> Agent:
+        """
+        An agent of the project, always the same object.
+
+        `assume_success`: a run that ends without an error counts as a success unless it says otherwise. Without it,
+        success has to be shown or reported.
+
+        Raises UnknownName, and at the very first start whatever keeps the agent from being served: no version is
+        known to be stable (UsageError), the store is away (StoreUnavailable).
+        """
+        known = AgentName(name)
+        with self._lock:
+            if self._is_closed:
+                raise UsageError("this project is closed", hint="open it again: surefoot.open()")
+            if known not in self._agents:
+                self._wait_for(known)
+                self._agents[known] = Agent(
+                    known,
+                    router=self.parts.router,
+                    recorder=self._recorder,
+                    versions=self._version,
+                    assumes_success=assume_success,
+                )
+            return self._agents[known]
+
+    def feedback(self, run_id: str, **outcome: Unpack[Outcome]) -> None:
+        """What became known of a run of any agent: see `Agent.feedback`."""
+        report = late_outcome(run_id, outcome)
+        if report is not None:
+            self._recorder.put(report)
+
+    def flush(self, timeout: float = EXIT_SECONDS) -> bool:
+        """Wait until all that was recorded is in the store. False: not within that many seconds."""
+        return self._recorder.flush(timeout)
+
+    @property
+    def health(self) -> Health:
+        """How everything is doing, now."""
+        return Health(
+            recorder=self._recorder.health,
+            router=self.parts.router.health(),
+            controller=self.parts.engine.health,
+            trouble={agent: error.message for agent, error in self.parts.engine.trouble.items()},
+        )
+
+    def close(self, timeout: float = EXIT_SECONDS) -> None:
+        """Ship the last evidence, within that many seconds, and stop. Idempotent."""
+        with self._lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
+        atexit.unregister(self.close)
+        last = monotonic() + timeout
+        self._recorder.close(timeout)
+        self.parts.router.close()
+        self.parts.sink.close()
+        self.parts.engine.close(max(0.0, last - monotonic()))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await asyncio.to_thread(self.close)
+
+    def after_fork(self) -> None:
+        """In the child: nothing of the parent's is touched, not even to close it."""
+        if self._is_closed:
+            return
+        _inherited.append(self.parts)
+        self._lock = threading.Lock()
+        self.parts = _Parts(self.settings, self._engine())
+        for agent in self._agents.values():
+            agent.router = self.parts.router
+
+    def _engine(self) -> Engine:
+        return Engine(
+            self.settings.store.url,
+            self._versions,
+            self.settings.stable,
+            clock=self._clock,
+            controls=self.settings.controller is ControllerMode.EMBEDDED,
+        )
+
+    def _wait_for(self, agent: AgentName) -> None:
+        """Only at the first start of a project, or of an agent in it, is there anything to wait for."""
+        router, engine = self.parts.router, self.parts.engine
+        if agent in router.snapshot.agents:
+            return
+        try:
+            engine.first_try.result(_FIRST_SECONDS)
+        except TimeoutError:
+            raise StoreUnavailable(
+                f"{self.settings.store} did not get ready within {_FIRST_SECONDS:g} s", hint="look at the store"
+            ) from None
+        router.poll()
+        if agent in router.snapshot.agents:
+            return
+        if agent in engine.trouble:
+            raise engine.trouble[agent]
+        raise UnknownName("agent", agent, tuple({*router.snapshot.agents, *self._versions}))
+
+    def _version(self, digest: Digest) -> AgentVersion:
+        found = self._by_digest.get(digest)
+        return self.parts.engine.version(digest) if found is None else found
+
+
+_inherited: Final[list[_Parts]] = []
+"""Connections of a parent: to be closed by nobody in this process, not even by the garbage collector."""
+
+
+@cache
+def _survive_forks() -> WeakSet[Surefoot]:
+    """All projects that this process has open; a child's begin anew."""
+    projects: WeakSet[Surefoot] = WeakSet()
+
+    def in_child() -> None:
+        for project in projects:
+            project.after_fork()
+
+    os.register_at_fork(after_in_child=in_child)
+    return projects

@@ -1,0 +1,258 @@
+"""`surefoot.yaml`: what a project says about how it is run. Every key has a default, and so has the file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, NamedTuple, TypeVar
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+from ..core.units import AgentName
+from ..errors import SettingsError
+from .files import shown_path
+from .node import Fields, Node
+from .quantity import duration
+from .yaml import read_yaml
+
+__all__ = [
+    "SETTINGS",
+    "SETTINGS_FILE",
+    "STORE_VARIABLE",
+    "Address",
+    "ControllerMode",
+    "Lease",
+    "Setting",
+    "Settings",
+    "WhenSilent",
+    "find_project",
+    "load_settings",
+]
+
+SETTINGS_FILE: Final = "surefoot.yaml"
+"""What marks the root of a project."""
+
+T = TypeVar("T")
+
+STORE_VARIABLE: Final = "SUREFOOT_STORE"
+"""The environment's word on the store; it goes before the file's."""
+
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_RELATIVE_SQLITE: Final = re.compile(r"sqlite:///(?!/)(.+)")
+
+
+class ControllerMode(StrEnum):
+    """Who advances rollouts and takes them back."""
+
+    EMBEDDED = "embedded"
+    """Every process that opens the project, in a thread. Any number of them may."""
+
+    EXTERNAL = "external"
+    """Somebody else: `surefoot controller`, or another process."""
+
+
+class WhenSilent(StrEnum):
+    """What is served when the store has been silent for too long."""
+
+    STABLE = "stable"
+    """Nobody gets a candidate whose harm nobody could report."""
+
+    NOBODY = "nobody"
+    """Nothing is served."""
+
+
+class Lease(NamedTuple):
+    """How long traffic may go on as it was without hearing from the store."""
+
+    after: timedelta
+    then: WhenSilent
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A store's address. It may hold a password, so it shows itself without."""
+
+    url: str = field(repr=False)
+
+    def __str__(self) -> str:
+        parts = urlsplit(self.url)
+        user = f"{parts.username}@" if parts.username else ""
+        port = f":{parts.port}" if parts.port else ""
+        return urlunsplit((parts.scheme, f"{user}{parts.hostname or ''}{port}", parts.path, "", ""))
+
+    def __repr__(self) -> str:
+        return f"Address({str(self)!r})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All of it, valid. Paths are absolute."""
+
+    root: Path
+    store: Address
+    durable: bool = False
+    """A run is in the spool before its answer is returned: kill -9 loses nothing."""
+
+    spool: Path
+    snapshot: Path
+    """Where the last known traffic is kept, for a start while the store is away."""
+
+    controller: ControllerMode = ControllerMode.EMBEDDED
+    stable: Mapping[AgentName, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Labels of the versions that are stable when the store does not know the agent yet."""
+
+    lease: Lease | None = None
+
+
+class Setting(NamedTuple):
+    """One key of the file, for people."""
+
+    key: str
+    values: str
+    default: str
+    meaning: str
+
+
+SETTINGS: Final = (
+    Setting(
+        "store",
+        "an address: `sqlite:///FILE` (relative to the project), `postgresql://USER@HOST/DATABASE`, `memory://NAME`",
+        "`sqlite:///.surefoot/surefoot.db`",
+        "Where rollouts, evidence and kill switches are kept. No password belongs here: see `store_env`.",
+    ),
+    Setting(
+        "store_env",
+        "the name of an environment variable",
+        f"`{STORE_VARIABLE}`",
+        "That variable holds the address, with its password if it has one, and goes before `store`.",
+    ),
+    Setting(
+        "controller",
+        "`embedded` or `external`",
+        "`embedded`",
+        "Who advances rollouts and takes them back: every process that opens the project, or one of its own.",
+    ),
+    Setting(
+        "durable",
+        "`true` or `false`",
+        "`false`",
+        "Write each run to the spool before its answer is returned, so that kill -9 loses nothing (10 us a run).",
+    ),
+    Setting(
+        "spool",
+        "a folder, relative to the project",
+        "`.surefoot/spool`",
+        "What was recorded and is not in the store yet. On a local disk.",
+    ),
+    Setting(
+        "stable",
+        "agents and labels, such as `support-agent: v1.3.2`",
+        "an agent's only version",
+        "Which version is stable the first time a store hears of the agent. Later only rollouts change it.",
+    ),
+    Setting(
+        "lease",
+        "`after: 10m` and `then: stable` or `then: nobody`",
+        "none: go on as before, for ever",
+        "What is served when the store has not been heard from for so long.",
+    ),
+)
+"""Every key the file may have."""
+
+
+def find_project(explicit: Path | None, start: Path) -> Path:
+    """The project's folder, absolute: the one given, or the nearest above `start` with a settings file, or `start`."""
+    if explicit is not None:
+        if not explicit.is_dir():
+            raise SettingsError(f"{explicit}: no such folder", hint="give the folder that holds surefoot.yaml")
+        return explicit.resolve()
+    here = start.resolve()
+    return next((folder for folder in (here, *here.parents) if (folder / SETTINGS_FILE).is_file()), here)
+
+
+def load_settings(root: Path, environ: Mapping[str, str], *, store: str | None = None) -> Settings:
+    """
+    The settings of a project. `root` is absolute; a `store` given here goes before the environment's and the file's.
+
+    Raises SettingsError, which names file, line and key, for whatever the file says that cannot be.
+    """
+    path = root / SETTINGS_FILE
+    source = shown_path(root, path)
+    fields = _fields(read_yaml(path, source=source)) if path.is_file() else None
+    return Settings(
+        root=root,
+        store=_store(fields, root, environ) if store is None else Address(_absolute(store, root)),
+        durable=_get(fields, "durable", Node.boolean, default=False),
+        spool=root / _get(fields, "spool", _path, default=Path(".surefoot/spool")),
+        snapshot=root / ".surefoot/snapshot",
+        controller=_get(fields, "controller", _controller, default=ControllerMode.EMBEDDED),
+        stable=_get(fields, "stable", _labels, default=MappingProxyType({})),
+        lease=_get(fields, "lease", _lease, default=None),
+    )
+
+
+def _fields(document: Node) -> Fields | None:
+    return None if document.is_null else document.mapping(known=[setting.key for setting in SETTINGS])
+
+
+def _get(fields: Fields | None, key: str, read: Callable[[Node], T], default: T) -> T:
+    node = fields.get(key) if fields else None
+    return default if node is None else read(node)
+
+
+def _store(fields: Fields | None, root: Path, environ: Mapping[str, str]) -> Address:
+    variable = _get(fields, "store_env", _variable, STORE_VARIABLE)
+    written = fields.get("store") if fields else None
+    given = environ.get(variable, "")
+    if given:
+        return Address(_absolute(given, root))
+    if written is None and fields is not None and "store_env" in fields:
+        node = fields.require("store_env")
+        raise node.error(f"the environment variable {variable} is not set", hint=f"set {variable} to the address")
+    if written is None:
+        return Address(_absolute("sqlite:///.surefoot/surefoot.db", root))
+    url = written.text()
+    if urlsplit(url).password is not None:
+        raise written.error(
+            "a password in a file", hint=f"write store_env: {STORE_VARIABLE}, and put the address into that variable"
+        )
+    return Address(_absolute(url, root))
+
+
+def _absolute(url: str, root: Path) -> str:
+    """A relative SQLite file is relative to the project, wherever the process runs."""
+    found = _RELATIVE_SQLITE.fullmatch(url)
+    if found is None:
+        return url
+    return "sqlite:///" + quote(str(root / unquote(found[1])))
+
+
+def _variable(node: Node) -> str:
+    name = node.text()
+    if not _VARIABLE.fullmatch(name):
+        raise node.error(f"{name!r} is no name of an environment variable", hint="the name only, such as DATABASE_URL")
+    return name
+
+
+def _path(node: Node) -> Path:
+    return Path(node.text()).expanduser()
+
+
+def _controller(node: Node) -> ControllerMode:
+    return node.choice(ControllerMode)
+
+
+def _labels(node: Node) -> Mapping[AgentName, str]:
+    return MappingProxyType({AgentName(agent): label.text() for agent, label in node.mapping().items()})
+
+
+def _lease(node: Node) -> Lease:
+    fields = node.mapping(known=("after", "then"))
+    after = fields.require("after")
+    if not (span := duration(after)):
+        raise after.error("a lease of no time", hint="how long the store may be silent, such as 10m")
+    return Lease(span, fields.require("then").choice(WhenSilent))

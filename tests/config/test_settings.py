@@ -1,0 +1,115 @@
+"""`surefoot.yaml`: defaults without it, errors that name the line, secrets from the environment alone."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from surefoot.config.settings import SETTINGS, Address, ControllerMode, WhenSilent, find_project, load_settings
+from surefoot.errors import SettingsError
+
+ROOT = Path("/srv/shop")
+
+
+def load(tmp_path, text, **environ):
+    (tmp_path / "surefoot.yaml").write_text(text)
+    return load_settings(tmp_path, environ)
+
+
+def test_without_a_file_every_default_holds():
+    """A new project needs no settings."""
+    settings = load_settings(ROOT, {})
+    assert settings.store.url == "sqlite:////srv/shop/.surefoot/surefoot.db"
+    assert settings.spool == ROOT / ".surefoot/spool"
+    assert settings.controller is ControllerMode.EMBEDDED
+    assert not settings.durable
+    assert settings.lease is None
+    assert settings.stable == {}
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "---\n"])
+def test_an_empty_file_is_as_good_as_none(tmp_path, text):
+    """A file that says nothing changes nothing."""
+    assert load(tmp_path, text).durable is False
+
+
+def test_what_is_written_is_what_holds(tmp_path):
+    """Every key."""
+    settings = load(
+        tmp_path,
+        """
+store: sqlite:///data/shop%23.db
+controller: external
+durable: true
+spool: /var/spool/surefoot
+stable:
+  support-agent: "1.10"
+lease: {after: 10m, then: nobody}
+""",
+    )
+    assert settings.store.url == f"sqlite:///{tmp_path}/data/shop%23.db"
+    assert settings.controller is ControllerMode.EXTERNAL
+    assert settings.durable
+    assert settings.spool == Path("/var/spool/surefoot")
+    assert settings.stable == {"support-agent": "1.10"}
+    assert settings.lease == (timedelta(minutes=10), WhenSilent.NOBODY)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("durabel: true", "surefoot.yaml:1:1: durabel: unknown key 'durabel'"),
+        ("durable: yes", "expected true or false"),
+        ("durable: null", "expected true or false"),
+        ("\ncontroller: embeded", "surefoot.yaml:2:13: controller: 'embeded' is not one of"),
+        ("store: postgresql://me:secret@db/shop", "a password in a file"),
+        ("store_env: SHOP_STORE", "the environment variable SHOP_STORE is not set"),
+        ("store_env: $SHOP", "no name of an environment variable"),
+        ("lease: {after: 10m}", "the key 'then' is missing"),
+        ("lease: {after: 0s, then: stable}", "a lease of no time"),
+        ("stable: {support-agent: 1.10}", "expected text"),
+        ("- a list", "expected a mapping"),
+    ],
+)
+def test_a_mistake_is_named_with_its_line_and_what_to_do(tmp_path, text, says):
+    """Nothing invalid survives loading."""
+    with pytest.raises(SettingsError) as found:
+        load(tmp_path, text)
+    assert says in found.value.message
+    assert found.value.hint
+    assert "secret" not in found.value.message
+
+
+def test_the_environment_has_the_last_word_on_the_store(tmp_path):
+    """The address with its password comes from a variable, whichever the file names."""
+    url = "postgresql://me:secret@db/shop"
+    assert load(tmp_path, "store: sqlite:///x.db", SUREFOOT_STORE=url).store.url == url
+    assert load(tmp_path, "store_env: DB", DB=url, SUREFOOT_STORE="no").store.url == url
+    assert load(tmp_path, "store: sqlite:///x.db\nstore_env: DB").store.url == f"sqlite:///{tmp_path}/x.db"
+
+
+def test_an_address_shows_itself_without_its_password():
+    """Neither in logs nor in tracebacks."""
+    address = Address("postgresql://me:secret@db:5432/shop?password=secret")
+    assert "secret" not in f"{address} {address!r}"
+    assert str(address) == "postgresql://me@db:5432/shop"
+
+
+def test_a_project_is_found_from_anywhere_inside_it(tmp_path):
+    """As git does: the nearest folder above that holds the file."""
+    inside = tmp_path / "src" / "deep"
+    inside.mkdir(parents=True)
+    assert find_project(None, inside) == inside
+    (tmp_path / "surefoot.yaml").write_text("")
+    assert find_project(None, inside) == tmp_path
+    assert find_project(inside, tmp_path) == inside
+    with pytest.raises(SettingsError, match="no such folder"):
+        find_project(tmp_path / "gone", tmp_path)
+
+
+def test_every_setting_is_described():
+    """Key, values, default and meaning; each key is read, because an unknown one is an error."""
+    assert all(all(part.strip() for part in setting) for setting in SETTINGS)
+    assert len({setting.key for setting in SETTINGS}) == len(SETTINGS) == 7
