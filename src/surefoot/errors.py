@@ -14,6 +14,7 @@ Every error surefoot raises on purpose.
   x Refused                     a policy said no
     + Killed                    a kill switch covers this request
     + Denied                    this digest was rolled back; a person has to re-open it
+    + Diverged                  a shadow run wanted to do what nobody did for real
   x Unavailable                 something outside failed; may succeed later
     + StoreUnavailable          the store is locked, read-only, full or gone
     + ExecutorFailed            the model endpoint did not answer as promised
@@ -32,6 +33,7 @@ __all__ = [
     "ArtifactError",
     "Conflict",
     "Denied",
+    "Diverged",
     "ExecutorFailed",
     "IllegalTransition",
     "Killed",
@@ -141,6 +143,12 @@ class Denied(Refused):
     """This digest was rolled back. Nothing retries it by itself; a person has to re-open it."""
 
     code = "denied"
+
+
+class Diverged(Refused):
+    """A shadow run wanted to do something that stable's run did not do. It was not done."""
+
+    code = "diverged"
 
 
 class Unavailable(SurefootError):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from time import perf_counter_ns
 from types import TracebackType
-from typing import Final, NamedTuple, Protocol, Self, TypedDict, Unpack
+from typing import Any, Final, NamedTuple, Protocol, Self, TypedDict, TypeVar, Unpack, cast
 
 from ..core.artifact.version import AgentVersion
 from ..core.evidence.observation import Assignment, Observation, Record
@@ -15,10 +17,10 @@ from ..core.traffic.plan import UnitKind
 from ..core.traffic.route import Reason, Route
 from ..core.units import AgentName, Digest, Nanos, RolloutId, UnitKey
 from ..errors import Killed, UsageError
-from ..ports.executor import ToolCall
+from ..ports.executor import Answer, ToolCall
 from .recorder import Recorder
 from .router import Router
-from .seen import Shown, Values, add
+from .seen import Shown, Values, add, said_by
 
 __all__ = [
     "CountedAs",
@@ -32,6 +34,8 @@ __all__ = [
     "current_run",
     "leave",
 ]
+
+T = TypeVar("T")
 
 _MILLISECOND: Final = 1_000_000
 _NO_UNIT: Final = Reason.NO_UNIT
@@ -104,6 +108,15 @@ class Ids(NamedTuple):
     session: str
     tenant: str
     request_id: str
+
+
+class _Call:
+    """A tool call while it lasts."""
+
+    __slots__ = ("result",)
+
+    def __init__(self) -> None:
+        self.result: object = None
 
 
 class _Seen:
@@ -225,6 +238,40 @@ class Run:
         """A tool was called. Kept with the reply, for comparison with other versions."""
         self._shown().tools.append(ToolCall(name=name, arguments=arguments or {}, result=result, success=success))
 
+    def tool(self, name: str, arguments: Mapping[str, object], function: Callable[..., T], /) -> T:
+        """
+        Call `function(**arguments)` as the tool of that name, and report the call with its result.
+
+        In a shadow run nothing happens that stable's run did not do: there, the recorded result is handed over. So a
+        function whose tools are all called this way may be mirrored. Of a coroutine function, the result is awaitable.
+        """
+        if not inspect.iscoroutinefunction(function):
+            with self._calling(name, arguments) as call:
+                result = call.result = function(**arguments)
+            return result
+
+        async def awaited() -> Any:
+            with self._calling(name, arguments) as call:
+                result = call.result = await cast("Awaitable[Any]", function(**arguments))
+            return result
+
+        return cast("T", awaited())
+
+    @contextmanager
+    def _calling(self, name: str, arguments: Mapping[str, object]) -> Iterator[_Call]:
+        call = _Call()
+        try:
+            yield call
+        except Exception as error:
+            self.tool_called(name, arguments, result=repr(error), success=False)
+            raise
+        self.tool_called(name, arguments, result=call.result, success=True)
+
+    def answered(self, answer: Answer) -> None:
+        """An executor answered: what it saw is what is recorded, its latency too."""
+        add(self._shown().values, said_by(answer.seen))
+        self._shown().tools.extend(answer.tool_calls)
+
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
         """As they were reported, in order."""
@@ -307,7 +354,7 @@ class Run:
             seen["unresolved"] = True  # cancelled, closed early, interrupted: nobody knows how it would have ended
         if "success" in seen:
             seen["unresolved"] = False
-        seen["latency_ms"] = _millis(self._ended - self._started)
+        seen.setdefault("latency_ms", _millis(self._ended - self._started))
         return Observation(**seen)  # type: ignore[arg-type]  # `seen.add` made every value what its field says
 
 

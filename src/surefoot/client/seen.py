@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple, SupportsFloat, SupportsIndex, TypeAlias, TypedDict
 
+from ..core.evidence.observation import Observation
 from ..errors import UsageError
 
-__all__ = ["Outcome", "Shown", "Values", "add"]
+__all__ = ["Outcome", "Shown", "Values", "add", "said_by"]
 
 Values: TypeAlias = dict[str, bool | int | float]
 """By the names of `Observation`'s fields."""
@@ -75,6 +76,13 @@ def add(so_far: Values, said: Mapping[str, object]) -> None:
     for kind, value in checked:
         before = so_far.get(kind.field)
         so_far[kind.field] = value if before is None else kind.join(before, value)
+
+
+def said_by(seen: Observation) -> dict[str, object]:
+    """An observation in the words of `add`, without what was not recorded."""
+    words: dict[str, object] = {name: getattr(seen, kind.field) for name, kind in _KINDS.items() if name != "cost_usd"}
+    words["cost_usd"] = None if seen.cost is None else seen.cost / _MICRO
+    return words
 
 
 def _kind(name: str) -> _Kind:
