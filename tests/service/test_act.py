@@ -77,6 +77,25 @@ async def test_a_failing_effect_holds_up_no_other():
 
 
 @story
+async def test_what_one_controller_has_in_hand_no_other_repeats():
+    """Two controllers a moment apart tell it once; if the first one dies of it, the second tells it a minute later."""
+    scene = await started()
+    second = Channel()
+
+    class Slow(Channel):
+        async def notify(self, rollout, effect, *, key):
+            await act(store=scene.store, notifiers=[second], clock=scene.clock)
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await act(store=scene.store, notifiers=[Slow()], clock=scene.clock)
+    assert len(second.delivered) == 1  # the other effect, which nobody had in hand
+    scene.clock.advance(60 * SECOND)
+    await act(store=scene.store, notifiers=[second], clock=scene.clock)
+    assert len(second.delivered) == len(second.asked) == 2
+
+
+@story
 async def test_a_channel_that_hangs_is_left_after_its_time(monkeypatch):
     """It has failed, and is tried again later."""
     monkeypatch.setattr("surefoot.service.act._PATIENCE", 0.01)
@@ -100,7 +119,7 @@ async def test_cancelling_leaves_the_effect_in_the_outbox():
 
     with pytest.raises(asyncio.CancelledError):
         await act(store=scene.store, notifiers=[Cancelled()], clock=scene.clock)
-    assert len(await scene.store.due(at=scene.clock.now())) == 2
+    assert len(await scene.store.due(at=scene.clock.now() + 60 * SECOND)) == 2
 
 
 @given(st.integers(0, 10_000))

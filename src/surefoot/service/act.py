@@ -16,6 +16,12 @@ __all__ = ["Acted", "act", "backoff"]
 _PATIENCE: Final = 30.0
 """Seconds a channel may take over one effect; then it has failed and is tried again."""
 
+_IN_HAND: Final = timedelta(seconds=60)
+"""How long a crash may delay an effect: longer than a channel may take, so nobody does it meanwhile."""
+
+_RETRIES_PER_TRY: Final = 2
+"""Taking it in hand and failing both count as an attempt in the store."""
+
 _LONGEST: Final = timedelta(minutes=10)
 _SAID: Final = 500
 
@@ -31,16 +37,19 @@ async def act(*, store: Outbox, notifiers: Sequence[Notifier], clock: Clock) -> 
     """
     Do what is due, oldest first, on every channel, and confirm it only then.
 
-    A crash before the confirmation repeats the effect with the same key, by which a channel knows it again. An effect
+    Who takes an effect in hand puts its next try off first, so that other controllers leave it alone. A crash before
+    the confirmation repeats the effect after that time, with the same key, by which a channel knows it again. An effect
     that failed on one channel is tried again on all, later and later; it holds up no other. Raises StoreUnavailable.
     """
     failed = 0
     due = await store.due(at=clock.now())
     for effect in due:
+        await store.retry(effect.key, at=clock.now() + _IN_HAND, error="in hand")
         errors = [error for notifier in notifiers if (error := await _told(notifier, effect)) is not None]
         if errors:
             failed += 1
-            await store.retry(effect.key, at=clock.now() + backoff(effect.attempts), error="; ".join(errors)[:_SAID])
+            pause = backoff(effect.attempts // _RETRIES_PER_TRY)
+            await store.retry(effect.key, at=clock.now() + pause, error="; ".join(errors)[:_SAID])
         else:
             await store.done(effect.key)
     return Acted(len(due) - failed, failed)
