@@ -13,9 +13,17 @@ from ..config.settings import ControllerMode, find_project, load_settings
 from ..core.artifact.version import AgentVersion
 from ..core.units import AgentName
 from ..errors import UnknownName
+from ..ports.store import Store
 from .surefoot import Health, Surefoot
 
-__all__ = ["Health", "Surefoot", "open"]
+__all__ = ["Health", "Surefoot", "open", "store_of"]
+
+
+def store_of(root: Path) -> Store:
+    """The store of the project in a folder, not yet migrated. For those who order, rather than serve."""
+    from ..store.registry import open_store
+
+    return open_store(load_settings(root, os.environ).store.url)
 
 
 def open(  # noqa: A001 - `surefoot.open()`, as `shelve.open()` and `dbm.open()`

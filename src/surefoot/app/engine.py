@@ -11,12 +11,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from ..core.artifact.version import AgentVersion
-from ..core.units import AgentName, Digest
+from ..core.units import AgentName, Digest, RolloutId
 from ..errors import StoreUnavailable, SurefootError, Unavailable, UnknownName, UsageError
 from ..ports.clock import Clock
 
 if TYPE_CHECKING:  # loaded in the thread: whoever opens a project need not wait for the machinery of rollouts
-    from ..ports.store import Store
+    from ..ports.store import ShadowPair, Store
     from ..service.controller import Health
 
 __all__ = ["Engine", "first_stable"]
@@ -70,6 +70,16 @@ class Engine:
             raise StoreUnavailable(
                 f"the store did not answer within {_VERSION_SECONDS:g} s", hint="look at the store, and try again"
             ) from None
+
+    def ship_pairs(self, rollout: RolloutId, pairs: Sequence[ShadowPair], dropped: int) -> None:
+        """Put shadow pairs into the store. Raises StoreUnavailable; nothing is lost, they may be given again."""
+        loop, _ = self._running.result(_VERSION_SECONDS)
+        written = asyncio.run_coroutine_threadsafe(self._write(rollout, pairs, dropped), loop)
+        try:
+            written.result(_VERSION_SECONDS)
+        except TimeoutError:
+            written.cancel()
+            raise StoreUnavailable("the store did not take the shadow pairs", hint="they are tried again") from None
 
     def close(self, timeout: float) -> None:
         """Stop, within that many seconds if the store lets it. Idempotent."""
@@ -162,6 +172,11 @@ class Engine:
             await set_stable(agent, first_stable(agent, versions, self._stable), by="surefoot.open", store=store)
         if refused is not None:
             raise refused
+
+    async def _write(self, rollout: RolloutId, pairs: Sequence[ShadowPair], dropped: int) -> None:
+        if self._store is None:
+            raise StoreUnavailable("the store is not open", hint="look at the store, and try again")
+        await self._store.put_pairs(pairs, dropped=dropped, rollout=rollout)
 
     async def _read(self, digest: Digest) -> AgentVersion:
         if self._store is None:

@@ -6,7 +6,7 @@ import asyncio
 import atexit
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from time import monotonic
@@ -24,13 +24,15 @@ from ..client.seen import Outcome
 from ..config.settings import ControllerMode, Settings
 from ..core.artifact.version import AgentVersion
 from ..core.evidence.tally import Delta
-from ..core.units import AgentName, Digest
+from ..core.units import AgentName, Digest, RolloutId
 from ..errors import StoreUnavailable, UnknownName, UsageError
 from ..ports.sink import ClosingSink
 from ..store.registry import open_feed, open_sink
 from .engine import Engine
 
 if TYPE_CHECKING:
+    from ..client.shadow import Shadow, ShadowLimits
+    from ..ports.store import ShadowPair
     from ..service.controller import Health as ControllerHealth
 
 __all__ = ["Health", "Surefoot"]
@@ -96,6 +98,7 @@ class Surefoot:
             self._versions.setdefault(version.agent, []).append(version)
         self._by_digest = {version.digest: version for known in self._versions.values() for version in known}
         self._agents: dict[AgentName, Agent] = {}
+        self._shadows: list[Shadow] = []
         self._lock = threading.Lock()
         self._is_closed = False
         _survive_forks().add(self)  # before the recorder's: its thread needs the sink of its own process
@@ -109,9 +112,13 @@ class Surefoot:
         )
         atexit.register(self.close)
 
-    def agent(self, name: str, *, assume_success: bool = True) -> Agent:
+    def agent(self, name: str, *, assume_success: bool = True, shadow: ShadowLimits | None = None) -> Agent:
         """
         An agent of the project, always the same object.
+
+        `shadow`: in a shadow stage the candidate may answer too, within these limits. Give it only if everything with
+        an effect is called through `ctx.tool`: nothing else keeps a shadow run from doing it. Without it nothing is
+        mirrored, and a shadow stage holds for want of pairs.
 
         `assume_success`: a run that ends without an error counts as a success unless it says otherwise. Without it,
         success has to be shown or reported.
@@ -131,6 +138,7 @@ class Surefoot:
                     recorder=self._recorder,
                     versions=self._version,
                     assumes_success=assume_success,
+                    shadow=self._shadow_within(shadow),
                 )
             return self._agents[known]
 
@@ -163,6 +171,8 @@ class Surefoot:
         atexit.unregister(self.close)
         last = monotonic() + timeout
         self._recorder.close(timeout)
+        for shadow in self._shadows:
+            shadow.close()
         self.parts.router.close()
         self.parts.sink.close()
         self.parts.engine.close(max(0.0, last - monotonic()))
@@ -201,6 +211,18 @@ class Surefoot:
             clock=self._clock,
             controls=self.settings.controller is ControllerMode.EMBEDDED,
         )
+
+    def _shadow_within(self, limits: ShadowLimits | None) -> Shadow | None:
+        if limits is None:
+            return None
+        from ..client.shadow import Shadow
+
+        shadow = Shadow(limits, ships=self._ship_pairs, clock=self._clock)
+        self._shadows.append(shadow)
+        return shadow
+
+    def _ship_pairs(self, rollout: RolloutId, pairs: Sequence[ShadowPair], dropped: int) -> None:
+        self.parts.engine.ship_pairs(rollout, pairs, dropped)
 
     def _wait_for(self, agent: AgentName) -> None:
         """Only at the first start of a project, or of an agent in it, is there anything to wait for."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack, cast, overload
 
@@ -11,7 +13,7 @@ from ..core.evidence.run_id import run_id as id_of
 from ..core.traffic.plan import UnitKind
 from ..core.traffic.route import Route
 from ..core.units import AgentName, Digest, Nanos, RolloutId
-from ..errors import UsageError
+from ..errors import SurefootError, UsageError
 from .functions import NO_FALLBACK, Answers, AsyncAnswers, AsyncStreams, Streams, wrapped
 from .recorder import Recorder
 from .reply import Reply
@@ -19,6 +21,7 @@ from .report import Reported, late_outcome
 from .router import Router
 from .run import Counting, Run, Who, assignment_of, counted_as
 from .seen import Outcome, Shown, Values, add
+from .shadow import Mirrored, Shadow
 from .streams import AsyncStream, Stream
 
 __all__ = ["HISTORY_IDLE", "Agent", "Answering", "Streaming"]
@@ -26,6 +29,8 @@ __all__ = ["HISTORY_IDLE", "Agent", "Answering", "Streaming"]
 Q = TypeVar("Q")
 O = TypeVar("O")  # noqa: E741 - output, as Q is the request and C a piece
 C = TypeVar("C")
+
+_log: Final = logging.getLogger("surefoot")
 
 HISTORY_IDLE: Final = Nanos(30 * 60 * 1_000_000_000)
 """Without a rollout there is no plan to say when a session is over."""
@@ -57,6 +62,7 @@ class Agent:
         recorder: Recorder,
         versions: Callable[[Digest], AgentVersion],
         assumes_success: bool = True,
+        shadow: Shadow | None = None,
     ) -> None:
         self.name = name
         self.assumes_success = assumes_success
@@ -72,6 +78,8 @@ class Agent:
         self._find_version = versions
         self._function: Answers[Any, Any] | AsyncAnswers[Any, Any] | Streams[Any, Any] | AsyncStreams[Any, Any] | None
         self._function = None
+        self._shadow = shadow
+        self._warned = False
 
     # --- the function that answers
     # The overloads overlap: what returns an iterator or a coroutine returns something. The first that fits is meant.
@@ -143,6 +151,34 @@ class Agent:
     def begin(self, who: Who) -> Run:
         """`observing`, with the ids as one value."""
         return self.observing(**who)
+
+    def mirror(
+        self, run: Run, request: object, output: object, function: Callable[[AgentVersion, Any, Run], Any]
+    ) -> None:
+        """Have the candidate answer too, where the route says so and the agent may be mirrored."""
+        candidate = run.route.shadow
+        if candidate is None:
+            return
+        if self._shadow is None:
+            if not self._warned:
+                self._warned = True
+                _log.warning(
+                    "%s is in a shadow stage, and nothing is mirrored: if its tools are called through ctx.tool, "
+                    "open it with sf.agent(%r, shadow=ShadowLimits())",
+                    self.name,
+                    self.name,
+                )
+            return
+        try:
+            version = self.version(candidate)
+        except SurefootError as error:
+            _log.warning("%s: the candidate cannot be mirrored: %s", self.name, error.message)
+            return
+        job = Mirrored(run, version, request, output, function)
+        if inspect.iscoroutinefunction(function):
+            self._shadow.offer_async(job)
+        else:
+            self._shadow.offer(job)
 
     def route(self, **who: Unpack[Who]) -> Route:
         """The decision alone: nothing is run or recorded. `serve` is None where a switch leaves no version."""

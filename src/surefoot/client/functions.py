@@ -46,6 +46,12 @@ class Begins(Protocol):
         """Decide. Raises Killed."""
         ...
 
+    def mirror(
+        self, run: Run, request: object, output: object, function: Callable[[AgentVersion, Any, Run], Any]
+    ) -> None:
+        """The run is over: where its route says so, have the candidate answer too. Never raises, never waits."""
+        ...
+
 
 class Answers(Generic[Q, O]):
     """A function that answers in one piece."""
@@ -69,8 +75,13 @@ class Answers(Generic[Q, O]):
         except Killed as killed:
             return _instead(fallback, killed)
         version = run.version
-        with run:
-            output = _whole(self.function(version, request, run))
+        try:
+            with run:
+                output = _whole(self.function(version, request, run))
+        except Exception:
+            self._agent.mirror(run, request, None, self.function)
+            raise
+        self._agent.mirror(run, request, output, self.function)
         return _reply(run, version, output)
 
 
@@ -92,8 +103,13 @@ class AsyncAnswers(Generic[Q, O]):
         except Killed as killed:
             return _instead(fallback, killed)
         version = run.version
-        with run:
-            output = await self.function(version, request, run)
+        try:
+            with run:
+                output = await self.function(version, request, run)
+        except Exception:
+            self._agent.mirror(run, request, None, self.function)
+            raise
+        self._agent.mirror(run, request, output, self.function)
         return _reply(run, version, output)
 
 

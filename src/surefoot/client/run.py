@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from time import perf_counter_ns
@@ -258,7 +258,7 @@ class Run:
         return cast("T", awaited())
 
     @contextmanager
-    def _calling(self, name: str, arguments: Mapping[str, object]) -> Iterator[_Call]:
+    def _calling(self, name: str, arguments: Mapping[str, object]) -> Generator[_Call]:
         call = _Call()
         try:
             yield call
@@ -309,6 +309,15 @@ class Run:
         """The run of a stream is current only while its next piece is made. To be given to `leave`."""
         return _current.set(self)
 
+    @contextmanager
+    def current(self) -> Generator[None]:
+        """Current for a while, without beginning or ending."""
+        token = _current.set(self)
+        try:
+            yield
+        finally:
+            leave(token)
+
     def finish(self, error: type[BaseException] | None, *, waited: int, first: int | None) -> None:
         """The end of a stream: how long its pieces, and the first of them, were waited for, in nanoseconds."""
         if first is not None:
@@ -319,6 +328,16 @@ class Run:
         self._recorder.put(self)
 
     # --- when it is over
+
+    @property
+    def unit(self) -> UnitKey:
+        """What the run counts as, hashed."""
+        return counted_as(self._host.counting(self.route.rollout), self._ids, self._serial()).unit
+
+    @property
+    def observation(self) -> Observation:
+        """What it showed, after its end."""
+        return self._observation()
 
     def record(self, wall: int) -> Record:
         """What there is to count, once, after the end; on the recorder's thread unless it is durable."""
