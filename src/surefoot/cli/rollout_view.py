@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -44,7 +44,7 @@ class Screen:
 
 
 @contextmanager
-def watch_view() -> Iterator[Screen]:
+def watch_view() -> Generator[Screen]:
     """A live view until the block ends; the last picture stays on the terminal."""
     from rich.live import Live
 
