@@ -96,16 +96,15 @@ async def test_what_one_controller_has_in_hand_no_other_repeats():
 
 
 @story
-async def test_a_channel_that_hangs_is_left_after_its_time(monkeypatch):
+async def test_a_channel_that_hangs_is_left_after_its_time():
     """It has failed, and is tried again later."""
-    monkeypatch.setattr("surefoot.service.act._PATIENCE", 0.01)
 
     class Hanging:
         async def notify(self, rollout, effect, *, key):
             await asyncio.Event().wait()
 
     scene = await started()
-    assert await act(store=scene.store, notifiers=[Hanging()], clock=scene.clock) == Acted(0, 2)
+    assert await act(store=scene.store, notifiers=[Hanging()], clock=scene.clock, patience=0.01) == Acted(0, 2)
 
 
 @story

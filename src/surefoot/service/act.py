@@ -11,9 +11,9 @@ from ..ports.clock import Clock
 from ..ports.notifier import Notifier
 from ..ports.store import DueEffect, Outbox
 
-__all__ = ["Acted", "act", "backoff"]
+__all__ = ["PATIENCE", "Acted", "act", "backoff"]
 
-_PATIENCE: Final = 30.0
+PATIENCE: Final = 30.0
 """Seconds a channel may take over one effect; then it has failed and is tried again."""
 
 _IN_HAND: Final = timedelta(seconds=60)
@@ -33,19 +33,20 @@ class Acted(NamedTuple):
     failed: int
 
 
-async def act(*, store: Outbox, notifiers: Sequence[Notifier], clock: Clock) -> Acted:
+async def act(*, store: Outbox, notifiers: Sequence[Notifier], clock: Clock, patience: float = PATIENCE) -> Acted:
     """
     Do what is due, oldest first, on every channel, and confirm it only then.
 
     Who takes an effect in hand puts its next try off first, so that other controllers leave it alone. A crash before
     the confirmation repeats the effect after that time, with the same key, by which a channel knows it again. An effect
-    that failed on one channel is tried again on all, later and later; it holds up no other. Raises StoreUnavailable.
+    that failed on one channel, or took it more than `patience` seconds, is tried again on all, later and later; it
+    holds up no other. Raises StoreUnavailable.
     """
     failed = 0
     due = await store.due(at=clock.now())
     for effect in due:
         await store.retry(effect.key, at=clock.now() + _IN_HAND, error="in hand")
-        errors = [error for notifier in notifiers if (error := await _told(notifier, effect)) is not None]
+        errors = [error for notifier in notifiers if (error := await _told(notifier, effect, patience)) is not None]
         if errors:
             failed += 1
             pause = backoff(effect.attempts // _RETRIES_PER_TRY)
@@ -60,10 +61,10 @@ def backoff(attempts: int) -> timedelta:
     return min(timedelta(seconds=2 ** min(attempts, 16)), _LONGEST)
 
 
-async def _told(notifier: Notifier, due: DueEffect) -> str | None:
+async def _told(notifier: Notifier, due: DueEffect, patience: float) -> str | None:
     """None if the channel took it, else what went wrong."""
     try:
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(patience):
             await notifier.notify(due.rollout, due.effect, key=due.key)
     except Exception as error:  # noqa: BLE001 - a channel is somebody else's code; whatever it raises, it is tried again
         return f"{type(notifier).__name__}: {type(error).__name__}: {error}"
