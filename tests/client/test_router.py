@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from surefoot.client.conversations import Conversation, Conversations
+from surefoot.client.conversations import Conversations
 from surefoot.client.last_seen import LastSeen
 from surefoot.client.router import AfterLease, Lease, Router
 from surefoot.core.evidence.observation import Arm
@@ -396,12 +396,12 @@ def test_memory_of_conversations_is_bounded(most, turns):
     """At most `most` conversations are kept, and the last `most // 2` that spoke are among them."""
     kept = Conversations(most)
     for number in turns:
-        talk = Conversation(AGENT, str(number))
+        talk = (AGENT, str(number))
         if kept.first(talk) is None:
             kept.keep(talk, ROUTE)
     assert len(kept) <= most
     for number in list(dict.fromkeys(reversed(turns)))[: most // 2]:
-        assert deepcopy(kept).first(Conversation(AGENT, str(number))) == ROUTE
+        assert deepcopy(kept).first((AGENT, str(number))) == ROUTE
 
 
 def test_decisions_never_see_half_a_snapshot():

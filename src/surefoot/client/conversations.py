@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from ..core.traffic.route import Route
+from ..core.units import AgentName
 
 __all__ = ["Conversation", "Conversations"]
 
 
-class Conversation(NamedTuple):
-    """One conversation of one agent."""
-
-    agent: str
-    session: str
+Conversation = tuple[AgentName, str]
+"""The agent and the session. A bare tuple: it is made with every turn, and a named one takes ten times as long."""
 
 
 class Conversations:

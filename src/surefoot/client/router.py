@@ -24,7 +24,7 @@ from ..core.traffic.route import AgentTraffic, Reason, Route, Snapshot
 from ..core.units import AgentName, Revision
 from ..errors import StoreUnavailable
 from ..ports.feed import Bell, Belled, Changes, Feed
-from .conversations import Conversation, Conversations
+from .conversations import Conversations
 from .last_seen import LastSeen
 
 __all__ = ["AfterLease", "Lease", "Router", "RouterHealth"]
@@ -78,8 +78,9 @@ class RouterHealth:
     last_error: str
 
 
-class _State(NamedTuple):
-    """What one decision takes, all of it at once."""
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What one decision takes, all of it at once. Slots, because a named tuple's fields are twice as slow to read."""
 
     epoch: int
     compiled: Compiled
@@ -227,7 +228,7 @@ class Router:
     ) -> Route:
         """A turn of a conversation that this router may remember."""
         now = decide(user, tenant, session, feature, segment, request, "")
-        conversation = Conversation(agent, session)
+        conversation = (agent, session)
         first = self._conversations.first(conversation)
         if first is now:
             # Routes are ready-made, so the same object means that nothing has changed since the first turn.
@@ -236,7 +237,8 @@ class Router:
             now = decide(user, tenant, session, feature, segment, request, first.pin)
             if now.reason is Reason.CONVERSATION:
                 return now
-        if now.serve is None:
+        if now.serve is None or now.reason is Reason.NO_UNIT:
+            # Nobody was assigned to anything: with an id, the next turn may be.
             self._conversations.forget(conversation)
         else:
             self._conversations.keep(conversation, now)

@@ -8,6 +8,7 @@ has it; with crc32 they never meet, and without a seed the same users are in eve
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cache
 from typing import Final, NamedTuple
 
 from xxhash import xxh3_64_intdigest
@@ -52,8 +53,13 @@ def bucket(unit: str, seed: int, purpose: Purpose) -> int:
     return xxh3_64_intdigest(unit.encode("utf-8", "surrogatepass"), seed_for(seed, purpose))
 
 
+@cache
 def cut(share: BasisPoints) -> int:
-    """The first point outside a share. The candidate has [0, cut), so a share that grows takes it away from nobody."""
+    """
+    The first point outside a share. The candidate has [0, cut), so a share that grows takes it away from nobody.
+
+    Kept, because there are 10,001 of them at most and every rollout of the same share can hold the same one.
+    """
     return share * POINTS // ALL_TRAFFIC
 
 

@@ -36,6 +36,8 @@ from .plan import EVERYBODY, Control, Targeting, UnitKind
 __all__ = ["AgentTraffic", "Reason", "Request", "Route", "Scene", "Snapshot", "Split", "decide", "route", "unit_of"]
 
 _NEVER: Final = Revision(0)
+_NOBODY: Final[Mapping[str, Digest]] = {}
+"""One for all who have none; a plain dict, because everything that writes values knows how to write one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +84,7 @@ class AgentTraffic:
     agent: AgentName
     stable: Digest
     split: Split | None = None
-    pins: Mapping[str, Digest] = field(default_factory=dict[str, Digest])
+    pins: Mapping[str, Digest] = field(default_factory=lambda: _NOBODY)
     """Tenants nailed to a version by a person."""
 
     opted_out: frozenset[str] = frozenset()
@@ -252,6 +254,8 @@ class Scene:
 
     def switch(self, version: Digest) -> KillSwitch | None:
         """The switch that keeps a version from answering this request."""
+        if not self._kills:
+            return None
         request = self._request
         return covering(
             self._kills, agent=self._traffic.agent, version=version, feature=request.feature, tenant=request.tenant
