@@ -21,7 +21,7 @@ from ..ports.feed import Changes
 from .doorbell import Doorbell
 from .failures import guarded
 from .sqlite_file import SqliteFile
-from .statements import CHANGED_TRAFFIC, KILLS_REVISION, REVISION, UP_KILLS, Row, kill_switch
+from .statements import CHANGED_TRAFFIC, HEADS, REVISION, UP_KILLS, Row, kill_switch
 from .traffic_text import decode_traffic
 
 __all__ = ["POLL_SECONDS", "SqliteFeed", "understood"]
@@ -150,10 +150,11 @@ def understood(rows: Iterable[Row]) -> dict[AgentName, AgentTraffic]:
 def _read(connection: sqlite3.Connection, since: Revision) -> Changes:
     connection.execute("BEGIN")
     try:
-        (revision,) = connection.execute(REVISION).fetchone()
+        revision, moved, switched = connection.execute(HEADS).fetchone()
         floor = since if since <= revision else 0
-        agents = understood(connection.execute(CHANGED_TRAFFIC, {"since": floor}))
-        (switched,) = connection.execute(KILLS_REVISION).fetchone()
+        agents: dict[AgentName, AgentTraffic] = {}
+        if moved > floor:
+            agents = understood(connection.execute(CHANGED_TRAFFIC, {"since": floor}))
         kills = None
         if floor == 0 or switched > floor:
             kills = tuple(kill_switch(row) for row in connection.execute(UP_KILLS))

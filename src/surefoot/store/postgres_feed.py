@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,7 +16,7 @@ from ..errors import StoreUnavailable, SurefootError
 from ..ports.feed import Changes
 from .failures import explained
 from .feeds import understood
-from .statements import CHANGED_TRAFFIC, CHANNEL, KILLS_REVISION, REVISION, UP_KILLS, Ask, kill_switch, numbered
+from .statements import CHANGED_TRAFFIC, CHANNEL, HEADS, UP_KILLS, Ask, kill_switch, numbered
 from .wire import CONNECT_SECONDS, Wire, connect, masked
 
 __all__ = ["PostgresFeed"]
@@ -25,7 +26,8 @@ _PATIENCE_SECONDS: Final = 3.0
 """A server that takes longer to answer one of these reads is treated as gone, and connected to again."""
 
 _FIRST_PAUSE: Final = 0.05
-_LONGEST_PAUSE: Final = 2.0
+_LONGEST_PAUSE: Final = 1.0
+"""Between two attempts to connect, less up to a half by process id: a thousand routers do not come at once."""
 
 
 class PostgresFeed:
@@ -102,7 +104,7 @@ class PostgresFeed:
 
     async def _following(self) -> None:
         self._loop, self._wake = asyncio.get_running_loop(), asyncio.Event()
-        pause = _FIRST_PAUSE
+        pause, spread = _FIRST_PAUSE, 0.5 + os.getpid() % 64 / 128
         while not self._closing:
             before = self.bell[0]
             try:
@@ -111,7 +113,7 @@ class PostgresFeed:
                 self._trouble = explained(self._name, error) or StoreUnavailable(str(error), hint="this is a bug")
                 self._first.set()
             pause = _FIRST_PAUSE if self.bell[0] != before else min(2 * pause, _LONGEST_PAUSE)
-            await self._wait(self._wake, pause)
+            await self._wait(self._wake, pause * spread)
 
     async def _connected(self, wake: asyncio.Event) -> None:
         wire = await connect(self._url, patience=_PATIENCE_SECONDS)
@@ -132,12 +134,13 @@ class PostgresFeed:
 
     async def _read(self, wire: Wire) -> None:
         """The revision first: what is committed while the rest is read is read again next time, never missed."""
-        revision = int((await wire.fetch(REVISION))[0][0])
+        revision, moved, switched = (await wire.fetch(HEADS))[0]
         if revision != self._revision:
             floor = self._revision if 0 <= self._revision < revision else 0
-            sql, values = numbered(Ask(CHANGED_TRAFFIC, {"since": floor}))
-            agents = understood(await wire.fetch(sql, *values))
-            switched = int((await wire.fetch(KILLS_REVISION))[0][0])
+            agents: dict[AgentName, AgentTraffic] = {}
+            if moved > floor:
+                sql, values = numbered(Ask(CHANGED_TRAFFIC, {"since": floor}))
+                agents = understood(await wire.fetch(sql, *values))
             kills = None
             if floor == 0 or switched > floor:
                 kills = tuple(kill_switch(row) for row in await wire.fetch(UP_KILLS))

@@ -14,7 +14,7 @@ from ..core.units import AgentName, Digest
 __all__ = [
     "CHANGED_TRAFFIC",
     "CHANNEL",
-    "KILLS_REVISION",
+    "HEADS",
     "LAST_SEQUENCE",
     "REVISION",
     "UP_KILLS",
@@ -32,8 +32,13 @@ CHANNEL: Final = "surefoot_revision"
 """PostgreSQL: where the doorbell is rung."""
 
 REVISION: Final = "SELECT value FROM revision"
+HEADS: Final = (
+    "SELECT value, (SELECT coalesce(max(revision), 0) FROM traffic), (SELECT coalesce(max(revision), 0) FROM kills)"
+    " FROM revision"
+)
+"""The revision, and the newest one of any agent and of any switch: what there is to read, in one round trip."""
+
 CHANGED_TRAFFIC: Final = "SELECT agent, body, revision FROM traffic WHERE revision > :since ORDER BY revision"
-KILLS_REVISION: Final = "SELECT coalesce(max(revision), 0) FROM kills"
 UP_KILLS: Final = (
     "SELECT id, agent, version, feature, tenant, reason, author, raised_at FROM kills"
     " WHERE lifted_at IS NULL ORDER BY raised_at, id"
