@@ -13,6 +13,7 @@ from ..config.settings import ControllerMode, find_project, load_settings
 from ..core.artifact.version import AgentVersion
 from ..core.units import AgentName
 from ..errors import UnknownName
+from ..ports.clock import Clock
 from ..ports.store import Store
 from .surefoot import Health, Surefoot
 
@@ -34,12 +35,13 @@ def open(  # noqa: A001 - `surefoot.open()`, as `shelve.open()` and `dbm.open()`
     controller: str | None = None,
     stable: Mapping[str, str] | None = None,
     versions: Iterable[AgentVersion] = (),
+    clock: Clock | None = None,
 ) -> Surefoot:
     """
     Open a project: the folder given, or the nearest one above the working directory that holds `surefoot.yaml`.
 
     Nothing has to be there but `agents/<agent>/<label>.yaml`. What is given here goes before the file; `versions` come
-    besides those of `agents/`.
+    besides those of `agents/`; another `clock` is for tests and demonstrations.
 
     Raises SettingsError and ArtifactError for files that cannot be; returns before the store has answered.
     """
@@ -55,4 +57,4 @@ def open(  # noqa: A001 - `surefoot.open()`, as `shelve.open()` and `dbm.open()`
         named = {AgentName(agent): label for agent, label in stable.items()}
         settings = replace(settings, stable=MappingProxyType({**settings.stable, **named}))
     found = [read_version(root, file) for agent in list_agents(root) for file in list_versions(root, agent)]
-    return Surefoot(settings, [*found, *versions])
+    return Surefoot(settings, [*found, *versions], clock=clock)

@@ -5,21 +5,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from ..core.artifact.version import AgentVersion
 from ..core.units import AgentName, Digest, RolloutId
 from ..errors import StoreUnavailable, SurefootError, Unavailable, UnknownName, UsageError
-from ..ports.clock import Clock
+from ..ports.clock import Clock, Ids
 
 if TYPE_CHECKING:  # loaded in the thread: whoever opens a project need not wait for the machinery of rollouts
     from ..ports.store import ShadowPair, Store
+    from ..service.cases import Cases
     from ..service.controller import Health
+    from .control import Control
 
 __all__ = ["Engine", "first_stable"]
+
+T = TypeVar("T")
 
 _FIRST_PAUSE: Final = 0.25
 _LONGEST_PAUSE: Final = 5.0
@@ -56,6 +61,7 @@ class Engine:
         self._closing = False
         self._running: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = Future()
         self._store: Store | None = None
+        self._cases: Cases | None = None
         self._thread = threading.Thread(target=self._run, name="surefoot-engine", daemon=True)
         self._thread.start()
 
@@ -69,6 +75,19 @@ class Engine:
             found.cancel()
             raise StoreUnavailable(
                 f"the store did not answer within {_VERSION_SECONDS:g} s", hint="look at the store, and try again"
+            ) from None
+
+    def control(self, body: Callable[[Control], Awaitable[T]], project: Path, ids: Ids, timeout: float) -> T:
+        """Carry out an order in the engine's loop. Raises what it raises, and StoreUnavailable after `timeout`."""
+        loop, _ = self._running.result(timeout)
+        ordered = asyncio.run_coroutine_threadsafe(self._ordered(body, project, ids), loop)
+        try:
+            return ordered.result(timeout)
+        except TimeoutError:
+            ordered.cancel()
+            raise StoreUnavailable(
+                f"the order took longer than {timeout:g} s",
+                hint="look at the store; the order may have been carried out",
             ) from None
 
     def ship_pairs(self, rollout: RolloutId, pairs: Sequence[ShadowPair], dropped: int) -> None:
@@ -172,6 +191,16 @@ class Engine:
             await set_stable(agent, first_stable(agent, versions, self._stable), by="surefoot.open", store=store)
         if refused is not None:
             raise refused
+
+    async def _ordered(self, body: Callable[[Control], Awaitable[T]], project: Path, ids: Ids) -> T:
+        from ..service.cases import Cases
+        from .control import Control
+
+        if self._store is None:
+            raise StoreUnavailable("the store is not open", hint="look at the store, and try again")
+        if self._cases is None:  # not the controller's: what somebody looks at must not disturb who decides
+            self._cases = Cases(self._store)
+        return await body(Control(project=project, store=self._store, clock=self._clock, ids=ids, cases=self._cases))
 
     async def _write(self, rollout: RolloutId, pairs: Sequence[ShadowPair], dropped: int) -> None:
         if self._store is None:

@@ -6,12 +6,12 @@ import asyncio
 import atexit
 import os
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self, Unpack
+from typing import TYPE_CHECKING, Final, Self, TypeVar, Unpack
 from weakref import WeakSet
 
 from ..adapters.clock import SystemClock, SystemIds
@@ -22,10 +22,11 @@ from ..client.report import late_outcome
 from ..client.router import AfterLease, Lease, Router, RouterHealth
 from ..client.seen import Outcome
 from ..config.settings import ControllerMode, Settings
-from ..core.artifact.version import AgentVersion
+from ..core.artifact.version import AgentVersion, ExecutorKind
 from ..core.evidence.tally import Delta
 from ..core.units import AgentName, Digest, RolloutId
 from ..errors import StoreUnavailable, UnknownName, UsageError
+from ..ports.clock import Clock
 from ..ports.sink import ClosingSink
 from ..store.registry import open_feed, open_sink
 from .engine import Engine
@@ -34,8 +35,11 @@ if TYPE_CHECKING:
     from ..client.shadow import Shadow, ShadowLimits
     from ..ports.store import ShadowPair
     from ..service.controller import Health as ControllerHealth
+    from .control import Control
 
 __all__ = ["Health", "Surefoot"]
+
+T = TypeVar("T")
 
 _FIRST_SECONDS: Final = 30.0
 """How long the first start of a project may wait for its store."""
@@ -90,9 +94,9 @@ class Surefoot:
     next start ships.
     """
 
-    def __init__(self, settings: Settings, versions: Iterable[AgentVersion]) -> None:
+    def __init__(self, settings: Settings, versions: Iterable[AgentVersion], *, clock: Clock | None = None) -> None:
         self.settings = settings
-        self._clock, self._ids = SystemClock(), SystemIds()
+        self._clock, self._ids = clock or SystemClock(), SystemIds()
         self._versions: dict[AgentName, list[AgentVersion]] = {}
         for version in versions:
             self._versions.setdefault(version.agent, []).append(version)
@@ -140,6 +144,7 @@ class Surefoot:
                     assumes_success=assume_success,
                     shadow=self._shadow_within(shadow),
                 )
+                self._give_executor(self._agents[known])
             return self._agents[known]
 
     def feedback(self, run_id: str, **outcome: Unpack[Outcome]) -> None:
@@ -147,6 +152,15 @@ class Surefoot:
         report = late_outcome(run_id, outcome)
         if report is not None:
             self._recorder.put(report)
+
+    def control(self, body: Callable[[Control], Awaitable[T]], *, timeout: float = _FIRST_SECONDS) -> T:
+        """
+        Give an order, and wait for it: `sf.control(lambda control: control.start("bot", "v2", by="ann"))`.
+
+        Raises what the order raises, and StoreUnavailable if that takes longer than `timeout` seconds. From a
+        coroutine, call it with `asyncio.to_thread`.
+        """
+        return self.parts.engine.control(body, self.settings.root, self._ids, timeout)
 
     def flush(self, timeout: float = EXIT_SECONDS) -> bool:
         """Wait until all that was recorded is in the store. False: not within that many seconds."""
@@ -211,6 +225,16 @@ class Surefoot:
             clock=self._clock,
             controls=self.settings.controller is ControllerMode.EMBEDDED,
         )
+
+    def _give_executor(self, agent: Agent) -> None:
+        """Versions that name an executor are run by it, until the program registers a function of its own."""
+        kinds = {version.executor.kind for version in self._versions.get(agent.name, [])}
+        if kinds and ExecutorKind.PYTHON not in kinds:
+            from .executing import executed
+
+            whole, pieces = executed(self.settings.root)
+            agent.runs(whole)
+            agent.streams_by(pieces)
 
     def _shadow_within(self, limits: ShadowLimits | None) -> Shadow | None:
         if limits is None:

@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 import getpass
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
 
-from ..ports.clock import Clock, Ids
-from ..ports.store import Store
-from ..service.cases import Cases
+from ..app.control import Control
 from .project import project_of
 
-__all__ = ["ByOption", "Control", "JsonOption", "controlled", "whoever"]
+__all__ = ["ByOption", "JsonOption", "controlled", "whoever"]
 
 T = TypeVar("T")
 
@@ -27,17 +24,6 @@ ByOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Control:
-    """What a command works with."""
-
-    project: Path
-    store: Store
-    clock: Clock
-    ids: Ids
-    cases: Cases
-
-
 def controlled(ctx: typer.Context, body: Callable[[Control], Awaitable[T]]) -> T:
     """Run a command's body with the project's store. Raises what the store raises, such as StoreUnavailable."""
     return asyncio.run(_with_store(project_of(ctx), body))
@@ -46,6 +32,7 @@ def controlled(ctx: typer.Context, body: Callable[[Control], Awaitable[T]]) -> T
 async def _with_store(project: Path, body: Callable[[Control], Awaitable[T]]) -> T:
     from ..adapters.clock import SystemClock, SystemIds
     from ..app import store_of
+    from ..service.cases import Cases
 
     store = store_of(project)
     try:

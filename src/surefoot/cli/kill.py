@@ -7,13 +7,13 @@ from typing import Annotated
 import msgspec
 import typer
 
+from ..app.control import Control
 from ..core.traffic.kill import KillSwitch
 from ..core.units import AgentName, Digest
-from ..errors import UnknownName, UsageError
-from ..ports.store import Store
+from ..errors import UsageError
 from ..service import switch
 from ..service.switch import Scope
-from .control import ByOption, Control, JsonOption, controlled, whoever
+from .control import ByOption, JsonOption, controlled, whoever
 from .output import say, say_json, say_table
 
 __all__ = ["kill_app", "kills_app", "unkill_app"]
@@ -45,7 +45,7 @@ def _kill(
         raise UsageError("--everything and a narrower scope", hint="give one or the other")
 
     async def order(control: Control) -> KillSwitch:
-        digest = await _digest(version, agent, control.store) if version else None
+        digest = await _version(version, agent, control) if version else None
         scope = Scope(AgentName(agent) if agent else None, digest, feature, tenant)
         return await switch.kill(
             scope, reason=reason, author=whoever(by), store=control.store, clock=control.clock, ids=control.ids
@@ -102,13 +102,9 @@ def scope_words(kill: KillSwitch) -> str:
     return ", ".join(parts) or "everything"
 
 
-async def _digest(text: str, agent: str | None, store: Store) -> Digest:
+async def _version(text: str, agent: str | None, control: Control) -> Digest:
     if text.startswith("sha256:"):
         return Digest(text)
     if agent is None:
         raise UsageError("a version's label without --agent", hint="labels belong to an agent: give --agent NAME")
-    versions = await store.versions(AgentName(agent))
-    for version in versions:
-        if version.label == text:
-            return version.digest
-    raise UnknownName("version", text, tuple(version.label for version in versions))
+    return await control.digest(agent, text)

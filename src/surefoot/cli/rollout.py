@@ -9,19 +9,14 @@ from typing import Annotated, Final
 import msgspec
 import typer
 
-from ..config.agents import load_version
-from ..core.artifact.diff import diff, risk
+from ..app.control import Control
 from ..core.lifecycle.rollout import Phase, Rollout, Transition
-from ..core.traffic.route import AgentTraffic
-from ..core.units import AgentName, Digest, RolloutId
-from ..errors import UnknownName, UsageError
-from ..ports.store import Store
+from ..core.units import AgentName
 from ..service import rollouts
 from ..service.explain import explain, recompute
-from ..service.views import RolloutView, lines, view
-from .control import ByOption, Control, JsonOption, controlled, whoever
+from ..service.views import RolloutView, lines
+from .control import ByOption, JsonOption, controlled, whoever
 from .output import say, say_json
-from .plan_argument import plan_named
 from .rollout_view import say_explained, say_lines, say_recomputed, say_view, watch_view
 from .simulation import simulate
 
@@ -66,21 +61,8 @@ def _start(
     """Bring a candidate on its way."""
 
     async def order(control: Control) -> RolloutView:
-        name = AgentName(agent)
-        new = load_version(control.project, agent, candidate)
-        old = await _stable(name, stable, control)
-        chosen = plan_named(plan or _usual_plan(control, agent), control.project)
-        await control.store.put_version(new)
-        started = await rollouts.start(
-            name,
-            new.digest,
-            chosen.plan_for(risk(diff(await control.store.version(old), new))),
-            by=whoever(by),
-            store=control.store,
-            clock=control.clock,
-            ids=control.ids,
-        )
-        return await view(started.id, store=control.store, clock=control.clock, cases=control.cases)
+        started = await control.start(agent, candidate, by=whoever(by), stable=stable, plan=plan)
+        return await control.view(started.id)
 
     _said(controlled(ctx, order), as_json=as_json)
 
@@ -105,7 +87,7 @@ def _list(
 @app.command("status", epilog="Example: surefoot rollout status support-agent")
 def _status(ctx: typer.Context, which: _Which, *, as_json: JsonOption = False) -> None:
     """Where a rollout is, what its evidence says, and what it waits for."""
-    _said(controlled(ctx, lambda control: _view(which, control)), as_json=as_json)
+    _said(controlled(ctx, lambda control: control.view(which)), as_json=as_json)
 
 
 @app.command("watch", epilog="Example: surefoot rollout watch support-agent")
@@ -120,7 +102,7 @@ def _watch(
     async def follow(control: Control) -> None:
         with watch_view() as screen:
             while True:
-                now = await _view(which, control)
+                now = await control.view(which)
                 screen.show(now)
                 if now.is_final:
                     return
@@ -186,7 +168,7 @@ def _reopen(
     """Allow a version again that was rolled back."""
 
     async def order(control: Control) -> None:
-        digest = await _digest(AgentName(agent), label, control.store)
+        digest = await control.digest(agent, label)
         await rollouts.reopen(AgentName(agent), digest, by=whoever(by), store=control.store, clock=control.clock)
 
     controlled(ctx, order)
@@ -206,7 +188,7 @@ def _explain(
     """Every step of a rollout and why it was taken. With --recompute, exit code 1 if a decision is not reproduced."""
 
     async def ask(control: Control) -> int:
-        rollout = await _id(which, control.store)
+        rollout = await control.find(which)
         records = await control.store.audit(rollout)
         steps = explain(records)
         if not again:
@@ -233,7 +215,7 @@ def _history(ctx: typer.Context, which: _Which, *, as_json: JsonOption = False) 
     """The audit trail as it was written: every step with its hash."""
 
     async def read(control: Control) -> None:
-        records = await control.store.audit(await _id(which, control.store))
+        records = await control.store.audit(await control.find(which))
         if as_json:
             say_json(
                 [
@@ -258,64 +240,6 @@ def _history(ctx: typer.Context, which: _Which, *, as_json: JsonOption = False) 
     controlled(ctx, read)
 
 
-# --- what the words on the command line mean
-
-
-async def _id(which: str, store: Store) -> RolloutId:
-    """The rollout of that id, else the newest of the agent of that name."""
-    try:
-        return (await store.rollout(RolloutId(which))).rollout.id
-    except UnknownName:
-        of_agent = await store.rollouts(agent=AgentName(which))
-        if of_agent:
-            return of_agent[-1].rollout.id
-    everything = await store.rollouts()
-    known = tuple(dict.fromkeys(stored.rollout.agent for stored in everything))
-    raise UnknownName("rollout or agent", which, (*known, *(stored.rollout.id for stored in everything[-3:])))
-
-
-async def _view(which: str, control: Control) -> RolloutView:
-    rollout = await _id(which, control.store)
-    return await view(rollout, store=control.store, clock=control.clock, cases=control.cases)
-
-
-async def _stable(agent: AgentName, label: str | None, control: Control) -> Digest:
-    try:
-        known = (await control.store.traffic(agent)).stable
-    except UnknownName:
-        known = None
-    if label is None:
-        if known is None:
-            raise UsageError(
-                f"nothing says which version of {agent} serves users now",
-                hint="give --stable LABEL once, for the first rollout",
-            )
-        return known
-    version = load_version(control.project, agent, label)
-    if known is None:
-        await control.store.put_version(version)
-        await control.store.set_traffic(AgentTraffic(agent=agent, stable=version.digest))
-    elif known != version.digest:
-        raise UsageError(
-            f"{agent} {label} is not the stable version", hint="leave --stable out; rollouts change what is stable"
-        )
-    return version.digest
-
-
-def _usual_plan(control: Control, agent: str) -> str:
-    from ..config.plans import list_plans
-
-    return agent if agent in list_plans(control.project) else "canary"
-
-
-async def _digest(agent: AgentName, label: str, store: Store) -> Digest:
-    versions = await store.versions(agent)
-    for version in versions:
-        if label in (version.label, version.digest):
-            return version.digest
-    raise UnknownName(f"version of {agent}", label, tuple(version.label for version in versions))
-
-
 def _said(now: RolloutView, *, as_json: bool) -> None:
     if as_json:
         say_json(msgspec.to_builtins(now))
@@ -327,7 +251,7 @@ def _order(ctx: typer.Context, which: str, call: Callable[[Rollout, Control], Aw
     """Give one order to a rollout, and say what became of it."""
 
     async def given(control: Control) -> Transition:
-        stored = await control.store.rollout(await _id(which, control.store))
+        stored = await control.store.rollout(await control.find(which))
         return await call(stored.rollout, control)
 
     move = controlled(ctx, given)

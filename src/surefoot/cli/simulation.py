@@ -11,13 +11,13 @@ import typer
 
 from ..adapters.distributed.processes import run_all, usable_processors
 from ..adapters.traces import read_traces
+from ..app.control import plan_named
 from ..core.proof.trace import observation_of
 from ..core.traffic.plan import Plan
 from ..errors import UsageError
 from ..service.forecast import Batch, Case, Forecast, Recorded, cases, forecast, run_batch, synthetic
 from ..service.simulate import End, Traffic
 from .output import console, say, say_json, say_table
-from .plan_argument import plan_named
 from .project import project_of
 
 if TYPE_CHECKING:

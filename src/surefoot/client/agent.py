@@ -78,6 +78,7 @@ class Agent:
         self._find_version = versions
         self._function: Answers[Any, Any] | AsyncAnswers[Any, Any] | Streams[Any, Any] | AsyncStreams[Any, Any] | None
         self._function = None
+        self._pieces: AsyncStreams[Any, Any] | None = None
         self._shadow = shadow
         self._warned = False
 
@@ -102,8 +103,12 @@ class Agent:
 
         What it returns has `run` (or `stream`), typed by the function; `agent.run` (or `agent.stream`) does the same.
         """
-        self._function = wrapped(self, function)
+        self._function, self._pieces = wrapped(self, function), None
         return self._function
+
+    def streams_by(self, function: Callable[[AgentVersion, Q, Run], AsyncIterator[C]], /) -> None:
+        """The same agent in pieces: what `stream` uses, where `run` has a function that answers whole."""
+        self._pieces = AsyncStreams(self, function)
 
     def run(self, request: object, *, fallback: object = NO_FALLBACK, **who: Unpack[Who]) -> Answering:
         """
@@ -119,7 +124,7 @@ class Agent:
 
     def stream(self, request: object, *, fallback: object = NO_FALLBACK, **who: Unpack[Who]) -> Streaming:
         """The answer piece by piece, for a function that yields. Decided now, run as it is read. Raises Killed."""
-        function = self._function
+        function = self._pieces or self._function
         if isinstance(function, Streams | AsyncStreams):
             return cast("Streaming", function.stream(request, fallback=fallback, **who))
         raise self._unfit("stream", function)

@@ -7,7 +7,9 @@ import heapq
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-__all__ = ["MONDAY_NOON", "ManualClock", "SequentialIds"]
+from ..ports.clock import Clock
+
+__all__ = ["MONDAY_NOON", "FastClock", "ManualClock", "SequentialIds"]
 
 MONDAY_NOON: Final = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -66,6 +68,25 @@ class ManualClock:
         """Let every task do what it can do now."""
         for _ in range(_TURNS):
             await asyncio.sleep(0)
+
+
+class FastClock:
+    """Another clock's time, running faster: for demonstrations, where a rollout of hours is watched in a minute."""
+
+    def __init__(self, clock: Clock, speed: float) -> None:
+        if speed <= 0:
+            raise ValueError(f"a speed is a positive number, got {speed}")
+        self._clock = clock
+        self._start = clock.now()
+        self._speed = speed
+
+    def now(self) -> datetime:
+        """The start, and since then every second counts as `speed` seconds."""
+        return self._start + (self._clock.now() - self._start) * self._speed
+
+    async def sleep(self, seconds: float) -> None:
+        """Return when that much of this clock's time has passed."""
+        await self._clock.sleep(seconds / self._speed)
 
 
 class SequentialIds:

@@ -1,0 +1,125 @@
+"""A hold on the running system for those who order rather than serve: the command line, a script, a notebook."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..config.agents import load_version
+from ..config.plans import PlanFile, list_plans, load_plan, parse_plan
+from ..core.artifact.diff import diff, risk
+from ..core.lifecycle.rollout import Rollout
+from ..core.traffic.presets import PRESETS, preset
+from ..core.traffic.route import AgentTraffic
+from ..core.units import AgentName, Digest, RolloutId
+from ..errors import PlanError, UnknownName, UsageError
+from ..ports.clock import Clock, Ids
+from ..ports.store import Store
+from ..service import rollouts
+from ..service.cases import Cases
+from ..service.views import RolloutView, view
+
+__all__ = ["Control", "plan_named"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """What an order works with."""
+
+    project: Path
+    store: Store
+    clock: Clock
+    ids: Ids
+    cases: Cases
+
+    async def start(
+        self, agent: str, candidate: str, *, by: str, stable: str | None = None, plan: str | None = None
+    ) -> Rollout:
+        """
+        Bring a candidate of the project on its way, by its labels. The plan is the agent's own, else a canary.
+
+        Raises what `service.rollouts.start` raises, ArtifactError and PlanError for the files, and UsageError if
+        nothing says which version is stable.
+        """
+        name = AgentName(agent)
+        new = load_version(self.project, agent, candidate)
+        old = await self.store.version(await self._stable(name, stable))
+        chosen = plan_named(plan or (agent if agent in list_plans(self.project) else "canary"), self.project)
+        await self.store.put_version(new)
+        return await rollouts.start(
+            name,
+            new.digest,
+            chosen.plan_for(risk(diff(old, new))),
+            by=by,
+            store=self.store,
+            clock=self.clock,
+            ids=self.ids,
+        )
+
+    async def find(self, which: str) -> RolloutId:
+        """The rollout of that id, else the newest of the agent of that name. Raises UnknownName."""
+        try:
+            return (await self.store.rollout(RolloutId(which))).rollout.id
+        except UnknownName:
+            of_agent = await self.store.rollouts(agent=AgentName(which))
+            if of_agent:
+                return of_agent[-1].rollout.id
+        everything = await self.store.rollouts()
+        known = tuple(dict.fromkeys(stored.rollout.agent for stored in everything))
+        raise UnknownName("rollout or agent", which, (*known, *(stored.rollout.id for stored in everything[-3:])))
+
+    async def view(self, which: str) -> RolloutView:
+        """A rollout as it is now. Raises UnknownName."""
+        return await view(await self.find(which), store=self.store, clock=self.clock, cases=self.cases)
+
+    async def digest(self, agent: str, label: str) -> Digest:
+        """The digest behind a label that the store knows; a digest is itself. Raises UnknownName."""
+        versions = await self.store.versions(AgentName(agent))
+        for version in versions:
+            if label in (version.label, version.digest):
+                return version.digest
+        raise UnknownName(f"version of {agent}", label, tuple(version.label for version in versions))
+
+    async def _stable(self, agent: AgentName, label: str | None) -> Digest:
+        try:
+            known = (await self.store.traffic(agent)).stable
+        except UnknownName:
+            known = None
+        if label is None:
+            if known is None:
+                raise UsageError(
+                    f"nothing says which version of {agent} serves users now",
+                    hint="give --stable LABEL once, for the first rollout",
+                )
+            return known
+        version = load_version(self.project, agent, label)
+        if known is None:
+            await self.store.put_version(version)
+            await self.store.set_traffic(AgentTraffic(agent=agent, stable=version.digest))
+        elif known != version.digest:
+            raise UsageError(
+                f"{agent} {label} is not the stable version", hint="leave --stable out; rollouts change what is stable"
+            )
+        return version.digest
+
+
+def plan_named(name: str, project: Path) -> PlanFile:
+    """
+    A plan as people name it: a path wins over an agent's plan, an agent's plan over a preset.
+
+    Raises UnknownName, listing agents and presets, and PlanError for a file with a hole.
+    """
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        try:
+            return parse_plan(path.read_text(encoding="utf-8"), source=name)
+        except OSError as error:
+            raise PlanError(f"{name}: {error.strerror}", hint="name a plan file that is there") from error
+        except UnicodeDecodeError as error:
+            raise PlanError(f"{name} is no text", hint="a plan is written in YAML, in UTF-8") from error
+    agents = list_plans(project)
+    if name in agents:
+        return load_plan(project, name)
+    if name in PRESETS:
+        return PlanFile(plan=preset(name))
+    raise UnknownName("plan", name, (*agents, *PRESETS))
