@@ -101,7 +101,7 @@ class _Asked:
 
 class Router:
     """
-    One per process. `decide` from any thread; `poll` once a second, by `start` or by somebody else's thread.
+    One per process, made after a fork. `decide` from any thread; `poll` once a second, by `start` or by somebody else.
 
     It is ready when it is made: from the feed, else from the folder `disk`, else it raises StoreUnavailable when asked.
     """
@@ -129,7 +129,7 @@ class Router:
         self._last_error = ""
         self._is_from_disk = self._is_expired = False
         self._unsaved = self._unsynced = False
-        self._bell = _bell_of(feed)
+        self._bell: Bell = _Asked(feed.epoch)
         self._compiled = Compiled(snapshot=Snapshot())
         self._state = _State(-1, self._compiled, self._compiled.table)
         with self._reading:
@@ -175,7 +175,6 @@ class Router:
     def poll(self) -> None:
         """Once a second: read what is newer, rung or not; watch the lease; write what waits to disk."""
         with self._reading:
-            self._bell = _bell_of(self._feed)
             if not self._read():
                 self._watch_lease()
             self._save(at_once=False)
@@ -268,6 +267,7 @@ class Router:
         epoch = self._state.epoch
         try:
             # Looked at before reading, so that what is written meanwhile is noticed with the next decision.
+            self._bell = _bell_of(self._feed)
             epoch = self._bell[0]
             since = self._compiled.snapshot.revision
             news = self._feed.changes(since)
