@@ -293,6 +293,32 @@ def test_a_wrong_argument_is_refused(mistake):
         mistake()
 
 
+@pytest.mark.parametrize(("units", "bad"), [(500, 0), (500, 500)])
+def test_a_history_without_failures_or_without_successes_can_be_bet_on(units, bad):
+    """A stable version that never failed, or always did, is a baseline like any other."""
+    baseline = Baseline.from_history(units, bad, otherwise=USUAL_BASELINE)
+    harm = folded(BinaryHarm(baseline=baseline), [Binary(10, 5, 40, 0)])
+    assert math.isfinite(harm.ln_e)
+    assert 0.0 < BinaryHarm(baseline=baseline).stable_rate < 1.0
+
+
+def test_a_start_follows_every_two_thousand_units_and_thirty_are_the_most():
+    """By default a late harm is met by a bettor that began at most 2000 units before, until thirty have begun."""
+
+    def starts_differ(calm_ticks):
+        calm = [Binary(250, 25, 250, 25)] * calm_ticks
+        harmful = [Binary(250, 75, 250, 25)]
+        plain = folded(BinaryHarm(restart_every=10**9), calm + harmful)
+        return folded(BinaryHarm(), calm + harmful).ln_e - plain.ln_e
+
+    assert starts_differ(2) == 0.0
+    assert starts_differ(4) != 0.0
+    many = [Binary(250, 25, 250, 25)] * (4 * 40)
+    thirty = folded(BinaryHarm(), many)
+    assert thirty.ln_e == folded(BinaryHarm(max_starts=30), many).ln_e
+    assert thirty.ln_e != folded(BinaryHarm(max_starts=31), many).ln_e
+
+
 def test_history_becomes_a_baseline_of_at_most_two_thousand_units():
     """A stable version's past is worth its size, at most 2000; no past leaves the default."""
     assert Baseline.from_history(500, 10, otherwise=USUAL_BASELINE) == Baseline(0.02, 500)
