@@ -95,6 +95,7 @@ class Shadow:
         self._clock = clock
         self._every = every
         self._lock = threading.Lock()
+        self._idle = threading.Condition(self._lock)
         self._pending = 0
         self._spent: deque[tuple[float, float]] = deque()
         self._unpriced_until = 0.0
@@ -131,8 +132,14 @@ class Shadow:
         task.add_done_callback(self._tasks.discard)
         return True
 
-    def flush(self) -> None:
-        """Ship what is ready now. For tests, and for the end."""
+    def flush(self, timeout: float = 10.0) -> None:
+        """
+        Wait until no shadow run is under way, then ship. Raises Unavailable.
+
+        From a coroutine call it with `asyncio.to_thread`: the loop has to go on for its shadow runs to end.
+        """
+        with self._idle:
+            self._idle.wait_for(lambda: not self._pending, timeout)
         self._ship()
 
     def close(self) -> None:
@@ -196,9 +203,10 @@ class Shadow:
                 with mirror.current():
                     output = await _awaitable(job.function(job.version, job.request, mirror))
         except asyncio.CancelledError:
-            with self._lock:
+            with self._idle:
                 self._pending -= 1
                 self._drop(job, "closed")
+                self._idle.notify_all()
             raise
         except Exception as raised:  # noqa: BLE001 - whatever the user's function raises is an outcome of the candidate
             error = raised
@@ -215,8 +223,9 @@ class Shadow:
         mirror.ended(error)
         theirs = mirror.outcome(output, error)
         pair = _pair(job, theirs, self._clock)
-        with self._lock:
+        with self._idle:
             self._pending -= 1
+            self._idle.notify_all()
             cost = theirs.seen.cost
             if cost is None and self.limits.usd_per_hour is not None:
                 self._unpriced_until = monotonic() + _HOUR

@@ -1,0 +1,282 @@
+"""Shadow runs: nobody sees their answers, nothing they do has an effect, and they never cost more than they may."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from surefoot.client.shadow import Shadow, ShadowLimits
+from surefoot.core.artifact.canonical import canonical
+from surefoot.core.artifact.version import Effect, ToolSpec
+from surefoot.core.traffic.plan import UnitKind
+from surefoot.core.units import ALL_TRAFFIC, NO_TRAFFIC
+from surefoot.errors import Diverged, StoreUnavailable
+from surefoot.testing.clock import ManualClock
+from tests.client.agents import OLD, TRAFFIC, Hosted, story
+
+MIRRORING = replace(TRAFFIC, split=replace(TRAFFIC.split, share=NO_TRAFFIC, shadow=ALL_TRAFFIC, unit=UnitKind.SESSION))
+
+
+class Store:
+    """Keeps what is shipped; may be away for a while."""
+
+    def __init__(self):
+        self.pairs, self.dropped, self.is_away = [], 0, False
+
+    def __call__(self, rollout, pairs, dropped, /):
+        if self.is_away:
+            raise StoreUnavailable("away", hint="wait")
+        self.pairs += pairs
+        self.dropped += dropped
+
+
+class Reading(Hosted):
+    """The candidate declares one tool, which only reads."""
+
+    @staticmethod
+    def version(digest):
+        found = Hosted.version(digest)
+        tools = (ToolSpec(name="look", effect=Effect.READ, arguments=canonical({})),)
+        return found if digest == OLD.digest else replace(found, tools=tools)
+
+
+class Mirroring:
+    """An agent in a shadow stage."""
+
+    def __init__(self, **limits):
+        self.store = Store()
+        self.shadow = Shadow(ShadowLimits(**limits), ships=self.store, clock=ManualClock(), every=3600)
+        self.hosted = Reading(MIRRORING, shadow=self.shadow)
+        self.agent = self.hosted.agent
+
+    def settled(self):
+        """All pairs, when every shadow run is over."""
+        self.shadow.flush()
+        return self.store.pairs
+
+
+@pytest.fixture
+def mirroring():
+    """The usual limits."""
+    made = Mirroring()
+    yield made
+    made.shadow.close()
+
+
+def test_the_user_gets_stables_answer_and_the_pair_holds_both(mirroring):
+    """The candidate's answer is compared and never returned."""
+
+    @mirroring.agent.runs
+    def answer(version, request, ctx):
+        ctx.observe(success=version.label == "v1", tokens=10 if version.label == "v1" else 30)
+        return f"{version.label} says {request}"
+
+    reply = mirroring.agent.run("hello", session="s-1")
+    (pair,) = mirroring.settled()
+    assert (reply.output, reply.version) == ("v1 says hello", "v1")
+    assert (pair.run_id, pair.rollout) == (reply.run_id, "r1")
+    assert (pair.stable_bad["success"], pair.candidate_bad["success"]) == (False, True)
+    assert pair.detail["candidate"] == "v2 says hello"
+    assert pair.detail["tokens"] == {"stable": 10, "candidate": 30}
+    assert len(mirroring.hosted.records) == 1, "a shadow run is recorded nowhere else"
+
+
+def test_a_failure_of_the_candidate_is_an_outcome_and_of_stable_too(mirroring):
+    """Exceptions are compared like answers; the user's is raised unchanged."""
+
+    @mirroring.agent.runs
+    def answer(version, request, ctx):
+        if version.label == request:
+            raise LookupError(request)
+        return "fine"
+
+    assert mirroring.agent.run("v2", session="a").output == "fine"
+    with pytest.raises(LookupError):
+        mirroring.agent.run("v1", session="b")
+    pairs = mirroring.settled()
+    found = {pair.detail["stable"]: (pair.stable_bad["success"], pair.candidate_bad["success"]) for pair in pairs}
+    assert found == {"fine": (False, True), None: (True, False)}
+
+
+class Shop:
+    """A world in which things can happen."""
+
+    def __init__(self):
+        self.done = []
+
+    def refund(self, order):
+        self.done.append(order)
+        return f"refunded {order}"
+
+
+def test_a_tool_with_an_effect_is_answered_from_what_stable_got(mirroring):
+    """The candidate makes the same call, gets the same result, and nothing happens twice."""
+    shop = Shop()
+
+    @mirroring.agent.runs
+    def answer(version, request, ctx):
+        return ctx.tool("refund", {"order": 7}, shop.refund)
+
+    reply = mirroring.agent.run("refund me", session="s")
+    (pair,) = mirroring.settled()
+    assert shop.done == [7]
+    assert reply.tool_calls[0].result == "refunded 7"
+    assert (pair.detail["candidate"], pair.divergences, pair.similarity) == ("refunded 7", (), 1.0)
+
+
+def test_an_effect_that_stable_did_not_cause_is_a_divergence_and_not_an_action(mirroring):
+    """Undeclared tools count as writing ones; a run that diverged has no outcome to compare."""
+    shop = Shop()
+
+    @mirroring.agent.runs
+    def answer(version, request, ctx):
+        ctx.observe(success=True)
+        return ctx.tool("refund", {"order": 7 if version.label == "v1" else 8}, shop.refund)
+
+    mirroring.agent.run("refund me", session="s")
+    (pair,) = mirroring.settled()
+    assert shop.done == [7]
+    assert pair.divergences == ("not recorded: refund", "not called: refund")
+    assert pair.candidate_bad == {}
+
+
+def test_reading_tools_may_be_executed_when_stable_did_not_call_them(mirroring):
+    """A tool declared as `read` changes nothing, so the shadow run may look."""
+    looked = []
+
+    @mirroring.agent.runs
+    def answer(version, request, ctx):
+        return (
+            ctx.tool("look", {}, lambda: looked.append(version.label) or "seen") if version.label == "v2" else "blind"
+        )
+
+    mirroring.agent.run("x", session="s")
+    (pair,) = mirroring.settled()
+    assert looked == ["v2"]
+    assert pair.divergences == ("called in addition: look",)
+
+
+def test_a_tool_that_failed_for_stable_is_not_tried_again(mirroring):
+    """The shadow run gets no invented result."""
+    tried, diverged = [], []
+
+    @mirroring.agent.runs
+    def answer(version, request, ctx):
+        def pay():
+            tried.append(version.label)
+            raise TimeoutError
+
+        try:
+            return ctx.tool("pay", {}, pay)
+        except Diverged as error:
+            diverged.append(error.hint)
+            raise
+
+    with pytest.raises(TimeoutError):
+        mirroring.agent.run("x", session="s")
+    mirroring.settled()
+    assert (tried, len(diverged)) == (["v1"], 1)
+
+
+@story
+async def test_coroutines_are_mirrored_in_their_own_loop_and_their_tools_are_awaitable():
+    """Clients of a loop stay in it; a recorded result is awaited as the real one was."""
+    made = Mirroring()
+    loops, effects = set(), []
+
+    async def send(to):
+        effects.append(to)
+        return "sent"
+
+    @made.agent.runs
+    async def answer(version, request, ctx):
+        loops.add(asyncio.get_running_loop())
+        return await ctx.tool("send", {"to": "ann"}, send)
+
+    assert (await answer.run("x", session="s")).output == "sent"
+    (pair,) = await asyncio.to_thread(made.settled)
+    assert (loops, effects, pair.similarity) == ({asyncio.get_running_loop()}, ["ann"], 1.0)
+
+
+@story
+async def test_a_candidate_that_hangs_is_a_failure_of_the_candidate():
+    """The time limit of shadow runs is its own."""
+    made = Mirroring(timeout=timedelta(milliseconds=10))
+
+    @made.agent.runs
+    async def answer(version, request, ctx):
+        if version.label == "v2":
+            await asyncio.Event().wait()
+        return "fine"
+
+    await answer.run("x", session="s")
+    (pair,) = await asyncio.to_thread(made.settled)
+    assert pair.candidate_bad["success"] is True
+
+
+def test_more_than_may_wait_is_dropped_and_counted():
+    """A slow candidate never makes a queue without end; drops reach the store with the pairs."""
+    made = Mirroring(concurrency=1, queue=1)
+    go = threading.Event()
+
+    @made.agent.runs
+    def answer(version, request, ctx):
+        if version.label == "v2":
+            go.wait(10)
+        return "fine"
+
+    for i in range(5):
+        assert made.agent.run("x", session=f"s-{i}").output == "fine"
+    go.set()
+    assert len(made.settled()) == 2
+    assert (made.store.dropped, made.shadow.health.dropped) == (3, {"full": 3})
+
+
+@pytest.mark.parametrize(
+    ("limits", "cost", "paired"),
+    [({"runs_per_hour": 2}, 0.0, 2), ({"usd_per_hour": 0.03}, 0.01, 3), ({"usd_per_hour": 5.0}, None, 1)],
+)
+def test_a_budget_ends_the_mirroring_and_an_unknown_cost_is_not_free(limits, cost, paired):
+    """By number, by money, and at once where money is limited and a run's cost is not recorded."""
+    made = Mirroring(concurrency=1, queue=0, **limits)
+
+    @made.agent.runs
+    def answer(version, request, ctx):
+        ctx.observe(cost_usd=cost)
+        return "fine"
+
+    for i in range(6):
+        made.agent.run("x", session=f"s-{i}")
+        made.shadow.flush()
+    assert len(made.settled()) == paired
+    assert made.shadow.health.dropped == {"budget": 6 - paired}
+
+
+def test_pairs_wait_for_a_store_that_is_away(mirroring):
+    """Nothing is lost and nothing is given twice."""
+    mirroring.agent.runs(lambda version, request, ctx: "fine")
+    mirroring.store.is_away = True
+    mirroring.agent.run("x", session="s")
+    with pytest.raises(StoreUnavailable):
+        mirroring.shadow.flush()
+    assert mirroring.shadow.health.waiting == 1
+    mirroring.store.is_away = False
+    mirroring.shadow.flush()
+    mirroring.shadow.flush()
+    assert (len(mirroring.store.pairs), mirroring.shadow.health.waiting) == (1, 0)
+
+
+def test_an_agent_that_nobody_declared_safe_is_never_mirrored(caplog):
+    """Without `shadow=` the function runs once, for the user, and the log says what to do."""
+    hosted = Hosted(MIRRORING)
+    seen = []
+    hosted.agent.runs(lambda version, request, ctx: seen.append(version.label))
+    hosted.agent.run("x", session="s")
+    hosted.agent.run("x", session="s")
+    assert seen == ["v1", "v1"]
+    assert [record.message for record in caplog.records if "nothing is mirrored" in record.message] != []
+    assert len(caplog.records) == 1
