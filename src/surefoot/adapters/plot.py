@@ -1,5 +1,8 @@
 """Pictures of a forecast, drawn with matplotlib (the extra `plot`)."""
 
+# matplotlib's own signatures leave keyword arguments without a type
+# pyright: reportUnknownMemberType=false
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
