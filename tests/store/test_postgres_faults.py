@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import threading
 from contextlib import closing
 from urllib.parse import urlsplit
@@ -158,6 +160,32 @@ def test_a_listener_whose_connection_is_cut_has_missed_nothing(postgres_url):
                 await execute(postgres_url, f"{cut} AND pid <> pg_backend_pid() AND datname = current_database()")
                 revision = await store.kill(switch(f"k-{number}"))
                 assert len(await asyncio.to_thread(router.until, revision)) == number + 1
+
+    lived(postgres_url, story)
+
+
+def test_a_server_that_hangs_is_left_for_one_that_answers(postgres_url):
+    """A connection that is open but silent does not keep a router from the news."""
+    feeds = "SELECT pid FROM pg_stat_activity WHERE application_name = 'surefoot-feed' AND datname = current_database()"
+
+    async def story(store):
+        with closing(PostgresFeed(postgres_url, poll=OFTEN, patience=0.5)) as feed:
+            router = Router(feed)
+            router.until(await store.kill(switch("k-0")))
+            connection = await asyncpg.connect(postgres_url)
+            pids = [row["pid"] for row in await connection.fetch(feeds)]
+            await connection.close()
+            assert pids
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+            try:
+                other = open_store(postgres_url)
+                revision = await other.kill(switch("k-1"))
+                await other.close()
+                assert len(await asyncio.to_thread(router.until, revision)) == 2
+            finally:
+                for pid in pids:
+                    os.kill(pid, signal.SIGCONT)
 
     lived(postgres_url, story)
 

@@ -39,10 +39,11 @@ class PostgresFeed:
     there is something the caller does not know, and raises StoreUnavailable otherwise. Make it after a fork.
     """
 
-    def __init__(self, url: str, *, poll: float = _POLL_SECONDS) -> None:
+    def __init__(self, url: str, *, poll: float = _POLL_SECONDS, patience: float = _PATIENCE_SECONDS) -> None:
         self._url = url
         self._name = masked(url)
         self._poll = poll
+        self._patience = patience
         self._lock = threading.Lock()
         self._first = threading.Event()
         self._thread: threading.Thread | None = None
@@ -106,17 +107,16 @@ class PostgresFeed:
         self._loop, self._wake = asyncio.get_running_loop(), asyncio.Event()
         pause, spread = _FIRST_PAUSE, 0.5 + os.getpid() % 64 / 128
         while not self._closing:
-            before = self.bell[0]
             try:
                 await self._connected(self._wake)
             except Exception as error:  # noqa: BLE001 - whatever it was: the caller is told, and it is tried again
+                pause = _FIRST_PAUSE if self._trouble is None else min(2 * pause, _LONGEST_PAUSE)
                 self._trouble = explained(self._name, error) or StoreUnavailable(str(error), hint="this is a bug")
                 self._first.set()
-            pause = _FIRST_PAUSE if self.bell[0] != before else min(2 * pause, _LONGEST_PAUSE)
             await self._wait(self._wake, pause * spread)
 
     async def _connected(self, wake: asyncio.Event) -> None:
-        wire = await connect(self._url, patience=_PATIENCE_SECONDS)
+        wire = await connect(self._url, name="surefoot-feed", patience=self._patience)
         try:
             wire.add_termination_listener(lambda *_: wake.set())
             await wire.add_listener(CHANNEL, lambda *_: wake.set())

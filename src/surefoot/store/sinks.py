@@ -88,7 +88,7 @@ class PostgresSink:
 
     async def _done(self, work: Generator[Ask, Sequence[Row], T]) -> T:
         if self._wire is None or self._wire.is_closed():
-            self._wire = await connect(self._url)
+            self._wire = await connect(self._url, name="surefoot-sink")
         try:
             async with self._wire.transaction():
                 return await _driven(self._wire, work)

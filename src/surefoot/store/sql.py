@@ -22,7 +22,7 @@ from .schema import pairs as pair_rows
 from .sql_catalog import CatalogRows, RolloutRows
 from .statements import LAST_SEQUENCE, UP_KILLS, Ask, kill_switch, micros
 
-__all__ = ["SqlStore"]
+__all__ = ["EvidenceRows", "OutboxRows", "ShadowRows", "SqlStore", "SwitchRows"]
 
 
 class EvidenceRows:

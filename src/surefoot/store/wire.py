@@ -37,9 +37,10 @@ class Wire(Protocol):
     def terminate(self) -> None: ...
 
 
-async def connect(url: str, *, patience: float = PATIENCE_SECONDS) -> Wire:
+async def connect(url: str, *, name: str = "surefoot", patience: float = PATIENCE_SECONDS) -> Wire:
     """
     One connection. `url` is what libpq understands: postgresql://user:password@host:port/database?host=...
+    `name` is what the server's administrator sees.
 
     Raises SettingsError if asyncpg is not installed, and what asyncpg raises if the server does not answer.
     """
@@ -50,7 +51,7 @@ async def connect(url: str, *, patience: float = PATIENCE_SECONDS) -> Wire:
             "PostgreSQL needs asyncpg, which is not installed", hint="pip install 'surefoot[postgres]'"
         ) from None
     connection = await asyncpg.connect(
-        url, timeout=CONNECT_SECONDS, command_timeout=patience, server_settings={"application_name": "surefoot"}
+        url, timeout=CONNECT_SECONDS, command_timeout=patience, server_settings={"application_name": name}
     )
     return cast("Wire", connection)
 
