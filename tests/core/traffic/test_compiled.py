@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import pytest
@@ -63,6 +64,21 @@ def test_routes_are_ready_made(share):
     decide = Compiled(snapshot=world).decider("support")
     answers = [decide(f"u-{i % 50}", "", "", "", "", "", "") for i in range(100)]
     assert len({id(answer) for answer in answers}) == len(set(answers)) <= 2
+
+
+def test_forged_pins_do_not_fill_memory():
+    """Answers to pins are kept ready for a few; a flood of invented ones is answered and forgotten."""
+    split = Split(rollout="r", stage="s", candidate="new", share=1, epoch=1, seed=7, unit=UnitKind.USER)
+    traffic = AgentTraffic(agent="support", stable="old", split=split)
+    decide = Compiled(snapshot=Snapshot(agents={"support": traffic})).decider("support")
+    tracemalloc.start()
+    try:
+        for number in range(3_000):
+            decide("u", "", "", "", "", "", f"1.stable.1.{number}.old.r")
+        grown, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert grown < 200_000
 
 
 def test_an_unknown_agent_is_named():

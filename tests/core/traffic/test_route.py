@@ -269,6 +269,13 @@ def test_what_is_no_pin_counts_as_none(text):
     assert ask(world(), pin=text).serve in ("old", "new")
 
 
+def test_a_conversation_keeps_its_arm_and_epoch():
+    """The evidence of a pinned unit belongs to the epoch and arm it was drawn in, whatever the rollout does since."""
+    answer = ask(world(), pin=PIN_OLD)
+    assert (answer.arm, answer.epoch, answer.randomised, answer.rollout) == (Arm.STABLE, 2, True, "r")
+    assert SPLIT.epoch == 3
+
+
 def test_a_pin_of_another_rollout_keeps_the_version_but_not_the_evidence():
     """A conversation that was drawn in a rollout that is over goes on, and is analysed in no other."""
     other = write_pin(Pin("old", Arm.STABLE, randomised=True, epoch=2, rollout="r-before"))
