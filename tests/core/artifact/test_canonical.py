@@ -35,6 +35,8 @@ RFC_8785_APPENDIX_B = {
     "41b3de4355555557": "333333333.33333343",
     "becbf647612f3696": "-0.0000033333333333333333",
     "43143ff3c1cb0959": "1424953923781206.2",
+    "4012000000000000": "4.5",  # section 3.2.2.3
+    "3f60624dd2f1a9fc": "0.002",
 }
 
 
@@ -81,10 +83,11 @@ def test_values_that_programs_disagree_about_are_refused(value):
 def test_bottomless_values_are_refused():
     """Nesting is bounded, so that a hostile file cannot exhaust the stack."""
     value: list[object] = []
-    for _ in range(500):
+    for _ in range(127):
         value = [value]
+    assert canonical(value) == "[" * 128 + "]" * 128
     with pytest.raises(ArtifactError, match="nested"):
-        canonical(value)
+        canonical([value])
 
 
 @pytest.mark.parametrize("text", ['{"b":1,"a":2}', '{"a": 1}', "[1.0]", "{", "[" * 5000, '{"a":1,"a":2}'])

@@ -194,6 +194,8 @@ def test_a_list_in_a_setting_shows_what_came_and_went():
     assert describe(many).endswith("and 3 more")
     order = SettingChanged(within="", name="allow", old=canonical([1, 2]), new=canonical([2, 1]))
     assert describe(order).endswith("in another order")
+    long = SettingChanged(within="", name="text", old=None, new=canonical("x" * 99))
+    assert describe(long) == f'executor: setting text not given -> "{"x" * 56}...'
 
 
 def test_classes_of_risk_are_words_in_an_order():
