@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .client.agent import Agent
     from .client.reply import Reply
     from .client.run import Run, current_run
+    from .client.shadow import ShadowLimits
     from .client.streams import AsyncStream, Stream
     from .core.artifact.version import AgentVersion
     from .core.traffic.route import Reason, Route
@@ -39,6 +40,7 @@ __all__ = [
     "Reply",
     "Route",
     "Run",
+    "ShadowLimits",
     "Stream",
     "Surefoot",
     "SurefootError",
@@ -56,6 +58,7 @@ _WHERE: Final = MappingProxyType(
         "Reply": ".client.reply",
         "Route": ".core.traffic.route",
         "Run": ".client.run",
+        "ShadowLimits": ".client.shadow",
         "Stream": ".client.streams",
         "Surefoot": ".app",
         "SurefootError": ".errors",

@@ -22,7 +22,8 @@ def test_without_a_file_every_default_holds():
     """A new project needs no settings."""
     settings = load_settings(ROOT, {})
     assert settings.store.url == "sqlite:////srv/shop/.surefoot/surefoot.db"
-    assert settings.spool == ROOT / ".surefoot/spool"
+    assert settings.spool.parent == settings.snapshot.parent
+    assert settings.spool.parent.parent == ROOT / ".surefoot"
     assert settings.controller is ControllerMode.EMBEDDED
     assert not settings.durable
     assert settings.lease is None
@@ -36,7 +37,7 @@ def test_an_empty_file_is_as_good_as_none(tmp_path, text):
 
 
 def test_what_is_written_is_what_holds(tmp_path):
-    """Every key."""
+    """Every key is read from the file, and only from there."""
     settings = load(
         tmp_path,
         """
@@ -113,3 +114,12 @@ def test_every_setting_is_described():
     """Key, values, default and meaning; each key is read, because an unknown one is an error."""
     assert all(all(part.strip() for part in setting) for setting in SETTINGS)
     assert len({setting.key for setting in SETTINGS}) == len(SETTINGS) == 7
+
+
+def test_what_is_kept_on_disk_belongs_to_one_store():
+    """Evidence that waits for one store is never shipped to another."""
+    here = load_settings(ROOT, {})
+    there = load_settings(ROOT, {}, store="postgresql://ann:secret@db/shop")
+    assert here.spool != there.spool
+    assert here.snapshot != there.snapshot
+    assert "secret" not in str(there.spool)

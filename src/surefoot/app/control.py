@@ -8,6 +8,7 @@ from pathlib import Path
 from ..config.agents import load_version
 from ..config.plans import PlanFile, list_plans, load_plan, parse_plan
 from ..core.artifact.diff import diff, risk
+from ..core.lifecycle.comparison import Comparison, compare
 from ..core.lifecycle.rollout import Rollout
 from ..core.traffic.presets import PRESETS, preset
 from ..core.traffic.route import AgentTraffic
@@ -17,6 +18,7 @@ from ..ports.clock import Clock, Ids
 from ..ports.store import Store
 from ..service import rollouts
 from ..service.cases import Cases
+from ..service.explain import Explained, explain
 from ..service.views import RolloutView, view
 
 __all__ = ["Control", "plan_named"]
@@ -71,6 +73,14 @@ class Control:
     async def view(self, which: str) -> RolloutView:
         """A rollout as it is now. Raises UnknownName."""
         return await view(await self.find(which), store=self.store, clock=self.clock, cases=self.cases)
+
+    async def comparison(self, which: str) -> tuple[Comparison, ...]:
+        """Both versions side by side, on every metric that was recorded, checked or not. Raises UnknownName."""
+        return compare(await self.store.ticks(await self.find(which)))
+
+    async def explanation(self, which: str) -> tuple[Explained, ...]:
+        """Every step of a rollout and why it was taken. Raises UnknownName."""
+        return explain(await self.store.audit(await self.find(which)))
 
     async def digest(self, agent: str, label: str) -> Digest:
         """The digest behind a label that the store knows; a digest is itself. Raises UnknownName."""

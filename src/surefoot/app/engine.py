@@ -62,6 +62,7 @@ class Engine:
         self._running: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = Future()
         self._store: Store | None = None
         self._cases: Cases | None = None
+        self._ready = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="surefoot-engine", daemon=True)
         self._thread.start()
 
@@ -138,6 +139,7 @@ class Engine:
             return
         try:
             await self._until_ready(store)
+            self._ready.set()
             if self._controls:
                 controller = Controller(store=store, clock=self._clock)
                 self.health = controller.health
@@ -196,6 +198,7 @@ class Engine:
         from ..service.cases import Cases
         from .control import Control
 
+        await self._ready.wait()
         if self._store is None:
             raise StoreUnavailable("the store is not open", hint="look at the store, and try again")
         if self._cases is None:  # not the controller's: what somebody looks at must not disturb who decides

@@ -55,7 +55,7 @@ def _kill(
     if as_json:
         say_json(msgspec.to_builtins(raised))
     else:
-        say(f"killed: {scope_words(raised)}", f"lift it with: surefoot unkill {raised.id}")
+        say(f"killed: {_scope_words(raised)}", f"lift it with: surefoot unkill {raised.id}")
 
 
 @unkill_app.command(epilog="Example: surefoot unkill 01JD3K...")
@@ -79,7 +79,7 @@ def _kills(ctx: typer.Context, as_json: JsonOption = False) -> None:
         say_table(
             ("id", "stops", "reason", "by", "since"),
             [
-                (kill.id, scope_words(kill), kill.reason, kill.author, f"{kill.raised_at:%Y-%m-%d %H:%M:%S %Z}")
+                (kill.id, _scope_words(kill), kill.reason, kill.author, f"{kill.raised_at:%Y-%m-%d %H:%M:%S %Z}")
                 for kill in found
             ],
         )
@@ -87,7 +87,7 @@ def _kills(ctx: typer.Context, as_json: JsonOption = False) -> None:
         say("no kill switch is up")
 
 
-def scope_words(kill: KillSwitch) -> str:
+def _scope_words(kill: KillSwitch) -> str:
     """What a switch stops, in words."""
     parts = [
         f"{name} {value[:19] if name == 'version' else value}"

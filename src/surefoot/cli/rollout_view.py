@@ -6,6 +6,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from ..core.lifecycle.comparison import Comparison
 from ..core.lifecycle.rollout import Phase
 from ..core.traffic.presets import share_text
 from ..service.explain import Explained, Recomputed
@@ -17,7 +18,16 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.text import Text
 
-__all__ = ["Screen", "rendered", "say_explained", "say_lines", "say_recomputed", "say_view", "watch_view"]
+__all__ = [
+    "Screen",
+    "rendered",
+    "say_comparison",
+    "say_explained",
+    "say_lines",
+    "say_recomputed",
+    "say_view",
+    "watch_view",
+]
 
 _BAR: Final = 24
 _COLOURS: Final = {
@@ -87,6 +97,12 @@ def say_explained(steps: Sequence[Explained]) -> None:
         say(f"{step.sequence}. {step.at:%Y-%m-%d %H:%M:%S %Z}  {step.headline}  (by {step.by})", f"   {step.why}")
         for number in step.numbers:
             say(f"     - {number}")
+
+
+def say_comparison(rows: Sequence[Comparison]) -> None:
+    """Both versions side by side. Shows what nobody checked, too; nothing is decided on it."""
+    if rows:
+        say("", "both versions side by side, everything that was recorded:", *(f"  {row.words}" for row in rows))
 
 
 def say_recomputed(found: Recomputed) -> None:

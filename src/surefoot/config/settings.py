@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -145,7 +146,7 @@ SETTINGS: Final = (
     Setting(
         "spool",
         "a folder, relative to the project",
-        "`.surefoot/spool`",
+        "`.surefoot/STORE/spool`",
         "What was recorded and is not in the store yet. On a local disk.",
     ),
     Setting(
@@ -183,16 +184,23 @@ def load_settings(root: Path, environ: Mapping[str, str], *, store: str | None =
     path = root / SETTINGS_FILE
     source = shown_path(root, path)
     fields = _fields(read_yaml(path, source=source)) if path.is_file() else None
+    address = _store(fields, root, environ) if store is None else Address(_absolute(store, root))
+    kept = root / ".surefoot" / _kept_for(address)
     return Settings(
         root=root,
-        store=_store(fields, root, environ) if store is None else Address(_absolute(store, root)),
+        store=address,
         durable=_get(fields, "durable", Node.boolean, default=False),
-        spool=root / _get(fields, "spool", _path, default=Path(".surefoot/spool")),
-        snapshot=root / ".surefoot/snapshot",
+        spool=root / _get(fields, "spool", _path, default=kept / "spool"),
+        snapshot=kept / "snapshot",
         controller=_get(fields, "controller", _controller, default=ControllerMode.EMBEDDED),
         stable=_get(fields, "stable", _labels, default=MappingProxyType({})),
         lease=_get(fields, "lease", _lease, default=None),
     )
+
+
+def _kept_for(address: Address) -> str:
+    """What a process keeps on disk belongs to one store: evidence of one must never be shipped to another."""
+    return hashlib.sha256(str(address).encode()).hexdigest()[:12]
 
 
 def _fields(document: Node) -> Fields | None:
