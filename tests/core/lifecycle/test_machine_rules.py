@@ -65,6 +65,17 @@ class TestTheTable:
         for name in accepted(phase):
             assert name in refused.value.hint
 
+    def test_what_each_phase_accepts_is_written_down_twice(self):
+        """Once as the table and once here, so that a row that appears or disappears is somebody's decision."""
+        ways_out = {"Abort", "Judged", "Kill", "Supersede"}
+        assert {phase: set(accepted(phase)) for phase in LIVE} == {
+            Phase.QUEUED: {"Start"} | ways_out,
+            Phase.RUNNING: {"Pause", "Promote"} | ways_out,
+            Phase.WAITING: {"Approve", "Reject", "Pause", "Promote"} | ways_out,
+            Phase.PAUSED: {"Resume", "Promote"} | ways_out,
+            Phase.WARM: {"WarmthEnded", "Promote"} | ways_out,
+        }
+
     @pytest.mark.parametrize("phase", [phase for phase in Phase if phase.is_final])
     def test_a_final_phase_accepts_nothing(self, phase):
         """What is over stays over."""
@@ -415,6 +426,11 @@ class TestRule09WarmAfterAll:
         """A person's word skips the gates, not the watch."""
         after = transition(in_phase(phase), ro.Promote(by="a", why="w"), at=T0).after
         assert (after.phase, after.stage) == (Phase.WARM, after.plan.stages[-1])
+
+    def test_a_person_may_end_the_warmth(self):
+        """The old version may be the broken one: a second word makes the candidate stable at once."""
+        moved = transition(in_phase(Phase.WARM), ro.Promote(by="a", why="w"), at=T0)
+        assert (moved.after.phase, moved.stable) == (Phase.PROMOTED, NEW)
 
     def test_warmth_lasts_as_long_as_the_longer_of_keep_warm_and_the_last_stage(self):
         """Neither setting is ignored."""
