@@ -101,6 +101,9 @@ def _flag(name: str, value: object) -> bool:
 
 
 def _count(name: str, value: object) -> int:
+    if type(value) is int and value >= 0:
+        return value
+    # Somebody else's integer, as numpy's. (To ask a protocol takes microseconds, so it is asked last.)
     if isinstance(value, SupportsIndex) and not isinstance(value, bool) and (count := operator.index(value)) >= 0:
         return count
     raise UsageError(f"{name} is {value!r}", hint=f"{name} is a whole number of 0 or more, or None (not recorded)")
@@ -132,6 +135,8 @@ def _dollars(name: str, value: object) -> int:
 
 def _number(value: object) -> float:
     """NaN for whatever is no number, and fails every comparison."""
+    if type(value) is float or type(value) is int:
+        return value
     return math.nan if isinstance(value, bool | str) or not isinstance(value, SupportsFloat) else float(value)
 
 
