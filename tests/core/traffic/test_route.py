@@ -263,6 +263,15 @@ def test_a_pin_comes_back_as_it_went(text):
     assert write_pin(read_pin(text)) == text
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["2.stable.1.2.old.r", "1.other.1.2.old.r", "1.stable.2.2.old.r", "1.stable.1.-2.old.r", "1.stable.1.².old.r"],
+)
+def test_another_form_of_pin_is_none(text):
+    """Only a pin of this form, with an arm, a yes or no and an epoch, is read."""
+    assert read_pin(text) is None
+
+
 @given(st.one_of(st.text(), pins.flatmap(lambda text: st.integers(0, len(text)).map(lambda end: text[:end]))))
 def test_what_is_no_pin_counts_as_none(text):
     """Whatever a caller hands in as a pin, the request is answered, and only with a version of the agent's traffic."""
