@@ -46,7 +46,10 @@ _log: Final = logging.getLogger("surefoot.recorder")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _CHUNK: Final = 64
-"""Records between two pauses: the thread never keeps others from running for more than half a millisecond."""
+"""Records between two pauses: the thread does not keep others from running for longer than half a millisecond."""
+
+_HURRIED_CHUNK: Final = 1024
+"""The same when it falls behind, as on a busy machine, where every pause takes milliseconds."""
 
 _PAUSE: Final = 0.000_2
 _MOST_UNSHIPPED: Final = 64
@@ -280,8 +283,10 @@ class Recorder:
             self._lost += len(self._buffer) + len(self._written)
 
     def _drain(self) -> None:
-        for _ in range(-(-len(self._buffer) // _CHUNK)):
-            records = list(self._taken())
+        waiting = len(self._buffer)
+        chunk = min(max(_CHUNK, waiting // 16), _HURRIED_CHUNK)
+        for _ in range(-(-waiting // chunk)):
+            records = list(self._taken(chunk))
             kept = self._spool.write(b"".join([encode(turn(record)) for record in records]))
             for record in records:
                 self._fold.add(record)
@@ -291,8 +296,8 @@ class Recorder:
             self._breathe()
         self._fold_written(len(self._written))
 
-    def _taken(self) -> Iterator[Record]:
-        for _ in range(min(_CHUNK, len(self._buffer))):
+    def _taken(self, most: int) -> Iterator[Record]:
+        for _ in range(min(most, len(self._buffer))):
             try:
                 yield self._buffer.popleft().record(self._wall)
             except Exception:  # noqa: BLE001 - one strange run must not keep the others from being counted

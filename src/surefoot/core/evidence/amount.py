@@ -53,7 +53,9 @@ def scale_of(field: str) -> Scale:
 
 def amounts_of(seen: Observation) -> Amounts:
     """The amounts an observation recorded: scores rounded to the nearest integer, half up; nonsense is not recorded."""
-    return tuple([None if value is None else _whole(value) for value in _read(seen)])
+    return tuple(
+        [value if value is None or (type(value) is int and value >= 0) else _whole(value) for value in _read(seen)]
+    )
 
 
 def joined(one: Amounts, other: Amounts) -> Amounts:
