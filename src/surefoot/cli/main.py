@@ -45,6 +45,7 @@ COMMANDS: Final = (
     Command("unkill", "surefoot.cli.kill:unkill_app", "Lift a kill switch."),
     Command("kills", "surefoot.cli.kill:kills_app", "The kill switches that are up."),
     Command("rollout", "surefoot.cli.rollout:app", "Candidates on their way: start, watch, explain, simulate."),
+    Command("controller", "surefoot.cli.controller:app", "Advance rollouts and take them back."),
     Command("models", "surefoot.cli.models:app", "Which model plays which role, and updating it everywhere at once."),
 )
 

@@ -1,0 +1,56 @@
+"""`surefoot controller`: the loop that advances rollouts and takes them back, as a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import Annotated
+
+import typer
+
+from ..app.control import Control
+from ..service.controller import Controller
+from .control import controlled
+from .output import say
+
+__all__ = ["app"]
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(epilog="Example: surefoot controller --every 5")
+def _controller(
+    ctx: typer.Context,
+    *,
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two rounds.")] = 1.0,
+    rounds: Annotated[int | None, typer.Option(min=1, help="Stop after so many. Default: at Ctrl-C.")] = None,
+) -> None:
+    """
+    Look at every live rollout, again and again. Run as many of these as you like, anywhere, beside one store.
+
+    Processes that open the project do this too, unless surefoot.yaml says `controller: external`.
+    """
+
+    async def run(control: Control) -> None:
+        controller = Controller(store=control.store, clock=control.clock, every=every)
+        if rounds is None:
+            say("controlling; Ctrl-C stops this controller, not the rollouts")
+            await _until_told(controller)
+        else:
+            for _ in range(rounds):
+                await controller.round()
+        done = controller.health
+        say(f"{done.rounds} rounds, {done.looks} looks, {done.steps} steps; {done.store_away} times without a store")
+
+    controlled(ctx, run)
+
+
+async def _until_told(controller: Controller) -> None:
+    """Until SIGTERM, as service managers stop a process; Ctrl-C ends the whole command."""
+    work = asyncio.create_task(controller.run())
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
+    try:
+        await work
+    except asyncio.CancelledError:
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            raise
