@@ -241,6 +241,25 @@ def test_the_forecast_is_what_evidence_grows_by(rate, margin, share):
     assert least_units_to_detect(rate, rate, share) == math.inf
 
 
+@pytest.mark.parametrize(("rate", "margin", "share"), [(0.05, 0.02, 0.5), (0.05, 0.08, 0.05), (0.002, 0.005, 0.25)])
+def test_the_forecast_is_the_level_of_exactly_expected_counts(rate, margin, share):
+    """A tick in which both arms fail exactly as often as expected brings growth times units."""
+    n_c, n_s = round(10**6 * share), round(10**6 * (1 - share))
+    proof = folded(
+        BinaryNonInferiority(margin, baseline=Baseline(rate, 1e15)),
+        [Binary(n_c, round(n_c * rate), n_s, round(n_s * rate))],
+    )
+    assert proof.levels[0] == pytest.approx(10**6 * non_inferiority_growth(rate, margin, share), rel=1e-9)
+
+
+def test_the_drawn_interval_shrinks_rates_of_small_arms():
+    """An arm of ten without failures is drawn with the spread of one failure in twelve."""
+    difference = stratified_difference([Binary(10, 0, 20, 0)])
+    assert difference is not None
+    expected = math.sqrt(1 / 12 * 11 / 12 / 10 + 1 / 22 * 21 / 22 / 20)
+    assert difference.standard_error == pytest.approx(expected)
+
+
 @pytest.mark.parametrize(("candidate", "share", "bound"), [(0.06, 0.05, 63_800), (0.1, 0.5, 653), (0.15, 0.01, 4_330)])
 def test_the_information_bound(candidate, share, bound):
     """The bound agrees with the published table for a base rate of 5 %."""
