@@ -15,14 +15,17 @@ from ..core.traffic.route import Route
 from ..core.units import AgentName, Digest, Nanos, RolloutId
 from ..errors import SurefootError, UsageError
 from .functions import NO_FALLBACK, Answers, AsyncAnswers, AsyncStreams, Streams, wrapped
+from .mirrored import Mirrored
 from .recorder import Recorder
 from .reply import Reply
 from .report import Reported, late_outcome
 from .router import Router
 from .run import Counting, Run, Who, assignment_of, counted_as
 from .seen import Outcome, Shown, Values, add
-from .shadow import Mirrored, Shadow
 from .streams import AsyncStream, Stream
+
+if TYPE_CHECKING:
+    from .shadow import Shadow
 
 __all__ = ["HISTORY_IDLE", "Agent", "Answering", "Streaming"]
 

@@ -11,23 +11,22 @@ import asyncio
 import logging
 import threading
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from time import monotonic
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final, Protocol
 from weakref import WeakKeyDictionary
 
-from ..core.artifact.version import AgentVersion
 from ..core.proof.pair import Answered, called, compare_answers
 from ..core.units import RolloutId
 from ..errors import Unavailable
 from ..ports.clock import Clock
 from ..ports.store import ShadowPair
 from .mirror import MirrorRun
-from .run import Run
+from .mirrored import Mirrored
 
 __all__ = ["Mirrored", "Shadow", "ShadowHealth", "ShadowLimits", "Ships"]
 
@@ -64,18 +63,6 @@ class ShadowHealth:
 
     waiting: int = 0
     """Pairs that are not in the store yet."""
-
-
-class Mirrored(NamedTuple):
-    """A user's run that is over, and what is needed to have the candidate answer too."""
-
-    run: Run
-    version: AgentVersion
-    """The candidate."""
-
-    request: object
-    output: object
-    function: Callable[[AgentVersion, Any, Run], Any]
 
 
 class Ships(Protocol):
