@@ -31,7 +31,7 @@ check-mypy: .venv/.dev
 	.venv/bin/mypy
 
 check-pyright: .venv/.dev
-	.venv/bin/pyright
+	.venv/bin/pyright --project pyproject.toml
 
 check-imports: .venv/.dev
 	.venv/bin/lint-imports --no-logo
