@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from surefoot import errors
+from surefoot.config.settings import SETTINGS
 from surefoot.core.evidence.metrics import METRICS, Metric, MetricKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["PAGES", "error_tree", "errors_page", "main", "metrics_page", "stale_pages"]
+__all__ = ["PAGES", "error_tree", "errors_page", "main", "metrics_page", "settings_page", "stale_pages"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 if str(REPOSITORY) not in sys.path:  # run as a script, its own folder is on the path, and the repository is not
@@ -83,10 +84,29 @@ def metrics_page() -> str:
     )
 
 
+def settings_page() -> str:
+    """What surefoot.yaml may say."""
+    rows = [f"| `{setting.key}` | {setting.values} | {setting.default} | {setting.meaning} |" for setting in SETTINGS]
+    return "\n".join(
+        [
+            "# Settings",
+            "",
+            "What `surefoot.yaml` in a project's folder may say. Every key has a default, and the file may be missing.",
+            "A key that is not here, or a value that cannot be, is an error that names the line.",
+            "",
+            "| key | values | default | meaning |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "docs/errors.md": errors_page,
     "docs/metrics.md": metrics_page,
     "docs/rollouts.md": rollouts_page,
+    "docs/settings.md": settings_page,
 }
 """Page to what writes it."""
 

@@ -124,6 +124,16 @@ def test_a_version_edited_under_its_label_is_reported_and_the_old_one_serves(pro
     assert "give the changed version a new label" in caplog.text
 
 
+def test_an_agent_assumes_success_for_everybody_or_for_nobody(project):
+    """Two ways of counting the same runs would make nonsense of both."""
+    with surefoot.open(project) as sf:
+        agent = sf.agent("support-agent", assume_success=False)
+        assert sf.agent("support-agent") is agent
+        assert not agent.assumes_success
+        with pytest.raises(UsageError, match="assume_success=False"):
+            sf.agent("support-agent", assume_success=True)
+
+
 def test_versions_may_come_without_files(tmp_path):
     """For programs that keep them elsewhere."""
     with surefoot.open(tmp_path, versions=[version("v7")]) as sf:
