@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..config.agents import load_version
+from ..config.agents import list_versions, load_version, read_version
 from ..config.plans import PlanFile, list_plans, load_plan, parse_plan
+from ..config.settings import load_settings
 from ..core.artifact.diff import diff, risk
+from ..core.artifact.version import AgentVersion
 from ..core.lifecycle.comparison import Comparison, compare
 from ..core.lifecycle.rollout import Rollout
 from ..core.traffic.presets import PRESETS, preset
-from ..core.traffic.route import AgentTraffic
 from ..core.units import AgentName, Digest, RolloutId
-from ..errors import PlanError, UnknownName, UsageError
+from ..errors import PlanError, Refused, UnknownName, UsageError
 from ..ports.clock import Clock, Ids
 from ..ports.store import Store
 from ..service import rollouts
 from ..service.cases import Cases
 from ..service.explain import Explained, explain
 from ..service.views import RolloutView, view
+from .engine import first_stable
 
 __all__ = ["Control", "plan_named"]
 
@@ -41,22 +44,28 @@ class Control:
         Bring a candidate of the project on its way, by its labels. The plan is the agent's own, else a canary.
 
         Raises what `service.rollouts.start` raises, ArtifactError and PlanError for the files, and UsageError if
-        nothing says which version is stable.
+        nothing says which version is stable: `stable`, surefoot.yaml, or there being only one. What is refused leaves
+        nothing behind.
         """
         name = AgentName(agent)
         new = load_version(self.project, agent, candidate)
-        old = await self.store.version(await self._stable(name, stable))
+        known = await self._known_stable(name)
+        old = self._first_stable(name, stable) if known is None else await self._confirmed(known, stable)
         chosen = plan_named(plan or (agent if agent in list_plans(self.project) else "canary"), self.project)
+        asked = chosen.plan_for(risk(diff(old, new)))
+        if new.digest == old.digest:
+            raise Refused(
+                f"{agent} {candidate} is the stable version",
+                hint="write the change as another version, then start that",
+            )
+        # A version's label is taken for ever once the store knows it: what is refused must not take it.
+        if known is None:
+            await self.store.put_version(old)
+            await rollouts.set_stable(name, old.digest, by=by, store=self.store)
+        else:
+            await rollouts.admit(name, new.digest, asked, store=self.store)
         await self.store.put_version(new)
-        return await rollouts.start(
-            name,
-            new.digest,
-            chosen.plan_for(risk(diff(old, new))),
-            by=by,
-            store=self.store,
-            clock=self.clock,
-            ids=self.ids,
-        )
+        return await rollouts.start(name, new.digest, asked, by=by, store=self.store, clock=self.clock, ids=self.ids)
 
     async def find(self, which: str) -> RolloutId:
         """The rollout of that id, else the newest of the agent of that name. Raises UnknownName."""
@@ -90,27 +99,28 @@ class Control:
                 return version.digest
         raise UnknownName(f"version of {agent}", label, tuple(version.label for version in versions))
 
-    async def _stable(self, agent: AgentName, label: str | None) -> Digest:
+    async def _known_stable(self, agent: AgentName) -> AgentVersion | None:
         try:
-            known = (await self.store.traffic(agent)).stable
+            return await self.store.version((await self.store.traffic(agent)).stable)
         except UnknownName:
-            known = None
-        if label is None:
-            if known is None:
-                raise UsageError(
-                    f"nothing says which version of {agent} serves users now",
-                    hint="give --stable LABEL once, for the first rollout",
-                )
-            return known
-        version = load_version(self.project, agent, label)
-        if known is None:
-            await self.store.put_version(version)
-            await self.store.set_traffic(AgentTraffic(agent=agent, stable=version.digest))
-        elif known != version.digest:
+            return None
+
+    async def _confirmed(self, known: AgentVersion, label: str | None) -> AgentVersion:
+        """The stable version that the store knows. Raises UsageError if somebody takes another one for it."""
+        if label is not None and load_version(self.project, known.agent, label).digest != known.digest:
             raise UsageError(
-                f"{agent} {label} is not the stable version", hint="leave --stable out; rollouts change what is stable"
+                f"{known.agent} {label} is not the stable version, {known.label} is",
+                hint="leave --stable out; rollouts change what is stable",
             )
-        return version.digest
+        return known
+
+    def _first_stable(self, agent: AgentName, label: str | None) -> AgentVersion:
+        """What users have while the store has never heard of the agent: by order, by surefoot.yaml, or the only one."""
+        if label is None:
+            found = [read_version(self.project, file) for file in list_versions(self.project, agent)]
+            digest = first_stable(agent, found, load_settings(self.project, os.environ).stable)
+            return next(version for version in found if version.digest == digest)
+        return load_version(self.project, agent, label)
 
 
 def plan_named(name: str, project: Path) -> PlanFile:

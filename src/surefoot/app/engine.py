@@ -235,5 +235,5 @@ def first_stable(agent: AgentName, versions: Sequence[AgentVersion], named: Mapp
         return digests.pop()
     raise UsageError(
         f"{agent} has the versions {', '.join(labels) or '(none)'}, and nobody has said which one users have now",
-        hint=f"write `stable: {{{agent}: LABEL}}` into surefoot.yaml, once; the others come by rollout",
+        hint=f"write `stable: {{{agent}: LABEL}}` into surefoot.yaml, or start with --stable LABEL, once",
     )

@@ -40,7 +40,11 @@ def _controller(
             for _ in range(rounds):
                 await controller.round()
         done = controller.health
-        say(f"{done.rounds} rounds, {done.looks} looks, {done.steps} steps; {done.store_away} times without a store")
+        say(f"rounds: {done.rounds}; looks at rollouts: {done.looks}; steps taken: {done.steps}")
+        if done.store_away:
+            say(f"rounds without a store: {done.store_away}")
+        for rollout, why in done.troubled.items():
+            say(f"rollout {rollout} holds, because it cannot be judged: {why}")
 
     controlled(ctx, run)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Awaitable
+from typing import Annotated, NamedTuple
 
 import msgspec
 import typer
@@ -51,11 +52,11 @@ def _kill(
             scope, reason=reason, author=whoever(by), store=control.store, clock=control.clock, ids=control.ids
         )
 
-    raised = controlled(ctx, order)
+    raised, words = controlled(ctx, lambda control: _worded(order(control), control))
     if as_json:
         say_json(msgspec.to_builtins(raised))
     else:
-        say(f"killed: {_scope_words(raised)}", f"lift it with: surefoot unkill {raised.id}")
+        say(f"killed: {words}", f"lift it with: surefoot unkill {raised.id}")
 
 
 @unkill_app.command(epilog="Example: surefoot unkill 01JD3K...")
@@ -72,28 +73,44 @@ def _unkill(
 @kills_app.command(epilog="Example: surefoot kills --json")
 def _kills(ctx: typer.Context, as_json: JsonOption = False) -> None:
     """The kill switches that are up, oldest first."""
-    found = controlled(ctx, lambda control: switch.kills(store=control.store))
+
+    async def read(control: Control) -> list[_Worded]:
+        return [_Worded(kill, await _scope_words(kill, control)) for kill in await switch.kills(store=control.store)]
+
+    found = controlled(ctx, read)
     if as_json:
-        say_json(msgspec.to_builtins(list(found)))
+        say_json([msgspec.to_builtins(kill) for kill, _ in found])
     elif found:
         say_table(
-            ("id", "stops", "reason", "by", "since"),
+            ("id", "stops", "by", "since", "reason"),
             [
-                (kill.id, _scope_words(kill), kill.reason, kill.author, f"{kill.raised_at:%Y-%m-%d %H:%M:%S %Z}")
-                for kill in found
+                (kill.id, words, kill.author, f"{kill.raised_at:%Y-%m-%d %H:%M:%S %Z}", kill.reason)
+                for kill, words in found
             ],
         )
     else:
         say("no kill switch is up")
 
 
-def _scope_words(kill: KillSwitch) -> str:
-    """What a switch stops, in words."""
+class _Worded(NamedTuple):
+    """A switch, and what it stops in words."""
+
+    kill: KillSwitch
+    words: str
+
+
+async def _worded(raised: Awaitable[KillSwitch], control: Control) -> _Worded:
+    kill = await raised
+    return _Worded(kill, await _scope_words(kill, control))
+
+
+async def _scope_words(kill: KillSwitch, control: Control) -> str:
+    """What a switch stops, with the version's label."""
     parts = [
-        f"{name} {value[:19] if name == 'version' else value}"
+        f"{name} {value}"
         for name, value in (
             ("agent", kill.agent),
-            ("version", kill.version),
+            ("version", kill.version and (await control.store.version(kill.version)).label),
             ("feature", kill.feature),
             ("tenant", kill.tenant),
         )

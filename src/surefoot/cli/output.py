@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 __all__ = ["console", "say", "say_changed_lines", "say_error", "say_json", "say_table", "visible"]
 
 _WIDTH_WITHOUT_TERMINAL: Final = 160
 """Columns when the output is a pipe or a file: wide enough that no label or digest is cut."""
 
+_LEAST_WRAPPED: Final = 24
+"""A column that is narrower than this is hard to read when it wraps."""
 
 _COLOURS: Final = {"+": "\x1b[32m", "-": "\x1b[31m", "@": "\x1b[36m"}
 _NO_COLOUR: Final = "\x1b[0m"
@@ -57,17 +60,53 @@ def say_json(value: Any) -> None:
 
 
 def say_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, title: str | None = None) -> None:
-    """A table whose cells wrap rather than being cut. Cells are plain text: brackets in them mean nothing."""
+    """
+    A table, of which the widest column may wrap; where even that is too narrow, one block for each row.
+
+    Nothing is cut. Cells are plain text: brackets in them mean nothing.
+    """
+    shown = [[visible(cell) for cell in row] for row in rows]
+    screen = console()
+    widths = [max(map(len, column)) for column in zip(columns, *shown, strict=True)]
+    widest = max(range(len(widths)), key=widths.__getitem__)
+    left = screen.width - 2 - sum(widths[:widest] + widths[widest + 1 :]) - 3 * (len(widths) - 1)
+    if left >= min(widths[widest], _LEAST_WRAPPED):
+        screen.print(_table(columns, shown, wraps=widest, title=title))
+    else:
+        _say_blocks(screen, columns, shown, title)
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, wraps: int, title: str | None) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, expand=False)
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for place, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=place != wraps)
     for row in rows:
-        table.add_row(*(Text(visible(cell)) for cell in row))
-    console().print(table)
+        table.add_row(*map(Text, row))
+    return table
+
+
+def _say_blocks(screen: Console, columns: Sequence[str], rows: Iterable[Sequence[str]], title: str | None) -> None:
+    """The first cell as a heading, the others below it with their names."""
+    from rich.table import Table
+    from rich.text import Text
+
+    if title is not None:
+        screen.print(Text(title, style="italic"))
+    for row in rows:
+        screen.print()
+        screen.print(Text(row[0], style="bold"))
+        block = Table.grid(padding=(0, 2))
+        block.add_column(no_wrap=True)
+        block.add_column(overflow="fold")
+        for name, cell in zip(columns[1:], row[1:], strict=True):
+            if cell:
+                block.add_row(Text(f"  {name}", style="dim"), Text(cell))
+        screen.print(block)
+    screen.print()
 
 
 def say_error(code: str, message: str, hint: str, *, as_json: bool) -> None:

@@ -30,6 +30,10 @@ __all__ = [
 ]
 
 _BAR: Final = 24
+_SHORT_BAR: Final = 10
+_WIDE: Final = 118
+"""Columns that the whole evidence takes; on a narrower terminal bars are short, and thresholds are left out."""
+
 _COLOURS: Final = {
     Phase.PROMOTED: "green",
     Phase.WARM: "green",
@@ -50,7 +54,7 @@ class Screen:
 
     def show(self, now: RolloutView) -> None:
         """Draw the rollout as it is now."""
-        self._live.update(rendered(now), refresh=True)
+        self._live.update(rendered(now, width=self._live.console.width), refresh=True)
 
 
 @contextmanager
@@ -64,7 +68,8 @@ def watch_view() -> Generator[Screen]:
 
 def say_view(now: RolloutView) -> None:
     """One picture of a rollout."""
-    console().print(rendered(now))
+    screen = console()
+    screen.print(rendered(now, width=screen.width))
 
 
 def say_lines(found: Sequence[Line]) -> None:
@@ -117,13 +122,13 @@ def say_recomputed(found: Recomputed) -> None:
     say("every decision is reproduced" if found.is_reproduced else "this run is NOT reproduced")
 
 
-def rendered(now: RolloutView) -> RenderableType:
-    """The picture: heading, ladder, evidence, and the next step."""
+def rendered(now: RolloutView, *, width: int = _WIDE) -> RenderableType:
+    """The picture for so many columns: heading, ladder, evidence, and the next step."""
     from rich.console import Group
 
     parts: list[RenderableType] = [_heading(now), _ladder(now.stages, now.phase), *_notices(now)]
     if now.evidence:
-        parts.append(_evidence(now.evidence))
+        parts.append(_evidence(now.evidence, is_wide=width >= _WIDE))
     return Group(*parts, *_words(now))
 
 
@@ -161,28 +166,26 @@ def _notices(now: RolloutView) -> list[Text]:
     return [Text(f"{word} {what}", style="bold yellow") for word, what in said if what]
 
 
-def _evidence(bars: Sequence[Bar]) -> RenderableType:
+def _evidence(bars: Sequence[Bar], *, is_wide: bool) -> RenderableType:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("metric", "question", "evidence", "of", "stable", "candidate", "units needed"):
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1) if is_wide else (0, 2, 0, 0))
+    columns = ("metric", "question", "evidence", "of", "stable", "candidate", "units needed")
+    for column in columns if is_wide else columns[:3] + columns[4:6]:
         table.add_column(column)
+    width = _BAR if is_wide else _SHORT_BAR
     for bar in bars:
-        filled = round(_BAR * bar.fill)
+        filled = round(width * bar.fill)
         alarming = bar.question in _ALARMS
         colour = ("red" if alarming else "green") if bar.is_reached else ("yellow" if alarming else "blue")
-        drawn = Text("█" * filled, style=colour) + Text("·" * (_BAR - filled), style="dim")
-        table.add_row(
-            bar.metric or "ALL",
-            bar.question,
-            drawn,
-            f"{bar.ln_e:+.2f} / {bar.threshold:.2f}",
-            _seen(bar.rate_stable, bar.n_stable),
-            _seen(bar.rate_candidate, bar.n_candidate),
-            "" if bar.units_needed is None else f"{bar.units_needed:,}",
-        )
+        drawn = Text("█" * filled, style=colour) + Text("·" * (width - filled), style="dim")
+        numbers = [f"{bar.ln_e:+.2f} / {bar.threshold:.2f}"] if is_wide else []
+        numbers += [_seen(bar.rate_stable, bar.n_stable), _seen(bar.rate_candidate, bar.n_candidate)]
+        if is_wide:
+            numbers.append("" if bar.units_needed is None else f"{bar.units_needed:,}")
+        table.add_row(bar.metric or "ALL", bar.question, drawn, *numbers)
     return table
 
 

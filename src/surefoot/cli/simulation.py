@@ -145,20 +145,22 @@ def _show(rows: list[Forecast], plan: Plan, traffic: Traffic, *, made_up: bool, 
             "promoted",
             "rolled back",
             "undecided",
-            "users exposed",
-            "failed runs",
+            "exposed",
+            "failed",
             "requests",
             "hours",
         ),
         [_row(row) for row in rows],
         title=f"{rows[0].rollouts} rollouts each of {ladder}, {traffic.requests:,} requests of {whose}",
     )
-    say("users, runs, requests and hours: median (90 % are below)", "")
+    say("exposed, failed, requests and hours: median (90 % are below)", "", "rolled back (95 % interval)")
+    names = max(len(row.case) for row in rows)
+    width = max(5, min(_BAR, console().width - names - _BAR))
     for row in rows:
-        filled = round(_BAR * row.rolled_back / row.rollouts)
-        bar = "█" * filled + "·" * (_BAR - filled)
+        filled = round(width * row.rolled_back / row.rollouts)
+        bar = "█" * filled + "·" * (width - filled)
         chance = f"{row.rolled_back / row.rollouts:6.1%} ({row.rollback_low:.1%} to {row.rollback_high:.1%})"
-        console().print(f"{row.case:>28}  {bar}  rolled back {chance}")
+        say(f"{row.case:>{names}}  {bar} {chance}")
     first = rows[0]
     promised = f"at most {plan.alpha:.0%} of rollouts are taken back when nothing changed"
     say("", f"The plan promises that {promised}; here it was {first.rolled_back} of {first.rollouts}.")

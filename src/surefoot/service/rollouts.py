@@ -29,9 +29,18 @@ from ..ports.store import Store, Stored
 from .cases import Cases
 from .reconcile import reconcile
 
-__all__ = ["abort", "approve", "pause", "promote", "reject", "reopen", "resume", "set_stable", "start"]
+__all__ = ["abort", "admit", "approve", "pause", "promote", "reject", "reopen", "resume", "set_stable", "start"]
 
 _ATTEMPTS = 8
+
+
+async def admit(agent: AgentName, candidate: Digest, plan: Plan, *, store: Store) -> None:
+    """Say beforehand what `start` would refuse, also of a version that the store does not know yet. Writes nothing."""
+    await _check_allowed(agent, candidate, (await store.traffic(agent)).stable, store)
+    if plan.on_new_candidate is OnNewCandidate.REJECT:
+        for stored in await store.rollouts(agent=agent):
+            if not stored.rollout.phase.is_final:
+                raise await _under_way(stored.rollout, store)
 
 
 async def start(
@@ -62,7 +71,7 @@ async def start(
     others = [stored.rollout for stored in await store.rollouts(agent=agent)]
     turn = take_turn(row, others, stable=stable, denied={})
     if turn is not None and isinstance(turn.event, Abort):
-        raise _under_way(turn.event.why)
+        raise _in_the_way(turn.event.why)
     await store.create(row)
     return await _begun(row, store, clock)
 
@@ -145,12 +154,16 @@ async def _check_candidate(agent: AgentName, candidate: Digest, stable: Digest, 
         raise UsageError(
             f"{candidate} is a version of {version.agent}, not of {agent}", hint="name the agent it belongs to"
         )
+    await _check_allowed(agent, candidate, stable, store)
+
+
+async def _check_allowed(agent: AgentName, candidate: Digest, stable: Digest, store: Store) -> None:
     if candidate == stable:
         raise Refused(f"{candidate} is the stable version of {agent}", hint="nothing is left to roll out")
     await _check_denied(agent, candidate, store)
     if kill := covering(await store.kills(), agent=agent, version=candidate, feature="", tenant=""):
         raise Killed(
-            f"switch {kill.id} of {kill.author} covers {candidate}: {kill.reason}",
+            f"switch {kill.id} of {kill.author} covers {await _known_as(agent, candidate, store)}: {kill.reason}",
             hint=f"surefoot unkill {kill.id}, if the reason is gone",
         )
 
@@ -158,10 +171,18 @@ async def _check_candidate(agent: AgentName, candidate: Digest, stable: Digest, 
 async def _check_denied(agent: AgentName, digest: Digest, store: Store) -> None:
     denied: Mapping[Digest, str] = await store.denied(agent)
     if digest in denied:
+        label = await _known_as(agent, digest, store)
         raise Denied(
-            f"{digest} is denied: {denied[digest]}",
-            hint="change the version, which gives it a new digest, or re-open this one on a person's word",
+            f"{label} is denied: {denied[digest]}",
+            hint="change the version, which gives it a new digest, or re-open this one on a person's word: "
+            f"surefoot rollout reopen {label}",
         )
+
+
+async def _known_as(agent: AgentName, digest: Digest, store: Store) -> str:
+    """The agent and what people call its version."""
+    known = [version.label for version in await store.versions(agent) if version.digest == digest]
+    return f"{agent} {known[0] if known else digest}"
 
 
 async def _begun(row: Rollout, store: Store, clock: Clock) -> Rollout:
@@ -172,12 +193,18 @@ async def _begun(row: Rollout, store: Store, clock: Clock) -> Rollout:
             break
     after = (await store.rollout(row.id)).rollout
     if after.phase is Phase.ABORTED and row.plan.on_new_candidate is OnNewCandidate.REJECT:
-        raise _under_way(after.note)
+        raise _in_the_way(after.note)
     return after
 
 
-def _under_way(why: str) -> Refused:
+def _in_the_way(why: str) -> Refused:
     return Refused(why, hint="wait for it, abort it, or plan with on_new_candidate: queue or supersede")
+
+
+async def _under_way(other: Rollout, store: Store) -> Refused:
+    label = (await store.version(other.candidate)).label
+    phase = other.phase.replace("_", " ")
+    return _in_the_way(f"a rollout of {other.agent} is under way: {label}, {phase} (rollout {other.id})")
 
 
 # --- one order at one rollout
@@ -216,5 +243,5 @@ def _signed(by: str) -> str:
 
 def _reasoned(why: str) -> str:
     if not why.strip():
-        raise UsageError("this order needs a reason", hint="say why: --reason TEXT; it is kept in the audit trail")
+        raise UsageError("this order needs a reason", hint="say why: --why TEXT; it is kept in the audit trail")
     return why

@@ -204,7 +204,7 @@ def view_of(sight: Sight, *, stable: str, candidate: str) -> RolloutView:
         verdict=summary(verdict) if verdict else "",
         judgement=verdict.judgement if verdict else None,
         why=verdict.why if verdict else None,
-        next_step=_next_step(row, verdict, sight.at),
+        next_step=_KILLED if sight.kill and not row.phase.is_final else _next_step(row, verdict, sight.at),
         evidence=evidence,
         units_needed=max((bar.units_needed for bar in evidence if bar.units_needed is not None), default=None),
         frozen_by=window.name if window else "",
@@ -295,6 +295,8 @@ def _rate(k: float, n: int) -> float | None:
 
 
 # --- what happens next
+
+_KILLED: Final = "goes back at a controller's next look, because it is killed; nobody gets it meanwhile"
 
 
 def _next_step(row: Rollout, verdict: Verdict | None, at: datetime) -> str:
