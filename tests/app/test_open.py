@@ -12,7 +12,7 @@ import pytest
 
 import surefoot
 from surefoot.adapters.clock import SystemClock, SystemIds
-from surefoot.app.engine import first_stable
+from surefoot.app.stable import first_stable
 from surefoot.core.traffic.plan import Check, Plan, Stage
 from surefoot.errors import ArtifactError, SettingsError, StoreUnavailable, UnknownName, UsageError
 from surefoot.service import rollouts

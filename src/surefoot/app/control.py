@@ -22,7 +22,7 @@ from ..service import rollouts
 from ..service.cases import Cases
 from ..service.explain import Explained, explain
 from ..service.views import RolloutView, view
-from .engine import first_stable
+from .stable import first_stable
 
 __all__ = ["Control", "plan_named"]
 

@@ -15,6 +15,7 @@ from ..core.artifact.version import AgentVersion
 from ..core.units import AgentName, Digest, RolloutId
 from ..errors import StoreUnavailable, SurefootError, Unavailable, UnknownName, UsageError
 from ..ports.clock import Clock, Ids
+from .stable import first_stable
 
 if TYPE_CHECKING:  # loaded in the thread: whoever opens a project need not wait for the machinery of rollouts
     from ..ports.store import ShadowPair, Store
@@ -22,7 +23,7 @@ if TYPE_CHECKING:  # loaded in the thread: whoever opens a project need not wait
     from ..service.controller import Health
     from .control import Control
 
-__all__ = ["Engine", "first_stable"]
+__all__ = ["Engine"]
 
 T = TypeVar("T")
 
@@ -214,26 +215,3 @@ class Engine:
         if self._store is None:
             raise StoreUnavailable("the store is not open", hint="look at the store, and try again")
         return await self._store.version(digest)
-
-
-def first_stable(agent: AgentName, versions: Sequence[AgentVersion], named: Mapping[AgentName, str]) -> Digest:
-    """
-    The version that is stable when nobody has ever said so: the one that is named, or the only one.
-
-    Of several, none is guessed: the newest may be the very candidate that nobody should get unproven, and the oldest
-    has been replaced long ago. Raises UsageError, and UnknownName for a label that is not there.
-    """
-    labels = {version.label: version.digest for version in versions}
-    label = named.get(agent)
-    if label is not None:
-        try:
-            return labels[label]
-        except KeyError:
-            raise UnknownName(f"version of {agent}", label, tuple(labels)) from None
-    digests = set(labels.values())
-    if len(digests) == 1:
-        return digests.pop()
-    raise UsageError(
-        f"{agent} has the versions {', '.join(labels) or '(none)'}, and nobody has said which one users have now",
-        hint=f"write `stable: {{{agent}: LABEL}}` into surefoot.yaml, or start with --stable LABEL, once",
-    )

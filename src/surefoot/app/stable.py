@@ -1,0 +1,34 @@
+"""Which version users have when nobody has ever said so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..core.artifact.version import AgentVersion
+from ..core.units import AgentName, Digest
+from ..errors import UnknownName, UsageError
+
+__all__ = ["first_stable"]
+
+
+def first_stable(agent: AgentName, versions: Sequence[AgentVersion], named: Mapping[AgentName, str]) -> Digest:
+    """
+    The version that is stable when nobody has ever said so: the one that is named, or the only one.
+
+    Of several, none is guessed: the newest may be the very candidate that nobody should get unproven, and the oldest
+    has been replaced long ago. Raises UsageError, and UnknownName for a label that is not there.
+    """
+    labels = {version.label: version.digest for version in versions}
+    label = named.get(agent)
+    if label is not None:
+        try:
+            return labels[label]
+        except KeyError:
+            raise UnknownName(f"version of {agent}", label, tuple(labels)) from None
+    digests = set(labels.values())
+    if len(digests) == 1:
+        return digests.pop()
+    raise UsageError(
+        f"{agent} has the versions {', '.join(labels) or '(none)'}, and nobody has said which one users have now",
+        hint=f"write `stable: {{{agent}: LABEL}}` into surefoot.yaml, or start with --stable LABEL, once",
+    )
