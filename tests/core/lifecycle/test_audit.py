@@ -149,3 +149,16 @@ def test_epochs_say_what_was_constant():
         3: EpochInfo(stage=0, share=500),
         4: EpochInfo(stage=1, share=9_900, is_warm=True),
     }
+
+
+def test_a_field_that_a_later_release_adds_leaves_old_records_whole():
+    """What has its default is not hashed, so an old trail still verifies when values have learned new fields."""
+
+    def names(value):
+        if isinstance(value, dict):
+            return set(value) | {name for inner in value.values() for name in names(inner)}
+        return {name for inner in value for name in names(inner)} if isinstance(value, list) else set()
+
+    said = names(json.loads(text_of(TRAIL[0].transition)))
+    assert {"seed", "plan", "stages", "metric", "by"} <= said
+    assert not {"holdback", "targeting", "freeze", "tolerance", "alpha"} & said

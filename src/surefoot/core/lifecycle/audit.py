@@ -12,7 +12,7 @@ import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
 from typing import Final, NamedTuple, cast, get_args
@@ -68,7 +68,8 @@ def text_of(transition: Transition) -> CanonicalJson:
     The canonical JSON (RFC 8785) of a transition: what is hashed.
 
     Instants are UTC with microseconds, durations are integers of microseconds, sets are sorted lists, events and
-    effects say their `type`; what JSON cannot hold (integers from 2**53, infinities, NaN) is written as text.
+    effects say their `type`; what JSON cannot hold (integers from 2**53, infinities, NaN) is written as text. Fields
+    that have their default are left out, so a default, once released, never changes: a new one is a new field.
     """
     return canonical(_plain(transition))
 
@@ -134,8 +135,16 @@ def _plain(value: object) -> Json:
         return _when(value)
     if is_dataclass(value) and not isinstance(value, type):
         named: dict[str, Json] = {"type": type(value).__name__} if type(value) in _NAMED else {}
-        return {**named, **{field.name: _plain(getattr(value, field.name)) for field in fields(value)}}
+        said = ((field, getattr(value, field.name)) for field in fields(value))
+        return {**named, **{field.name: _plain(found) for field, found in said if not _is_default(field, found)}}
     return _many(value)
+
+
+def _is_default(field: Field[object], found: object) -> bool:
+    """What is as it always was is not written: a field that a later release adds leaves every old text as it was."""
+    if field.default is not MISSING:
+        return bool(found == field.default)
+    return field.default_factory is not MISSING and bool(found == field.default_factory())
 
 
 def _many(value: object) -> Json:
