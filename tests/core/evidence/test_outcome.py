@@ -1,0 +1,88 @@
+"""What an observation says about each metric: nothing where nothing was recorded, and bad only where it is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from surefoot.core.evidence.amount import AMOUNT_FIELDS, NO_AMOUNTS, amounts_of, bucket_for, joined, scale_of
+from surefoot.core.evidence.histogram import Scale, bucket_of
+from surefoot.core.evidence.metrics import METRICS, MetricKind
+from surefoot.core.evidence.observation import NOTHING_SEEN, Observation
+from surefoot.core.evidence.outcome import BINARY_METRICS, bad_outcomes, outcomes, positions
+
+amounts = st.tuples(*[st.none() | st.integers(0, 10**6) for _ in AMOUNT_FIELDS])
+flags = st.none() | st.booleans()
+observations = st.builds(
+    Observation,
+    success=flags,
+    policy_violation=flags,
+    complaint=flags,
+    unresolved=flags,
+    quality=st.none() | st.floats(),
+    feedback=st.none() | st.floats(),
+)
+
+
+@given(observations)
+def test_what_is_bad_was_recorded(seen):
+    """And what was recorded is exactly what is finite."""
+    recorded, bad = outcomes(seen)
+    assert bad & ~recorded == 0
+    named = bad_outcomes(seen)
+    assert set(named) == {
+        name
+        for name in BINARY_METRICS
+        if (value := getattr(seen, METRICS[name].field)) is not None and math.isfinite(value)
+    }
+    assert [BINARY_METRICS[bit] for bit in positions(bad)] == [name for name, is_bad in named.items() if is_bad]
+
+
+@pytest.mark.parametrize(
+    ("metric", "good", "bad"),
+    [
+        ("success", True, False), ("policy", False, True), ("safety", False, True), ("quality", 2.5, 2),
+        ("checkpoint", False, True), ("tool_rollback", False, True), ("feedback", 0.5, 0.49),
+        ("complaint", False, True), ("unresolved", False, True),
+    ],
+)  # fmt: skip
+def test_every_binary_metric_has_a_good_and_a_bad_side(metric, good, bad):
+    """Success is good; a violation, a complaint and the like are bad; scores have their limits."""
+    field = METRICS[metric].field
+    assert bad_outcomes(replace(NOTHING_SEEN, **{field: good})) == {metric: False}
+    assert bad_outcomes(replace(NOTHING_SEEN, **{field: bad})) == {metric: True}
+
+
+def test_no_metric_is_forgotten():
+    """Each reads a field that observations have, and is either counted or weighed."""
+    assert {metric.field for metric in METRICS.values()} <= {field.name for field in fields(Observation)}
+    assert set(BINARY_METRICS) == {name for name, metric in METRICS.items() if metric.kind is MetricKind.BINARY}
+    assert set(AMOUNT_FIELDS) == {m.field for m in METRICS.values() if m.kind is not MetricKind.BINARY}
+
+
+@given(amounts, amounts, amounts)
+def test_amounts_are_put_together_in_any_order(one, two, three):
+    """Nothing recorded is neutral; sums, the worst latency and the worst quality do not depend on the order."""
+    assert joined(one, NO_AMOUNTS) == joined(NO_AMOUNTS, one) == one
+    assert joined(one, two) == joined(two, one)
+    assert joined(joined(one, two), three) == joined(one, joined(two, three))
+
+
+@pytest.mark.parametrize(
+    ("quality", "kept"), [(3.4, 3), (2.5, 3), (1, 1), (math.nan, None), (math.inf, None), (-1, None)]
+)
+def test_scores_are_kept_as_whole_numbers(quality, kept):
+    """The nearest, half up; what is no score is not recorded."""
+    assert dict(zip(AMOUNT_FIELDS, amounts_of(replace(NOTHING_SEEN, quality=quality)), strict=True))["quality"] == kept
+
+
+@given(st.sampled_from(range(len(AMOUNT_FIELDS))), st.integers(0, 10**7))
+def test_small_whole_numbers_are_kept_exactly(position, amount):
+    """Calls and scores by themselves, everything else in buckets that grow by 4 %."""
+    field = AMOUNT_FIELDS[position]
+    assert scale_of(field) is (Scale.EXACT if field in ("model_calls", "quality") else Scale.LOG)
+    assert bucket_for(position, amount) == bucket_of(amount, scale_of(field))
