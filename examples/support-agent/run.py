@@ -5,10 +5,12 @@ Two rollouts of the support agent, live in the terminal: a better version gets t
     python run.py --live      with the language model itself, on this machine (fewer customers, and slower)
     python run.py --plain     line by line instead of a picture
 
-Nothing is scripted: customers are drawn at random, every answer is one that the model really gave, and Surefoot decides.
-Only the clock is hurried: a minute here is about an hour there. What remains is a store that every command can look at:
+Nothing is scripted: customers are drawn at random, every answer is one that the model really gave, and Surefoot
+decides. Only the clock is hurried: a minute here is about an hour there. With `--state DIR` the store stays, and every
+command can look at it:
 
-    surefoot rollout explain support-agent --recompute
+    python run.py --state /tmp/story
+    SUREFOOT_STORE=sqlite:////tmp/story/surefoot.db surefoot rollout explain support-agent --recompute
 """
 
 from __future__ import annotations
@@ -16,17 +18,19 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import io
 import random
+import re
 import shutil
 import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -112,7 +116,7 @@ class Picture:
         self._live = Live(console=Console(), auto_refresh=False)
         self._last = ""
 
-    def __enter__(self) -> Picture:
+    def __enter__(self) -> Self:
         if self._plain:
             print(f"\n== {self._title}", flush=True)
         else:
@@ -136,7 +140,16 @@ class Picture:
             for request, version, answer in window.answers
         ]
         counted = Text(f"{window.served:,} customers answered", style="dim")
-        self._live.update(Panel(Group(rendered(now), counted, *heard), title=self._title, padding=(1, 2)), refresh=True)
+        self._live.update(self._framed(rendered(now), counted, *heard), refresh=True)
+
+    def keep(self, now, window: Window, album: Console | None) -> None:
+        """Put the last picture into the album, where there is one."""
+        if album is not None:
+            counted = Text(f"{window.served:,} customers answered", style="dim")
+            album.print(self._framed(rendered(now), counted))
+
+    def _framed(self, *parts) -> Panel:
+        return Panel(Group(*parts), title=self._title, padding=(1, 2))
 
 
 async def story(sf: surefoot.Surefoot, agent: surefoot.Agent, candidate: str, title: str, chosen: Chosen) -> str:
@@ -154,6 +167,7 @@ async def story(sf: surefoot.Surefoot, agent: surefoot.Agent, candidate: str, ti
                 now = await asyncio.to_thread(sf.control, lambda control: control.view(started.id))
                 picture.show(now, window)
                 if now.is_final or now.phase.value == "warm" or time.monotonic() > ends:
+                    picture.keep(now, window, chosen.album)
                     break
                 await asyncio.sleep(FRAME_S)
     finally:
@@ -187,9 +201,10 @@ class Chosen:
     pace: Pace
     longest_s: float
     plain: bool
+    album: Console | None
 
 
-async def play(state: Path, *, live: bool, plain: bool) -> int:
+async def play(state: Path, *, live: bool, plain: bool, album: Console | None) -> int:
     """Both stories on one store. 0 if the better version got through and the worse one did not."""
     pace = LIVE if live else RECORDED
     with contextlib.ExitStack() as stack:
@@ -197,7 +212,9 @@ async def play(state: Path, *, live: bool, plain: bool) -> int:
         stack.callback(sf.close)
         agent = sf.agent(AGENT)
         requests = stack.enter_context(behaviour(agent, live=live))
-        chosen = Chosen(requests=requests, pace=pace, longest_s=600.0 if live else LONGEST_STORY_S, plain=plain)
+        chosen = Chosen(
+            requests=requests, pace=pace, longest_s=600.0 if live else LONGEST_STORY_S, plain=plain, album=album
+        )
         ends = []
         for candidate, title in STORIES:
             ends.append(await story(sf, agent, candidate, title, chosen))
@@ -260,11 +277,14 @@ def main() -> int:
     parser.add_argument("--live", action="store_true", help="the model itself instead of its recorded answers")
     parser.add_argument("--plain", action="store_true", help="line by line, for a log or a narrow terminal")
     parser.add_argument("--state", type=Path, help="keep the store in this folder (default: a temporary one)")
+    parser.add_argument("--picture", type=Path, metavar="FILE.svg", help="draw how both stories ended")
     chosen = parser.parse_args()
+    album = Console(record=True, file=io.StringIO(), width=124) if chosen.picture else None
     state = chosen.state or Path(tempfile.mkdtemp(prefix="surefoot-"))
     state.mkdir(parents=True, exist_ok=True)
     try:
-        return asyncio.run(play(state, live=chosen.live, plain=chosen.plain or not sys.stdout.isatty()))
+        plain = chosen.plain or not sys.stdout.isatty()
+        return asyncio.run(play(state, live=chosen.live, plain=plain, album=album))
     except KeyboardInterrupt:
         print("\nstopped; nothing goes on in the background", file=sys.stderr)
         return 130
@@ -272,6 +292,10 @@ def main() -> int:
         print(f"error[{error.code}]: {error.message}\nhint: {error.hint}", file=sys.stderr)
         return 2
     finally:
+        if album is not None:
+            # The letters are the reader's own: a picture that fetches a font would tell somebody who looks at it.
+            drawn = re.sub(r"@font-face \{.*?\}", "", album.export_svg(title="make run"), flags=re.DOTALL)
+            chosen.picture.write_text(drawn, encoding="utf-8")
         if chosen.state is None:
             shutil.rmtree(state, ignore_errors=True)
 
