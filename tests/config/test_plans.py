@@ -39,7 +39,7 @@ def test_every_key_is_on_the_page():
 def test_every_field_of_a_plan_can_be_written():
     """The file can say whatever a plan can hold."""
     assert {field.name for field in fields(Plan)} <= set(PLAN_KEYS)
-    assert {field.name for field in fields(Targeting)} == set(TARGETING_KEYS)
+    assert {field.name for field in fields(Targeting)} == {*TARGETING_KEYS, "flag"}  # `cohort: {flag: NAME}`
     assert {field.name for field in fields(Check)} == set(CHECK_KEYS)
 
 
@@ -209,6 +209,11 @@ REFUSED = {
     "preset: canary\ntargeting: {tenants: [a, a]}": ("2:26: targeting.tenants[1]", "listed twice"),
     "preset: canary\ntargeting: {cohort: beta}": ("2:21: targeting.cohort", "assigned by somebody else"),
     "preset: experiment\ncontrol: mirrored\ntargeting: {cohort: beta}": ("3:21: targeting.cohort", "no mirror"),
+    "preset: canary\ntargeting: {cohort: {flag: new}}": ("2:21: targeting.cohort", "assigned by somebody else"),
+    "preset: experiment\ntargeting: {cohort: {}}": ("2:21: targeting.cohort", "'flag' is missing"),
+    "preset: experiment\ntargeting: {cohort: {flg: a}}": ("2:22: targeting.cohort.flg", "unknown key"),
+    "preset: experiment\ntargeting: {cohort: {flag: 7}}": ("2:28: targeting.cohort.flag", "expected text"),
+    "preset: experiment\ntargeting: {segments: [a], cohort: {flag: f}}": ("2:23: targeting.segments", "knows the"),
     "preset: canary\npreset: canary": ("2:1: preset", "written twice"),
     "preset: [canary": ("2:1", "no YAML"),
 }
@@ -244,6 +249,14 @@ def test_any_file_is_a_plan_or_an_error(keys, with_preset):
     except PlanError as refused:
         refusal = refused
     assert refusal is None or (refusal.hint and refusal.message.startswith("plan.yaml:"))
+
+
+def test_a_cohort_is_a_segment_or_a_flag():
+    """By its name alone it is a segment of the requests; said to be one, a flag."""
+    by_segment = parse_plan("preset: experiment\ntargeting: {cohort: new}\n").plan.targeting
+    by_flag = parse_plan("preset: experiment\ntargeting: {tenants: [a], cohort: {flag: new}}\n").plan.targeting
+    assert by_segment == Targeting(cohort="new")
+    assert by_flag == Targeting(tenants=frozenset("a"), cohort="new", flag=True)
 
 
 def test_plans_are_found_by_agent(tmp_path):

@@ -24,7 +24,9 @@ from ..core.traffic.route import AgentTraffic, Reason, Route, Snapshot
 from ..core.units import AgentName, Revision
 from ..errors import StoreUnavailable
 from ..ports.feed import Bell, Belled, Changes, Feed
+from ..ports.flags import Flags
 from .conversations import Conversations
+from .flags import FlagArms
 from .last_seen import LastSeen
 
 __all__ = ["AfterLease", "Lease", "Router", "RouterHealth"]
@@ -76,6 +78,8 @@ class RouterHealth:
     """Snapshots that could not be kept on disk."""
 
     last_error: str
+    unassigned: int = 0
+    """Runs that an experiment's flag should have assigned and did not: stable answered them, unanalysed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,7 @@ class Router:
         *,
         disk: Path | None = None,
         lease: Lease | None = None,
+        flags: Mapping[AgentName, Flags] | None = None,
         most_conversations: int = 50_000,
         clock: Callable[[], float] = monotonic,
     ) -> None:
@@ -120,6 +125,7 @@ class Router:
         self._lease = lease
         self._clock = clock
         self._conversations = Conversations(most_conversations)
+        self._flags = FlagArms({} if flags is None else flags)
         self._reading = threading.Lock()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -210,6 +216,7 @@ class Router:
             failed_reads=self._failed_reads,
             failed_writes=self._failed_writes,
             last_error=self._last_error,
+            unassigned=self._flags.unassigned,
         )
 
     # --- deciding
@@ -248,7 +255,7 @@ class Router:
             raise StoreUnavailable(
                 f"no traffic is known yet: {self._last_error}", hint="start once with the store, or give a disk folder"
             )
-        return state.compiled.decider(agent)
+        return state.compiled.decider(agent, self._flags.around)
 
     # --- listening
 

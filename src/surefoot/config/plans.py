@@ -195,6 +195,15 @@ def _refuse_contradictions(fields: Fields, said: Mapping[str, Any], strategy: St
                 hint="use preset: experiment with control: rest, or leave the cohort out",
             )
         )
+    if targeting.flag and targeting.segments:
+        raise (
+            fields.require("targeting")
+            .mapping()
+            .require("segments")
+            .error(
+                "a flag that assigns knows the segments itself", hint="target segments in the flag, and remove these"
+            )
+        )
     names: set[str] = set()
     windows: tuple[FreezeWindow, ...] = said.get("freeze", ())
     for index, window in enumerate(windows):
@@ -211,8 +220,22 @@ def _refuse_contradictions(fields: Fields, said: Mapping[str, Any], strategy: St
 
 def _targeting(node: Node) -> Targeting:
     fields = node.mapping(known=TARGETING_KEYS)
-    named = {key: frozenset(value.texts()) for key, value in fields.items() if key != "cohort"}
-    return Targeting(**named, cohort=fields.text("cohort", ""))
+    cohort = fields.get("cohort")
+    is_flag = cohort is not None and cohort.is_mapping
+    named = None if cohort is None else cohort.mapping(known=("flag",)).require("flag") if is_flag else cohort
+    return Targeting(
+        tenants=_listed(fields, "tenants"),
+        segments=_listed(fields, "segments"),
+        allow=_listed(fields, "allow"),
+        deny=_listed(fields, "deny"),
+        cohort="" if named is None else named.text(),
+        flag=is_flag,
+    )
+
+
+def _listed(fields: Fields, key: str) -> frozenset[str]:
+    said = fields.get(key)
+    return frozenset() if said is None else frozenset(said.texts())
 
 
 def _probability(node: Node) -> float:

@@ -15,7 +15,7 @@ from surefoot.core.evidence.metrics import METRICS
 from surefoot.core.evidence.tally import ArmTick, Count, PairTotals, Tick
 from surefoot.core.evidence.verdict import FindingKind, Judgement, Look, Verdict, Why
 from surefoot.core.lifecycle.judge import Case, EpochInfo, margin_at
-from surefoot.core.traffic.plan import Check, NoTraffic, OnTimeout, Plan, Stage, Strategy
+from surefoot.core.traffic.plan import Check, NoTraffic, OnTimeout, Plan, Stage, Strategy, Targeting
 from surefoot.core.units import ALL_TRAFFIC, BasisPoints, RolloutId
 
 T0 = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -156,6 +156,15 @@ def test_broken_assignment_holds_what_would_pass() -> None:
     """Arms that do not fit their shares conclude nothing: hold, never promote."""
     verdict = judged(plan(), ticks(60, share=0.09), look())
     assert (verdict.judgement, verdict.why) == (Judgement.HOLD, Why.MISMATCH)
+
+
+def test_where_no_share_is_promised_none_can_be_missed() -> None:
+    """A cohort is as large as whoever assigns makes it: the arms' sizes neither hold anything nor are they shown."""
+    fixed = plan(5_000, 10_000).stages[:1]
+    of = Plan(strategy=Strategy.EXPERIMENT, stages=fixed, targeting=Targeting(cohort="beta"))
+    verdict = case(of, ticks(100, share=0.2), share=5_000).judge(look())
+    assert (verdict.judgement, verdict.why) == (Judgement.PASS, Why.PROVEN)
+    assert all(finding.kind is not FindingKind.MISMATCH for finding in verdict.findings)
 
 
 def test_broken_assignment_does_not_shield_a_harmful_candidate() -> None:

@@ -25,6 +25,24 @@ def test_compiled_and_pure_agree(snapshot, asked):
         assert compiled.route(request) == route(snapshot, request)
 
 
+@given(snapshots, requests)
+def test_what_is_put_around_a_decision_stays_around_it(snapshot, asked):
+    """A closure in the place of another is asked from then on, until news make both anew."""
+    heard = []
+
+    def around(traffic, decide):
+        return lambda *ids: heard.append(traffic.agent) or decide(*ids)
+
+    compiled = Compiled(snapshot=snapshot)
+    compiled.decider(asked.agent, around)
+    for times in (1, 2):
+        assert compiled.route(asked) == route(snapshot, asked)
+        assert heard == [asked.agent] * times
+    news = compiled.apply(revision=12, agents={asked.agent: snapshot.agents[asked.agent]})
+    assert news.route(asked) == route(snapshot, asked)
+    assert len(heard) == 2
+
+
 changes = st.tuples(
     st.integers(5, 14),
     st.lists(st.sampled_from(AGENTS).flatmap(agent_traffic), max_size=2).map(lambda each: {t.agent: t for t in each}),

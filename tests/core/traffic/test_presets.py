@@ -120,6 +120,8 @@ def test_a_stage_that_cannot_be_is_refused(change):
         {"alpha_promote": float("nan")},
         {"targeting": Targeting(allow=frozenset("ab"), deny=frozenset("bc"))},
         {"targeting": Targeting(cohort="beta"), "control": Control.MIRRORED},
+        {"targeting": Targeting(cohort="beta", flag=True, segments=frozenset({"gold"}))},
+        {"targeting": Targeting(flag=True)},
     ],
 )
 def test_a_plan_with_a_hole_is_refused(change):

@@ -42,6 +42,7 @@ targetings = st.builds(
     allow=some([*UNITS, *TENANTS]),
     deny=some([*UNITS, *TENANTS]),
     cohort=st.sampled_from(["", "", "", "beta"]),
+    flag=st.booleans(),
 )
 splits = st.builds(
     Split,

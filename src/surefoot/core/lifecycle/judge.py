@@ -116,13 +116,13 @@ class Case:
         if ln_average >= threshold(self._plan.alpha) and (culprits := self._culprits(harms, look)):
             return self._verdict(Judgement.BREACH, Why.HARM, shown, ln_average=ln_average, culprits=culprits)
         integrity = self._integrity()
-        if integrity.judgement is not Judgement.PASS:
-            return self._verdict(Judgement.HOLD, Why.MISMATCH, (*shown, integrity), ln_average=ln_average)
+        if any(finding.judgement is not Judgement.PASS for finding in integrity):
+            return self._verdict(Judgement.HOLD, Why.MISMATCH, (*shown, *integrity), ln_average=ln_average)
         if look.is_warm:
             return self._verdict(Judgement.HOLD, Why.GATHERING, shown, ln_average=ln_average)
         proofs = self._proofs(stage, look, detailed=detailed)
         judgement, why = self._advance(stage, look, proofs, ln_average=ln_average)
-        return self._verdict(judgement, why, (*shown, *proofs, integrity), ln_average=ln_average)
+        return self._verdict(judgement, why, (*shown, *proofs, *integrity), ln_average=ln_average)
 
     def _enter(self, stage: int) -> None:
         """
@@ -178,14 +178,17 @@ class Case:
         near = (harm for harm in heaviest if harm.finding.ln_e + _ln_weight(harm.check) >= leading - _LN_NEAR)
         return tuple(dict.fromkeys(harm.check.metric for harm in near))
 
-    def _integrity(self) -> Finding:
+    def _integrity(self) -> tuple[Finding, ...]:
+        if self._plan.targeting.cohort:
+            return ()  # whoever assigns has promised no share that the arms could miss
         ln_e = sum(
             min(mismatch(candidate, stable, share), CERTAIN)
             for candidate, stable, share in self._assigned.values()
             if 0.0 < share < 1.0 and candidate + stable
         )
         candidates = sum(candidate for candidate, _, _ in self._assigned.values())
-        return found.integrity(ln_e, _LN_MISMATCH, candidates, sum(stable for _, stable, _ in self._assigned.values()))
+        stables = sum(stable for _, stable, _ in self._assigned.values())
+        return (found.integrity(ln_e, _LN_MISMATCH, candidates, stables),)
 
     def _proofs(self, stage: Stage, look: Look, *, detailed: bool) -> tuple[Finding, ...]:
         bar = threshold(self._plan.alpha_promote)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -23,15 +23,20 @@ class Compiled:
     table: dict[AgentName, Decide] = field(default_factory=dict[AgentName, Decide], compare=False)
     """A cache. To be read with [agent], and filled by `decider` on a KeyError."""
 
-    def decider(self, agent: AgentName) -> Decide:
-        """The agent's closure. Raises UnknownName for an agent that has never had traffic."""
+    def decider(self, agent: AgentName, around: Callable[[AgentTraffic, Decide], Decide] | None = None) -> Decide:
+        """
+        The agent's closure. Raises UnknownName for an agent that has never had traffic.
+
+        `around` may put something in its place, once; whoever gives it does so with every call on this table.
+        """
         ready = self.table.get(agent)
         if ready is None:
             traffic = self.snapshot.agents.get(agent)
             if traffic is None:
                 raise UnknownName("agent", agent, tuple(islice(self.snapshot.agents, 20)))
             # Two threads may both compile; the closures are equal, and either may stay.
-            ready = self.table[agent] = compile_agent(traffic, self.snapshot.kills)
+            ready = compile_agent(traffic, self.snapshot.kills)
+            ready = self.table[agent] = around(traffic, ready) if around else ready
         return ready
 
     def route(self, request: Request) -> Route:

@@ -187,6 +187,9 @@ class Targeting:
     Every other named segment is control, and a request without one is in no arm. Empty: buckets assign.
     """
 
+    flag: bool = False
+    """The cohort is a flag of that name: true is the candidate's arm, false is control, no answer is no arm."""
+
 
 EVERYBODY: Final = Targeting()
 
@@ -232,6 +235,11 @@ class Plan:
         if self.targeting.cohort and self.control is Control.MIRRORED:
             raise PlanError(
                 "a cohort has no mirrored control", hint="control: rest; whoever assigns decides how large the arms are"
+            )
+        if self.targeting.flag and (self.targeting.segments or not self.targeting.cohort):
+            raise PlanError(
+                "a flag that assigns has a name, and knows the segments itself",
+                hint="cohort: {flag: NAME} without segments; requests' segments are shown to the flag",
             )
         for name, alpha in (("alpha", self.alpha), ("alpha_promote", self.alpha_promote)):
             if not 0 < alpha < 1:
