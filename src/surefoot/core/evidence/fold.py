@@ -12,7 +12,7 @@ never recorded, or a failure where success was assumed.
 
 What is remembered is bounded: beyond `capacity` open units the longest silent sixteenth is resolved early (counted in
 `hurried`), and beyond as many closed ones the oldest of the largest cohort are forgotten. One of those that comes back
-counts as a new unit; the store still keeps each failure once. At 65,536 of each kind this is about 50 MB.
+counts as a new unit; the store still keeps each failure once. At 65,536 of each kind this is about 70 MB.
 """
 
 from __future__ import annotations
