@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +17,7 @@ from ..service.simulate import End, Ended
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plot_forecast"]
+__all__ = ["check_plot", "plot_forecast"]
 
 _COLOURS: Final[Mapping[Ended, str]] = {
     Ended.PROMOTED: "#2a9d8f",
@@ -26,23 +27,30 @@ _COLOURS: Final[Mapping[Ended, str]] = {
 _SUFFIXES: Final = (".png", ".svg", ".pdf")
 
 
+def check_plot(path: Path) -> None:
+    """Say before the work is done what would keep the picture from being drawn. Raises UsageError."""
+    if path.suffix not in _SUFFIXES:
+        raise UsageError(f"{path} is no picture", hint=f"end the name in {', '.join(_SUFFIXES)}")
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"{path}: no such folder", hint="name a file in a folder that is there")
+    if find_spec("matplotlib") is None:
+        raise UsageError(
+            "a plot needs matplotlib, which is not installed", hint="pip install 'surefoot[plot]', or leave --plot out"
+        )
+
+
 def plot_forecast(
     forecasts: Sequence[Forecast], ends: Mapping[str, Sequence[End]], path: Path, *, alpha: float
 ) -> None:
     """
     Two panels: how rollouts ended in each case, and how many users had met the candidate by then.
 
-    Raises UsageError without matplotlib, for another kind of file, and where the file cannot be written.
+    Raises UsageError as `check_plot` does, and where the file cannot be written.
     """
-    if path.suffix not in _SUFFIXES:
-        raise UsageError(f"{path} is no picture", hint=f"end the name in {', '.join(_SUFFIXES)}")
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise UsageError(
-            "a plot needs matplotlib, which is not installed", hint="pip install 'surefoot[plot]', or leave --plot out"
-        ) from error
+    check_plot(path)
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(11, 1.6 + 0.55 * len(forecasts)), layout="constrained")
     FigureCanvasAgg(figure)
     how, who = figure.subplots(1, 2, sharey=True)

@@ -11,6 +11,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from ..app.control import Control
+from ..errors import UsageError
 from .project import project_of
 
 __all__ = ["ByOption", "JsonOption", "controlled", "whoever"]
@@ -45,8 +46,10 @@ async def _with_store(project: Path, body: Callable[[Control], Awaitable[T]]) ->
 
 
 def whoever(by: str | None) -> str:
-    """The name that was given, else the login name: the audit trail always has one."""
+    """The name that was given, else the login name: the audit trail always has one. Raises UsageError for blanks."""
     if by is not None:
+        if not by.strip():
+            raise UsageError("an order without a name", hint="say who orders it: --by NAME, or leave --by out")
         return by
     try:
         return getpass.getuser()

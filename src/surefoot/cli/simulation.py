@@ -51,6 +51,10 @@ def simulate(
     as_json: Annotated[bool, typer.Option("--json", help="Answer in JSON.")] = False,
 ) -> None:
     """Say before the first user how often a plan errs, how soon it notices harm, and how many users that costs."""
+    if plot is not None:
+        from ..adapters.plot import check_plot
+
+        check_plot(plot)
     chosen = plan_named(plan, project_of(ctx)).plan
     before, after = _recorded(stable, candidate, agent, seed)
     asked = cases(chosen, before, after, metric=metric, sizes=_sizes(drops), seed=seed)

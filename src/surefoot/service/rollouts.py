@@ -113,7 +113,9 @@ async def reopen(agent: AgentName, digest: Digest, *, by: str, store: Store, clo
     _signed(by)
     denied = await store.denied(agent)
     if digest not in denied:
-        raise UnknownName("denied version", digest, tuple(denied))
+        labels = {version.digest: version.label for version in await store.versions(agent)}
+        names = tuple(labels.get(one, one) for one in denied)
+        raise UnknownName(f"denied version of {agent}", labels.get(digest, digest), names)
     await store.reopen(agent, digest, by=by, at=clock.now())
 
 

@@ -24,19 +24,30 @@ def prepare(path: Path, *, busy: float = BUSY_SECONDS, migrations: tuple[Migrati
     with guarded(str(path)):
         make_private(path)
         with Doorbell(path).alone(), closing(sqlite3.connect(path, timeout=busy, isolation_level=None)) as connection:
+            # Looked at first: who only reads need not wait until nobody writes.
+            if connection.execute("PRAGMA journal_mode").fetchone() == ("wal",) and not missing(
+                _done(connection), migrations
+            ):
+                return
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("BEGIN IMMEDIATE")
             try:
                 connection.execute(sqlite_text(LEDGER))
-                done = {int(number) for (number,) in connection.execute("SELECT number FROM migrations")}
-                for migration in missing(done, migrations):
+                for migration in missing(_done(connection), migrations):
                     for statement in (*migration.statements, record(migration)):
                         connection.execute(sqlite_text(statement))
             except BaseException:
                 connection.execute("ROLLBACK")
                 raise
             connection.execute("COMMIT")
+
+
+def _done(connection: sqlite3.Connection) -> set[int]:
+    """Numbers of the migrations that were run."""
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'migrations'").fetchone() is None:
+        return set()
+    return {int(number) for (number,) in connection.execute("SELECT number FROM migrations")}
 
 
 class SqliteFile:
