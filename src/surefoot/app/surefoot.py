@@ -27,11 +27,14 @@ from ..core.evidence.tally import Delta
 from ..core.units import AgentName, Digest, RolloutId
 from ..errors import StoreUnavailable, UnknownName, UsageError
 from ..ports.clock import Clock
+from ..ports.flags import Flags
 from ..ports.sink import ClosingSink
 from ..store.registry import open_feed, open_sink
 from .engine import Engine
 
 if TYPE_CHECKING:
+    from openfeature.client import OpenFeatureClient
+
     from ..client.shadow import Shadow, ShadowLimits
     from ..ports.store import ShadowPair
     from ..service.controller import Health as ControllerHealth
@@ -61,7 +64,7 @@ class Health:
 class _Parts:
     """What belongs to one process and cannot be carried through a fork."""
 
-    def __init__(self, settings: Settings, engine: Engine) -> None:
+    def __init__(self, settings: Settings, engine: Engine, flags: Mapping[AgentName, Flags]) -> None:
         self.engine = engine
         self.sink: ClosingSink = open_sink(settings.store.url)
         lease = settings.lease
@@ -69,6 +72,7 @@ class _Parts:
             open_feed(settings.store.url),
             disk=settings.snapshot,
             lease=Lease(lease.after.total_seconds(), AfterLease(lease.then)) if lease else None,
+            flags=flags,
         )
         self.router.start()
 
@@ -102,11 +106,12 @@ class Surefoot:
             self._versions.setdefault(version.agent, []).append(version)
         self._by_digest = {version.digest: version for known in self._versions.values() for version in known}
         self._agents: dict[AgentName, Agent] = {}
+        self._flags: dict[AgentName, Flags] = {}
         self._shadows: list[Shadow] = []
         self._lock = threading.Lock()
         self._is_closed = False
         _survive_forks().add(self)  # before the recorder's: its thread needs the sink of its own process
-        self.parts = _Parts(settings, self._engine())
+        self.parts = _Parts(settings, self._engine(), self._flags)
         self._recorder = Recorder(
             sink=_CurrentSink(self),
             clock=self._clock,
@@ -116,7 +121,14 @@ class Surefoot:
         )
         atexit.register(self.close)
 
-    def agent(self, name: str, *, assume_success: bool = True, shadow: ShadowLimits | None = None) -> Agent:
+    def agent(
+        self,
+        name: str,
+        *,
+        assume_success: bool | None = None,
+        shadow: ShadowLimits | None = None,
+        flags: OpenFeatureClient | None = None,
+    ) -> Agent:
         """
         An agent of the project, always the same object.
 
@@ -124,28 +136,40 @@ class Surefoot:
         an effect is called through `ctx.tool`: nothing else keeps a shadow run from doing it. Without it nothing is
         mirrored, and a shadow stage holds for want of pairs.
 
-        `assume_success`: a run that ends without an error counts as a success unless it says otherwise. Without it,
-        success has to be shown or reported.
+        `assume_success`: a run that ends without an error counts as a success unless it says otherwise. That is so
+        unless the first who asks for the agent says False; then success has to be shown or reported.
 
-        Raises UnknownName, and at the very first start whatever keeps the agent from being served: no version is
-        known to be stable (UsageError), the store is away (StoreUnavailable).
+        `flags`: an OpenFeature client, asked for the arm where an experiment's plan says `cohort: {flag: NAME}`.
+
+        Raises UnknownName, UsageError for `flags` that is no such client, and at the very first start whatever keeps
+        the agent from being served: no version is known to be stable (UsageError), the store is away
+        (StoreUnavailable).
         """
         known = AgentName(name)
         with self._lock:
             if self._is_closed:
                 raise UsageError("this project is closed", hint="open it again: surefoot.open()")
             if known not in self._agents:
+                if flags is not None:
+                    from ..adapters.flags.openfeature import OpenFeatureFlags
+
+                    self._flags[known] = OpenFeatureFlags(flags)
                 self._wait_for(known)
                 self._agents[known] = Agent(
                     known,
                     router=self.parts.router,
                     recorder=self._recorder,
                     versions=self._version,
-                    assumes_success=assume_success,
+                    assumes_success=assume_success is not False,
                     shadow=self._shadow_within(shadow),
                 )
                 self._give_executor(self._agents[known])
-            return self._agents[known]
+            agent = self._agents[known]
+            if assume_success not in (None, agent.assumes_success):
+                raise UsageError(
+                    f"{known} is open with assume_success={agent.assumes_success}", hint="say the same, or nothing"
+                )
+            return agent
 
     def feedback(self, run_id: str, **outcome: Unpack[Outcome]) -> None:
         """What became known of a run of any agent: see `Agent.feedback`."""
@@ -213,7 +237,7 @@ class Surefoot:
             return
         _inherited.append(self.parts)
         self._lock = threading.Lock()
-        self.parts = _Parts(self.settings, self._engine())
+        self.parts = _Parts(self.settings, self._engine(), self._flags)
         for agent in self._agents.values():
             agent.router = self.parts.router
 
