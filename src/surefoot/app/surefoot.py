@@ -25,7 +25,7 @@ from ..config.settings import ControllerMode, Settings
 from ..core.artifact.version import AgentVersion, ExecutorKind
 from ..core.evidence.tally import Delta
 from ..core.units import AgentName, Digest, RolloutId
-from ..errors import StoreUnavailable, UnknownName, UsageError
+from ..errors import StoreUnavailable, Unavailable, UnknownName, UsageError
 from ..ports.clock import Clock
 from ..ports.flags import Flags
 from ..ports.sink import ClosingSink
@@ -35,7 +35,7 @@ from .engine import Engine
 if TYPE_CHECKING:
     from openfeature.client import OpenFeatureClient
 
-    from ..client.shadow import Shadow, ShadowLimits
+    from ..client.shadow import Shadow, ShadowHealth, ShadowLimits
     from ..ports.store import ShadowPair
     from ..service.controller import Health as ControllerHealth
     from .control import Control
@@ -56,6 +56,9 @@ class Health:
     router: RouterHealth
     controller: ControllerHealth | None
     """None where none runs: `controller: external`, or the store has not answered yet."""
+
+    shadows: Mapping[AgentName, ShadowHealth]
+    """Of the agents that may be mirrored."""
 
     trouble: Mapping[AgentName, str]
     """Agents whose files could not be taken over into the store, and why."""
@@ -107,7 +110,7 @@ class Surefoot:
         self._by_digest = {version.digest: version for known in self._versions.values() for version in known}
         self._agents: dict[AgentName, Agent] = {}
         self._flags: dict[AgentName, Flags] = {}
-        self._shadows: list[Shadow] = []
+        self._shadows: dict[AgentName, Shadow] = {}
         self._lock = threading.Lock()
         self._is_closed = False
         _survive_forks().add(self)  # before the recorder's: its thread needs the sink of its own process
@@ -161,7 +164,7 @@ class Surefoot:
                     recorder=self._recorder,
                     versions=self._version,
                     assumes_success=assume_success is not False,
-                    shadow=self._shadow_within(shadow),
+                    shadow=self._shadow_within(known, shadow),
                 )
                 self._give_executor(self._agents[known])
             agent = self._agents[known]
@@ -187,8 +190,19 @@ class Surefoot:
         return self.parts.engine.control(body, self.settings.root, self._ids, timeout)
 
     def flush(self, timeout: float = EXIT_SECONDS) -> bool:
-        """Wait until all that was recorded is in the store. False: not within that many seconds."""
-        return self._recorder.flush(timeout)
+        """
+        Wait until all that was recorded or mirrored is in the store. False: not within that many seconds.
+
+        From a coroutine call it with `asyncio.to_thread` where coroutines are mirrored: their loop has to go on.
+        """
+        last = monotonic() + timeout
+        is_done = self._recorder.flush(timeout)
+        for shadow in list(self._shadows.values()):
+            try:
+                is_done = shadow.flush(max(0.0, last - monotonic())) and is_done
+            except Unavailable:
+                is_done = False
+        return is_done
 
     @property
     def health(self) -> Health:
@@ -197,6 +211,7 @@ class Surefoot:
             recorder=self._recorder.health,
             router=self.parts.router.health(),
             controller=self.parts.engine.health,
+            shadows={agent: shadow.health for agent, shadow in list(self._shadows.items())},
             trouble={agent: error.message for agent, error in self.parts.engine.trouble.items()},
         )
 
@@ -209,7 +224,7 @@ class Surefoot:
         atexit.unregister(self.close)
         last = monotonic() + timeout
         self._recorder.close(timeout)
-        for shadow in self._shadows:
+        for shadow in self._shadows.values():
             shadow.close()
         self.parts.router.close()
         self.parts.sink.close()
@@ -260,13 +275,13 @@ class Surefoot:
             agent.runs(whole)
             agent.streams_by(pieces)
 
-    def _shadow_within(self, limits: ShadowLimits | None) -> Shadow | None:
+    def _shadow_within(self, agent: AgentName, limits: ShadowLimits | None) -> Shadow | None:
         if limits is None:
             return None
         from ..client.shadow import Shadow
 
         shadow = Shadow(limits, ships=self._ship_pairs, clock=self._clock)
-        self._shadows.append(shadow)
+        self._shadows[agent] = shadow
         return shadow
 
     def _ship_pairs(self, rollout: RolloutId, pairs: Sequence[ShadowPair], dropped: int) -> None:

@@ -119,15 +119,16 @@ class Shadow:
         task.add_done_callback(self._tasks.discard)
         return True
 
-    def flush(self, timeout: float = 10.0) -> None:
+    def flush(self, timeout: float = 10.0) -> bool:
         """
-        Wait until no shadow run is under way, then ship. Raises Unavailable.
+        Wait until no shadow run is under way, then ship. False: some still are. Raises Unavailable.
 
         From a coroutine call it with `asyncio.to_thread`: the loop has to go on for its shadow runs to end.
         """
         with self._idle:
-            self._idle.wait_for(lambda: not self._pending, timeout)
+            is_idle = self._idle.wait_for(lambda: not self._pending, timeout)
         self._ship()
+        return is_idle
 
     def close(self) -> None:
         """Give up what has not begun, wait for nothing that runs, ship what is ready. Idempotent."""
