@@ -101,7 +101,8 @@ def say_explained(steps: Sequence[Explained]) -> None:
     for step in steps:
         say(f"{step.sequence}. {step.at:%Y-%m-%d %H:%M:%S %Z}  {step.headline}  (by {step.by})", f"   {step.why}")
         for number in step.numbers:
-            say(f"     - {number}")
+            if number not in step.why:
+                say(f"     - {number}")
 
 
 def say_comparison(rows: Sequence[Comparison]) -> None:
@@ -114,7 +115,7 @@ def say_recomputed(found: Recomputed) -> None:
     """Which decisions were reached again."""
     say("")
     for decision in found.decisions:
-        ticks = f" from {decision.ticks} ticks, off by {decision.off_by:.1e}" if decision.ticks else ""
+        ticks = f" from ticks 1 to {decision.ticks}, off by {decision.off_by:.1e}" if decision.ticks else ""
         verdict = f"reproduced{ticks}" if decision.is_reproduced else f"NOT reproduced: {decision.why_not}"
         say(f"{decision.sequence:>4}  {decision.event:<12} {verdict}")
     if found.chain is not None:
@@ -199,5 +200,6 @@ def _seen(rate: float | None, n: int) -> str:
 def _words(now: RolloutView) -> list[Text]:
     from rich.text import Text
 
-    said = [("now", now.verdict), ("last step", now.note), ("next", now.next_step)]
+    # Of a rollout that is over, the last step tells what the evidence said.
+    said = [("now", "" if now.is_final else now.verdict), ("last step", now.note), ("next", now.next_step)]
     return [Text(f"{word:>9}: ", style="dim") + Text(what) for word, what in said if what]
