@@ -205,7 +205,7 @@ def test_ctrl_c_ends_a_watch_and_nothing_else(project):
     rollout = started(project)
     with process(project, "rollout", "watch", rollout, "--every", "0.1", shows="RUNNING") as running:
         running.send_signal(signal.SIGINT)
-        _, err = running.communicate(timeout=30)
+        _, err = running.communicate(timeout=120)
     assert (running.returncode, err) == (130, "")
     assert phase(project) == Phase.RUNNING
 

@@ -15,7 +15,7 @@ from ..app.control import plan_named
 from ..core.proof.trace import observation_of
 from ..core.traffic.plan import Plan
 from ..errors import UsageError
-from ..service.forecast import Batch, Case, Forecast, Recorded, cases, forecast, run_batch, synthetic
+from ..service.forecast import Batch, Case, Forecast, Recorded, Spread, cases, forecast, run_batch, synthetic
 from ..service.simulate import End, Traffic
 from .output import console, say, say_json, say_table
 from .project import project_of
@@ -27,6 +27,7 @@ __all__ = ["simulate"]
 
 _BATCH: Final = 5
 _BAR: Final = 30
+_SPREADS: Final = ("requests", "exposed", "failures", "hours")
 
 
 def simulate(
@@ -71,7 +72,7 @@ def simulate(
 
         plot_forecast(rows, ends, plot, alpha=chosen.alpha)
     if as_json:
-        say_json({"seed": seed, "requests": requests, "per_second": per_second, "cases": [asdict(row) for row in rows]})
+        say_json({"seed": seed, "requests": requests, "per_second": per_second, "cases": [_json(row) for row in rows]})
     else:
         _show(rows, chosen, traffic, made_up=stable is None, plot=plot)
 
@@ -170,6 +171,11 @@ def _show(rows: list[Forecast], plan: Plan, traffic: Traffic, *, made_up: bool, 
     say("", f"The plan promises that {promised}; here it was {first.rolled_back} of {first.rollouts}.")
     if plot is not None:
         say(f"drawn in {plot}")
+
+
+def _json(row: Forecast) -> dict[str, object]:
+    named = {name: value._asdict() for name in _SPREADS if isinstance(value := getattr(row, name), Spread)}
+    return {**asdict(row), **named}
 
 
 def _row(row: Forecast) -> tuple[str, ...]:

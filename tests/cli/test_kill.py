@@ -1,0 +1,93 @@
+"""`surefoot kill`, `unkill`, `kills`, as somebody types them in a hurry."""
+
+from __future__ import annotations
+
+import pytest
+
+from surefoot.core.lifecycle.rollout import Phase
+from tests.cli.projects_with_rollouts import bot_project, started
+from tests.cli.terminal import surefoot
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Agent `bot`, v2 on its way."""
+    root = bot_project(tmp_path, stable="v1")
+    started(root)
+    return root
+
+
+SCOPES = {
+    "agent bot": ["--agent", "bot"],
+    "agent bot, version v2": ["--agent", "bot", "--version", "v2"],
+    "tenant acme": ["--tenant", "acme"],
+    "feature refunds": ["--feature", "refunds"],
+    "agent bot, feature refunds, tenant acme": ["--agent", "bot", "--tenant", "acme", "--feature", "refunds"],
+    "everything": ["--everything"],
+}
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_a_switch_says_what_it_stops_until_it_is_lifted(scope, project):
+    """Raised, it is listed with scope, author and reason, and says how to lift it; lifted, it is gone."""
+    raised = surefoot(project, "kill", *SCOPES[scope], "--reason", "leaks", "--by", "ann")
+    killed, lift = raised.out.splitlines()
+    assert killed == f"killed: {scope}"
+    (switch,) = surefoot(project, "kills", "--json").json
+    assert (switch["reason"], switch["author"]) == ("leaks", "ann")
+    assert scope in surefoot(project, "kills").out
+    assert surefoot(project, *lift.removeprefix("lift it with: surefoot ").split()).out == f"lifted: {switch['id']}\n"
+    assert surefoot(project, "kills").out == "no kill switch is up\n"
+    assert surefoot(project, "unkill", switch["id"]).code == 2
+
+
+@pytest.mark.parametrize(
+    ("scope", "after"),
+    [("agent bot, version v2", Phase.ROLLED_BACK), ("everything", Phase.ROLLED_BACK), ("tenant acme", Phase.RUNNING)],
+)
+def test_a_candidate_that_is_killed_everywhere_goes_back(scope, after, project):
+    """The next round of a controller rolls it back; a switch for one tenant does not end the rollout."""
+    surefoot(project, "kill", *SCOPES[scope], "--reason", "leaks", "--by", "ann")
+    status = surefoot(project, "rollout", "status", "bot").out
+    assert ("killed by ann: leaks" in status) == ("because it is killed" in status) == (after is Phase.ROLLED_BACK)
+    assert surefoot(project, "controller", "--rounds", "1").code == 0
+    assert surefoot(project, "rollout", "status", "bot", "--json").json["phase"] == after
+
+
+def test_what_is_killed_is_not_started(project):
+    """A version under a switch is refused by name, with the word that lifts it."""
+    surefoot(project, "rollout", "abort", "bot", "--why", "again")
+    switch = surefoot(project, "kill", *SCOPES["agent bot, version v2"], "--reason", "leaks", "--json").json
+    ended = surefoot(project, "rollout", "start", "bot", "v2")
+    assert (ended.code, "covers bot v2: leaks" in ended.err) == (2, True)
+    assert f"surefoot unkill {switch['id']}" in ended.err
+
+
+def test_a_digest_needs_no_agent(project):
+    """A version can be named by its digest alone."""
+    digest = surefoot(project, "rollout", "status", "bot", "--json").json["candidate"]["digest"]
+    killed = surefoot(project, "kill", "--version", digest, "--reason", "leaks").out
+    assert killed.startswith("killed: agent bot, version v2\n")
+
+
+MISTAKES = {
+    "nothing": (["--reason", "x"], "nothing says what to stop"),
+    "too much": (["--everything", "--agent", "bot", "--reason", "x"], "a narrower scope"),
+    "no reason": (["--everything"], "Missing option '--reason'"),
+    "an empty reason": (["--everything", "--reason", " "], "reason is empty"),
+    "an empty tenant": (["--tenant", " ", "--reason", "x"], "tenant is empty"),
+    "nobody": (["--everything", "--reason", "x", "--by", ""], "without a name"),
+    "a label of whom?": (["--version", "v2", "--reason", "x"], "a version's label without --agent"),
+    "no such agent": (["--agent", "bit", "--reason", "x"], "unknown agent 'bit'"),
+    "no such label": (["--agent", "bot", "--version", "v9", "--reason", "x"], "unknown version of bot 'v9'"),
+    "no such digest": (["--version", "sha256:00", "--reason", "x"], "unknown version 'sha256:00'"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_switch_that_would_stop_nothing_is_refused(mistake, project):
+    """Code 2 with a hint, and no switch is up."""
+    words, message = MISTAKES[mistake]
+    ended = surefoot(project, "kill", *words)
+    assert (ended.code, message in ended.err, "hint: " in ended.err) == (2, True, True)
+    assert surefoot(project, "kills", "--json").json == []
