@@ -157,6 +157,17 @@ def test_a_feed_that_fails_is_not_asked_by_every_request():
     assert 10 < feed.reads < 30
 
 
+def test_a_feed_that_has_recovered_is_heard_at_once():
+    """What is left of the pause after a failure does not delay a switch once a poll has got through."""
+    feed, clock = ManualFeed(TRAFFIC), Stopwatch()
+    feed.is_down = True
+    router = Router(feed, clock=clock)
+    feed.is_down = False
+    router.poll()
+    feed.switch(EVERYTHING)
+    assert router.decide(AGENT, "u").reason is Reason.KILLED
+
+
 def test_any_error_of_a_feed_is_survived():
     """Also what a feed should never raise is counted, not handed to somebody's request."""
     feed = ManualFeed(TRAFFIC)

@@ -286,7 +286,7 @@ class Router:
             self._failed(error)
             return False
         self._failures_in_a_row = 0
-        self._heard_at = self._clock()
+        self._heard_at = self._retry_at = self._clock()
         self._take(epoch, news, is_other=is_other)
         return True
 
