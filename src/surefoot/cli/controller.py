@@ -34,7 +34,6 @@ def _controller(
     async def run(control: Control) -> None:
         controller = Controller(store=control.store, clock=control.clock, every=every)
         if rounds is None:
-            say("controlling; Ctrl-C stops this controller, not the rollouts")
             await _until_told(controller)
         else:
             for _ in range(rounds):
@@ -53,6 +52,7 @@ async def _until_told(controller: Controller) -> None:
     """Until SIGTERM, as service managers stop a process; Ctrl-C ends the whole command."""
     work = asyncio.create_task(controller.run())
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
+    say("controlling; Ctrl-C stops this controller, not the rollouts")
     try:
         await work
     except asyncio.CancelledError:
