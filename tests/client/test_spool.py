@@ -36,7 +36,7 @@ def spooled(tmp_path, records, cuts=(), *, die=True, **limits):
         if position in cuts:
             at = made.at
             assert spool.cut(fold.sequence + 1, at)
-            is_next = spool.is_full and spool.next_segment(fold.sequence + 1)
+            is_next = spool.is_full(0) and spool.next_segment(fold.sequence + 1)
             deltas.append(fold.cut(at))
             if is_next:
                 spool.remember(map(unit_state, fold.remembered()), fold.sequence)

@@ -51,7 +51,7 @@ _CHUNK: Final = 64
 _HURRIED_CHUNK: Final = 1024
 """The same when it falls behind, as on a busy machine, where every pause takes milliseconds."""
 
-_PAUSE: Final = 0.000_2
+_PAUSE: Final = 0.000_1
 _MOST_UNSHIPPED: Final = 64
 """Deltas that wait for the store; beyond that, counts add up in the one that is not cut yet."""
 
@@ -284,7 +284,7 @@ class Recorder:
 
     def _drain(self) -> None:
         waiting = len(self._buffer)
-        chunk = min(max(_CHUNK, waiting // 16), _HURRIED_CHUNK)
+        chunk = min(max(_CHUNK, waiting // 128), _HURRIED_CHUNK)
         for _ in range(-(-waiting // chunk)):
             records = list(self._taken(chunk))
             kept = self._spool.write(b"".join([encode(turn(record)) for record in records]))
@@ -321,7 +321,7 @@ class Recorder:
             written = len(self._written)
             if not written and not self._fold.due(at):
                 return
-            is_next = spool.cut(sequence, at) and spool.is_full and spool.next_segment(sequence)
+            is_next = spool.cut(sequence, at) and spool.is_full(self._fold.units) and spool.next_segment(sequence)
         self._fold_written(written)
         self._unshipped.append(self._fold.cut(at))
         if is_next:

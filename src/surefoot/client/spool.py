@@ -27,6 +27,9 @@ __all__ = ["LIMIT_BYTES", "SEGMENT_BYTES", "Spool", "claim", "remove", "segment"
 SEGMENT_BYTES: Final = 32 * 1024 * 1024
 """A segment that has grown to this ends at the next cut."""
 
+_BYTES_A_UNIT: Final = 1024
+"""A segment is some five times as large as what is remembered beside the next one: the log is most of the work."""
+
 LIMIT_BYTES: Final = 1024 * 1024 * 1024
 """What the store has not taken may pile up to this; then the spool goes out of service."""
 
@@ -56,10 +59,9 @@ class Spool:
         self._log = -1
         self._held = -1
 
-    @property
-    def is_full(self) -> bool:
-        """Whether the segment should end at the next cut."""
-        return self._size >= self._segment_bytes
+    def is_full(self, units: int) -> bool:
+        """Whether the segment should end at this cut, when so many units would have to be remembered."""
+        return self._size >= max(self._segment_bytes, units * _BYTES_A_UNIT)
 
     def open(self) -> bool:
         """Claim a folder of its own and begin the first segment. False: out of service."""

@@ -13,7 +13,7 @@ from .histogram import Scale, bucket_of
 from .metrics import METRICS, MetricKind
 from .observation import Observation
 
-__all__ = ["AMOUNT_FIELDS", "NO_AMOUNTS", "Amounts", "amounts_of", "bucket_for", "joined", "scale_of"]
+__all__ = ["AMOUNT_FIELDS", "NO_AMOUNTS", "Amounts", "amounts_of", "bucket_for", "join", "scale_of"]
 
 Amounts: TypeAlias = tuple[int | None, ...]
 """One entry for each of `AMOUNT_FIELDS`; None is not recorded."""
@@ -58,11 +58,12 @@ def amounts_of(seen: Observation) -> Amounts:
     )
 
 
-def joined(one: Amounts, other: Amounts) -> Amounts:
-    """Of two runs of one unit: costs, tokens and calls add up, of latencies and qualities the worse one stays."""
-    return tuple(
-        [b if a is None else a if b is None else join(a, b) for a, b, join in zip(one, other, _JOIN_OF, strict=True)]
-    )
+def join(total: list[int | None], amounts: Amounts) -> None:
+    """Take in one more run of a unit: costs, tokens, calls add up; of latencies and qualities the worse one stays."""
+    for position, amount in enumerate(amounts):
+        if amount is not None:
+            before = total[position]
+            total[position] = amount if before is None else _JOIN_OF[position](before, amount)
 
 
 @lru_cache(maxsize=8192)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from ..units import Nanos, UnitKey
-from .amount import AMOUNT_FIELDS, NO_AMOUNTS, Amounts, amounts_of, bucket_for
+from .amount import AMOUNT_FIELDS, NO_AMOUNTS, amounts_of, bucket_for
 from .observation import Assignment, Observation, Record
 from .outcome import BINARY_METRICS, outcomes, positions
 from .tally import ArmCounts, Count
@@ -33,7 +34,7 @@ class Unit:
         """Metrics it was counted on in that slot."""
 
         self.last = Nanos(0)
-        self.amounts: Amounts = NO_AMOUNTS
+        self.amounts: list[int | None] = list(NO_AMOUNTS)
 
 
 class Counts:
@@ -84,7 +85,7 @@ class Counts:
         for bit in positions(recorded & failed):
             self._resolved[bit][1] += 1
 
-    def settle(self, amounts: Amounts) -> None:
+    def settle(self, amounts: Sequence[int | None]) -> None:
         """These amounts of one unit are final."""
         for position, amount in enumerate(amounts):
             if amount is not None:

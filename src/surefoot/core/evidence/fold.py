@@ -24,7 +24,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from ..units import Nanos, UnitKey
-from .amount import Amounts, amounts_of, joined
+from .amount import Amounts, amounts_of, join
 from .cohort import Cohort, Unit
 from .observation import Arm, Assignment, Record
 from .tally import Delta, DeltaKey
@@ -74,6 +74,11 @@ class Fold:
     def open_units(self) -> int:
         """Units whose outcome is not final yet."""
         return self._opened
+
+    @property
+    def units(self) -> int:
+        """All units it knows of, open and closed."""
+        return self._opened + self._closed
 
     @property
     def is_empty(self) -> bool:
@@ -129,7 +134,7 @@ class Fold:
                         slot=unit.slot,
                         in_slot=unit.in_slot,
                         last=unit.last,
-                        amounts=unit.amounts,
+                        amounts=tuple(unit.amounts),
                     )
 
     def remember(self, known: Remembered) -> None:
@@ -141,7 +146,7 @@ class Fold:
         unit = Unit()
         unit.failed, unit.recorded = known.failed, known.recorded
         unit.slot, unit.in_slot, unit.last = known.slot, known.in_slot, known.last
-        unit.amounts = known.amounts
+        unit.amounts = list(known.amounts)
         (cohort.open if known.is_open else cohort.closed)[known.unit] = unit
         self._opened += known.is_open
         self._closed += not known.is_open
@@ -175,7 +180,7 @@ class Fold:
         cohort.open[record.unit] = unit
         unit.last = record.at
         unit.recorded |= counts.expose(record, unit)
-        unit.amounts = joined(unit.amounts, amounts_of(record.seen))
+        join(unit.amounts, amounts_of(record.seen))
         if self._opened > self._capacity:
             self._hurry()
 
@@ -185,7 +190,7 @@ class Fold:
         unit = self._still_open(cohort, record)
         if unit is not None:
             unit.recorded |= counts.expose(record, unit)
-            unit.amounts = joined(unit.amounts, amounts_of(record.seen))
+            join(unit.amounts, amounts_of(record.seen))
             return
         unit = cohort.closed.get(record.unit)
         if unit is None:
@@ -197,7 +202,7 @@ class Fold:
         unit.recorded |= recorded
         learned = amounts_of(record.seen)
         counts.settle(tuple([None if old is not None else new for old, new in zip(unit.amounts, learned, strict=True)]))
-        unit.amounts = joined(unit.amounts, learned)
+        join(unit.amounts, learned)
 
     def _still_open(self, cohort: Cohort, record: Record) -> Unit | None:
         unit = cohort.open.get(record.unit)
