@@ -1,8 +1,9 @@
-"""A write that fails anywhere in the middle has not happened."""
+"""A write that fails anywhere in the middle has not happened, and nobody reads half of one."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 from sqlalchemy import event
@@ -143,6 +144,39 @@ def test_a_cancelled_write_has_not_happened(url):
             assert task.cancelled()
             assert await everything(store) == before
             await kill_it(store)
+        finally:
+            await store.close()
+
+    asyncio.run(story())
+
+
+def test_a_snapshot_is_one_moment(url):
+    """A switch that is raised while a snapshot is being read is not in it, and neither is its revision."""
+
+    async def raised():
+        other = open_store(url)
+        try:
+            await other.kill(switch("k-late"))
+        finally:
+            await other.close()
+
+    due = [threading.Thread(target=lambda: asyncio.run(raised()))]
+
+    def interrupt(_connection, _cursor, statement, *_):
+        if due and statement.startswith("SELECT"):
+            thread = due.pop()
+            thread.start()
+            thread.join()
+
+    async def story():
+        store = open_store(url)
+        try:
+            await filled(store)
+            before = await store.snapshot()
+            event.listen(store.db.engine.sync_engine, "after_cursor_execute", interrupt)
+            assert await store.snapshot() == before
+            now = await store.snapshot()
+            assert (now.revision > before.revision, len(now.kills)) == (True, 2)
         finally:
             await store.close()
 

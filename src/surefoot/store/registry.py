@@ -71,7 +71,7 @@ def _sqlite_path(url: str) -> Path:
         raise SettingsError(
             f"{url} names no file", hint="three slashes and a path: sqlite:///surefoot.db; ? and # as %3F and %23"
         )
-    return Path(path).absolute()
+    return Path(path).resolve()  # one file has one doorbell, whatever link leads to it
 
 
 def _postgres_url(url: str) -> str:

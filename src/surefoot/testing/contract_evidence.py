@@ -240,11 +240,12 @@ class EvidenceContract:
         async def story(store: Store) -> None:
             await store.absorb(delta(1, _BOTH, at=after(3600)))
             await store.absorb(delta(2, _BOTH, at=NOON))
+            await store.absorb(delta(3, _BOTH, at=after(7200)))
             (tick,) = await store.open_ticks(_ID)
-            assert (tick.opened_at, tick.n_stable) == (NOON, 18)
+            assert (tick.opened_at, tick.n_stable) == (NOON, 27)
             closed = await store.close_tick(_ID, 1, sequence=1, at=after(-60))
             assert closed.opened_at <= closed.closed_at == after(-60)
-            await store.absorb(delta(3, _BOTH, at=after(-120)))
+            await store.absorb(delta(4, _BOTH, at=after(-120)))
             assert (await store.close_tick(_ID, 1, sequence=2, at=after(-120))).sequence == 2
 
         told(where, story)

@@ -106,6 +106,23 @@ class FeedContract:
 
         told(where, story)
 
+    def test_an_agent_that_changes_again_is_sent_again(self, where: StoreUnderTest) -> None:
+        """Whatever order agents first came in, each is found by the revision of its last change."""
+
+        async def story(store: Store) -> None:
+            one, two = (AgentTraffic(agent=AgentName(name), stable=STABLE) for name in ("one", "two"))
+            with fed(where) as (_, listener):
+                revisions: list[Revision] = []
+                for traffic in (one, two, one):
+                    revisions.append(await store.set_traffic(traffic))
+                    listener.until(revisions[-1], since=Revision(0))
+                found = listener.until(revisions[2], since=revisions[1])
+                assert [*found.agents] == ["one"]
+                found = listener.until(revisions[2], since=revisions[0])
+                assert sorted(found.agents) == ["one", "two"]
+
+        told(where, story)
+
     def test_a_store_that_was_put_back_is_read_from_the_start(self, where: StoreUnderTest) -> None:
         """A router ahead of the store's revision gets everything there is, and the store's own revision."""
 
