@@ -150,12 +150,14 @@ def test_a_place_that_cannot_be_written_only_degrades(sink, tmp_path):
     recorder.close()
 
 
-def test_a_full_buffer_is_counted(sink, tmp_path):
+def test_a_full_buffer_is_counted_and_reported(sink, tmp_path, caplog):
     """More runs than may wait are lost, one by one, never silently."""
     recorder = started(sink, tmp_path, pace=Pace(wake=60, ship=60, buffer=10))
     put(recorder, *range(25))
     assert recorder.health.lost == 15
+    recorder.flush(1)
     recorder.close()
+    assert "15 runs were not counted" in caplog.text
     assert sink.requests == 10
     put(recorder, 1)
     assert recorder.health.lost == 16

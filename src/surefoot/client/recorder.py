@@ -191,7 +191,7 @@ class Recorder:
         self._unshipped: deque[Delta] = deque()
         self._health = Health()
         self._error = ""
-        self._lost = 0
+        self._lost = self._reported = 0
         self._losing = threading.Lock()
         self._waiting: deque[threading.Event] = deque()
         self._wake, self._hurry = threading.Event(), threading.Event()
@@ -264,6 +264,7 @@ class Recorder:
             self._ship(now)
             self._repair(now)
             self._adopt(now)
+            self._report_losses()
         if asked and not self._unshipped:
             for done in asked:
                 done.set()
@@ -389,6 +390,13 @@ class Recorder:
             if position % _CHUNK == _CHUNK - 1:
                 self._breathe()
             yield unit_state(known)
+
+    def _report_losses(self) -> None:
+        if (lost := self._lost) > self._reported:
+            _log.warning(
+                "%d runs were not counted: more than %d waited at once", lost - self._reported, self._pace.buffer
+            )
+            self._reported = lost
 
     def _breathe(self) -> None:
         """Let others have the interpreter, except when the process is about to end."""
