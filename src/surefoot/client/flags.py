@@ -45,9 +45,10 @@ class FlagArms:
         def assigned(
             user: str, tenant: str, session: str, feature: str, segment: str, request: str, pin: str, /
         ) -> Route:
-            route = decide(user, tenant, session, feature, "", request, pin)
-            if route.reason is not Reason.OUTSIDE:
-                return route  # a switch, a list, an earlier turn: nothing that a flag has a say in
+            # As if it were on: only where that draws the candidate's arm has a flag a say.
+            route = decide(user, tenant, session, feature, flag, request, pin)
+            if route.reason is not Reason.CANDIDATE:
+                return route  # a switch, a list, an earlier turn
             asked = Request(
                 agent=agent,
                 user=user,
@@ -58,7 +59,7 @@ class FlagArms:
                 request=request,
             )
             cohort = cohort_of(flag, is_on=self._ask(flag, unit_of(kind, asked), asked))
-            return decide(user, tenant, session, feature, cohort, request, pin) if cohort else route
+            return route if cohort == flag else decide(user, tenant, session, feature, cohort, request, pin)
 
         return assigned
 
