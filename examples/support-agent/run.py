@@ -58,7 +58,7 @@ class Pace:
     speed: float
 
 
-RECORDED: Final = Pace(per_second=700, speed=70)
+RECORDED: Final = Pace(per_second=450, speed=45)
 LIVE: Final = Pace(per_second=3, speed=3)
 
 
