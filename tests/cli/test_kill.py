@@ -91,3 +91,9 @@ def test_a_switch_that_would_stop_nothing_is_refused(mistake, project):
     ended = surefoot(project, "kill", *words)
     assert (ended.code, message in ended.err, "hint: " in ended.err) == (2, True, True)
     assert surefoot(project, "kills", "--json").json == []
+
+
+def test_a_switch_in_the_wrong_folder_is_refused(tmp_path):
+    """A store that serves nobody takes no switch: whoever is in the wrong folder must not believe that it is over."""
+    ended = surefoot(tmp_path, "kill", "--everything", "--reason", "leaks")
+    assert (ended.code, "would stop nobody" in ended.err) == (2, True)

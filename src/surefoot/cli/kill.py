@@ -46,6 +46,11 @@ def _kill(
         raise UsageError("--everything and a narrower scope", hint="give one or the other")
 
     async def order(control: Control) -> KillSwitch:
+        if not (await control.store.snapshot()).agents:
+            raise UsageError(
+                "this project's store knows no agent: a switch here would stop nobody",
+                hint="go to the project that is served, give --project DIR, or set SUREFOOT_STORE to its store",
+            )
         digest = await _version(version, agent, control) if version else None
         scope = Scope(AgentName(agent) if agent else None, digest, feature, tenant)
         return await switch.kill(
