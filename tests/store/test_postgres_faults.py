@@ -12,12 +12,13 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
+from surefoot.core.evidence.observation import Arm
 from surefoot.core.traffic.kill import KillSwitch
 from surefoot.errors import StoreUnavailable, UsageError
 from surefoot.store.postgres_feed import PostgresFeed
 from surefoot.store.registry import open_store
 from surefoot.store.sinks import PostgresSink
-from surefoot.testing.samples import delta, switch
+from surefoot.testing.samples import counts, delta, switch
 from tests.postgres_cluster import (
     ClusterUnavailable,
     folder_for_this_run,
@@ -205,6 +206,24 @@ def test_a_lost_doorbell_is_found_by_looking(postgres_url):
                 " SELECT 'k-1', 'x', 'ada', 9e15::bigint, value FROM revision",
             )
             assert await asyncio.to_thread(router.until, revision + 1) == ["k-0", "k-1"]
+
+    lived(postgres_url, story)
+
+
+def test_a_delta_that_meets_a_damaged_row_is_not_applied(postgres_url):
+    """Half of it is never counted: once the row is mended the same delta is taken."""
+    shipped = delta(1, {Arm.CANDIDATE: counts(exposed=1, failed=("u-1",))})
+
+    async def story(store):
+        await execute(postgres_url, "INSERT INTO open_ticks VALUES ('r-1', 1, 'torn')")
+        with closing(PostgresSink(postgres_url)) as sink:
+            with pytest.raises(StoreUnavailable, match="cannot be read"):
+                sink.absorb(shipped)
+            assert (sink.applied("s-1"), await store.applied("s-1")) == (0, 0)
+            await execute(postgres_url, "DELETE FROM open_ticks")
+            assert sink.absorb(shipped)
+        (tick,) = await store.open_ticks("r-1")
+        assert dict(tick.bad_candidate) == {"success": 1}
 
     lived(postgres_url, story)
 

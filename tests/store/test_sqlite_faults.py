@@ -12,6 +12,7 @@ from contextlib import closing
 
 import pytest
 
+from surefoot.core.evidence.observation import Arm
 from surefoot.core.lifecycle.machine import transition
 from surefoot.core.lifecycle.rollout import Start
 from surefoot.errors import StoreUnavailable, UsageError
@@ -20,7 +21,7 @@ from surefoot.store.sinks import SqliteSink
 from surefoot.store.sql import SqlStore
 from surefoot.store.sqlite import SqliteDatabase
 from surefoot.store.sqlite_file import SqliteFile, prepare
-from surefoot.testing.samples import NOON, delta, rollout, switch, version
+from surefoot.testing.samples import NOON, counts, delta, rollout, switch, version
 
 QUICK = 0.02
 """Seconds until a lock counts as one."""
@@ -201,6 +202,29 @@ def test_a_store_that_was_never_migrated_says_so(tmp_path):
             lived(path, lambda store: store.kills())
         assert "migrate" in refusal.value.hint
         path.touch()
+
+
+def test_a_delta_that_meets_a_damaged_row_is_not_applied(path):
+    """Half of it is never counted: once the row is mended the same delta is taken, by sink and store alike."""
+    shipped = delta(1, {Arm.CANDIDATE: counts(exposed=1, failed=("u-1",))})
+
+    def damaged(body):
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("INSERT OR REPLACE INTO open_ticks VALUES ('r-1', 1, ?)", (body,))
+
+    async def story(store):
+        damaged('{"opened_at": "yesterday"}')
+        with closing(SqliteSink(path)) as sink:
+            with pytest.raises(StoreUnavailable, match="cannot be read"):
+                sink.absorb(shipped)
+            await refused(store.absorb(shipped), "cannot be read")
+            assert (sink.applied("s-1"), await store.applied("s-1")) == (0, 0)
+            damaged("")
+            assert sink.absorb(shipped)
+        (tick,) = await store.open_ticks("r-1")
+        assert dict(tick.bad_candidate) == {"success": 1}
+
+    lived(path, story)
 
 
 def test_half_a_character_is_the_callers_mistake(path):
