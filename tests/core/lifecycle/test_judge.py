@@ -276,6 +276,13 @@ def test_shadow_pairs_decide_before_anybody_is_exposed(worse: int, better: int, 
     assert judged(shadowed(), [], look(pairs=pairs)).judgement is judgement
 
 
+def test_one_unlucky_pair_never_rolls_back() -> None:
+    """As live, harm rests on three bad answers at least, or on one where nothing is tolerated."""
+    alpha = replace(shadowed(), alpha=0.9)
+    one = PairTotals(pairs=1, compared={"success": 1}, only_candidate_bad={"success": 1})
+    assert judged(alpha, [], look(pairs=one)).judgement is Judgement.HOLD
+
+
 def test_a_shadow_stage_without_pairs_never_passes() -> None:
     """No pair, no metric in common: hold."""
     assert judged(shadowed(), [], look(pairs=PairTotals())).why is Why.NO_DATA

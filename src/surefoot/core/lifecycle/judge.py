@@ -23,7 +23,7 @@ from ..traffic.bucket import expected_share
 from ..traffic.plan import NoTraffic, OnTimeout, Strategy
 from ..units import ALL_TRAFFIC, BasisPoints
 from . import findings as found
-from .pairs import judge_pairs
+from .pairs import MIN_BAD, judge_pairs
 from .probe import probe_for
 
 if TYPE_CHECKING:
@@ -38,8 +38,6 @@ STALE_AFTER: Final = timedelta(seconds=900)
 """Three times the longest a tick stays open: with nothing closed since, nobody knows how users fare."""
 
 _LN_MISMATCH: Final = threshold(0.001)
-_MIN_BAD: Final = 3
-"""Bad candidate units behind a rollback, so that a single unlucky run never decides (1 for zero tolerance)."""
 _MIN_AMOUNTS: Final = 10
 
 
@@ -171,7 +169,7 @@ class Case:
             enough = probe.total.n_c >= _MIN_AMOUNTS
         else:
             bad = max(probe.bad + look.open_bad.get(metric.name, 0), int(probe.total.k_c))
-            enough = bad >= (1 if top.check.zero_tolerance else _MIN_BAD)
+            enough = bad >= (1 if top.check.zero_tolerance else MIN_BAD)
         if not enough:
             return ()
         leading = top.finding.ln_e + _ln_weight(top.check)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..evidence.eprocess import WeightedEvidence, average, threshold
 from ..evidence.metrics import MetricKind, metric_named
@@ -15,9 +15,12 @@ from ..units import ALL_TRAFFIC
 
 if TYPE_CHECKING:
     from ..evidence.verdict import Look
-    from ..traffic.plan import Check, Plan
+    from ..traffic.plan import Check, Plan, Stage
 
-__all__ = ["judge_pairs"]
+__all__ = ["MIN_BAD", "judge_pairs"]
+
+MIN_BAD: Final = 3
+"""Bad candidate units behind a rollback, so that a single unlucky run never decides (1 for zero tolerance)."""
 
 _NOTHING = PairTotals()
 
@@ -53,7 +56,7 @@ def _decide(
 ) -> tuple[Judgement, Why]:
     stage = plan.stages[look.stage]
     age = look.at - look.entered_at
-    if ln_average >= threshold(plan.alpha):
+    if ln_average >= threshold(plan.alpha) and _has_enough(stage, totals):
         return Judgement.BREACH, Why.HARM
     if not totals.pairs:
         if age >= plan.no_traffic_after:
@@ -71,6 +74,12 @@ def _decide(
             return Judgement.PASS, Why.UNPROVEN
         return Judgement.HOLD, Why.TIMED_OUT
     return Judgement.HOLD, Why.GATHERING if proofs and all(proof.n_candidate for proof in proofs) else Why.NO_DATA
+
+
+def _has_enough(stage: Stage, totals: PairTotals) -> bool:
+    """As live: three pairs that got worse, one for zero tolerance, so that a single unlucky run never decides."""
+    worse = totals.only_candidate_bad
+    return any(worse.get(check.metric, 0) >= (1 if check.zero_tolerance else MIN_BAD) for check in stage.checks)
 
 
 def _harm(check: Check, totals: PairTotals, bar: float) -> Finding:
