@@ -46,7 +46,6 @@ from surefoot.testing.clock import FastClock
 HERE: Final = Path(__file__).resolve().parent
 AGENT: Final = "support-agent"
 STORIES: Final = (("v2", "a better version"), ("v3", "a version that is worse"))
-LONGEST_STORY_S: Final = 50.0
 FRAME_S: Final = 0.25
 
 
@@ -56,10 +55,18 @@ class Pace:
 
     per_second: float
     speed: float
+    at_once: int
+    """Customers that are answered at the same time; further ones wait outside."""
+
+    longest_s: float
+    """When a story ends undecided."""
+
+    plan: str | None = None
+    """The plan; None is the agent's own."""
 
 
-RECORDED: Final = Pace(per_second=450, speed=45)
-LIVE: Final = Pace(per_second=3, speed=3)
+RECORDED: Final = Pace(per_second=450, speed=45, at_once=200, longest_s=50)
+LIVE: Final = Pace(per_second=2, speed=10, at_once=2, longest_s=900, plan=str(HERE / "live-plan.yaml"))
 
 
 @dataclass(slots=True)
@@ -92,6 +99,8 @@ async def customers(agent: surefoot.Agent, requests: list[str], pace: Pace, wind
             window.answers.append((request, reply.version, " ".join(str(reply.output).split())))
 
     for number in range(10**9):
+        while len(busy) >= pace.at_once:
+            await asyncio.wait(busy, return_when=asyncio.FIRST_COMPLETED)
         ahead = number / pace.per_second - (time.perf_counter() - started)
         if ahead > 0 or number % 50 == 0:
             await asyncio.sleep(max(0.0, ahead))
@@ -154,7 +163,9 @@ class Picture:
 
 async def story(sf: surefoot.Surefoot, agent: surefoot.Agent, candidate: str, title: str, chosen: Chosen) -> str:
     """One candidate's way: start it, let customers come, look until it is decided."""
-    started = await asyncio.to_thread(sf.control, lambda control: control.start(AGENT, candidate, by="you"))
+    started = await asyncio.to_thread(
+        sf.control, lambda control: control.start(AGENT, candidate, by="you", plan=chosen.pace.plan)
+    )
     window = Window()
     helpers = [
         asyncio.create_task(customers(agent, chosen.requests, chosen.pace, window, seed=hash(candidate) % 1000)),
@@ -162,7 +173,7 @@ async def story(sf: surefoot.Surefoot, agent: surefoot.Agent, candidate: str, ti
     ]
     try:
         with Picture(f"{title}: {AGENT} {candidate}", plain=chosen.plain) as picture:
-            ends = time.monotonic() + chosen.longest_s
+            ends = time.monotonic() + chosen.pace.longest_s
             while True:
                 now = await asyncio.to_thread(sf.control, lambda control: control.view(started.id))
                 picture.show(now, window)
@@ -199,7 +210,6 @@ class Chosen:
 
     requests: list[str]
     pace: Pace
-    longest_s: float
     plain: bool
     album: Console | None
 
@@ -212,9 +222,7 @@ async def play(state: Path, *, live: bool, plain: bool, album: Console | None) -
         stack.callback(sf.close)
         agent = sf.agent(AGENT)
         requests = stack.enter_context(behaviour(agent, live=live))
-        chosen = Chosen(
-            requests=requests, pace=pace, longest_s=600.0 if live else LONGEST_STORY_S, plain=plain, album=album
-        )
+        chosen = Chosen(requests=requests, pace=pace, plain=plain, album=album)
         ends = []
         for candidate, title in STORIES:
             ends.append(await story(sf, agent, candidate, title, chosen))
