@@ -167,3 +167,15 @@ async def test_lists_show_what_is_under_way_or_everything_newest_first():
     assert [line.id for line in await lines(store=scene.store)] == [second.id]
     everything = await lines(store=scene.store, agent=scene.agent, everything=True)
     assert [(line.id, line.candidate, line.share) for line in everything] == [(second.id, "v3", 500), (first, "v2", 0)]
+
+
+@story
+async def test_the_old_version_is_kept_for_a_way_back_and_then_only_archived():
+    """After the promotion people are told how long the old version is promised; nothing is deleted."""
+    scene = Scenario(MemoryStore())
+    rid = await scene.given_rollout(ladder())
+    await rollouts.promote(rid, by="ann", why="now", store=scene.store, clock=scene.clock)
+    await rollouts.promote(rid, by="ann", why="not warm any more", store=scene.store, clock=scene.clock)
+    assert "kept for a way back until" in (await seen(scene, rid)).next_step
+    scene.clock.advance(31 * 24 * 3600 * SECOND)
+    assert (await seen(scene, rid)).next_step.endswith("the old one is archived")

@@ -313,7 +313,7 @@ def _next_step(row: Rollout, verdict: Verdict | None, at: datetime) -> str:
         case Phase.WARM:
             return f"watched until {_instant(warm_until(row))}; then it is promoted and the old version is let go"
         case Phase.PROMOTED:
-            return "nothing: the candidate is the stable version"
+            return f"nothing: the candidate is the stable version; the old one is {_kept(row, at)}"
         case Phase.ROLLED_BACK:
             return "nothing: this version is denied until somebody re-opens it"
         case Phase.ABORTED:
@@ -361,6 +361,12 @@ def _proof(finding: Finding) -> str:
 def _and(parts: list[str]) -> str:
     verb = "is" if len(parts) == 1 else "are"
     return f"{', '.join(parts[:-1])} and {parts[-1]} {verb}" if len(parts) > 1 else f"{parts[0]} {verb}"
+
+
+def _kept(row: Rollout, at: datetime) -> str:
+    """Nothing is ever deleted here; after `archive_after` nobody need be able to go back to the old version."""
+    until = row.entered_at + row.plan.archive_after
+    return f"archived, and kept for a way back until {_instant(until)}" if at < until else "archived"
 
 
 def _instant(at: datetime) -> str:

@@ -221,6 +221,8 @@ class Plan:
 
     keep_warm: timedelta = timedelta(hours=24)
     archive_after: timedelta = timedelta(days=30)
+    """How long after the promotion the old version is promised for a way back. Nothing is deleted then."""
+
     shadow_sample: BasisPoints = ALL_TRAFFIC
     """Share of stable's units that a shadow stage mirrors."""
 
