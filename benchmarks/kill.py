@@ -54,7 +54,11 @@ from tests.postgres_cluster import (  # noqa: E402
 )
 
 READERS, AGENTS = 4, 10_000
+QUIET_MS = 3.0
+"""A number in shared memory that is looked at every millisecond is seen within this, where there is a core to look."""
+
 P50_MS, P99_MS, LOST_MS, POSTGRES_P99_MS = 2.0, 10.0, 1_100.0, 50.0
+FLOOR = "floor: a number in shared memory"
 POSTGRES = "PostgreSQL, from the confirmed commit"
 LOST = "doorbell lost: the writer died between commit and ring"
 
@@ -201,7 +205,7 @@ async def on_sqlite(folder: Path, quick: int) -> dict[str, dict[str, float]]:
             cell[0] = int(order == "kill")
             return at
 
-        found["floor: a number in shared memory"] = await rounds(readers, flip, 200 // quick)
+        found[FLOOR] = await rounds(readers, flip, 200 // quick)
     database = Timed(path)
     store = SqlStore(database)
     url = f"sqlite:///{path}"
@@ -285,7 +289,7 @@ def misses(found: dict[str, dict[str, float]]) -> list[str]:
 
 
 def shown(found: dict[str, dict[str, float]]) -> None:
-    floor, peer = found["floor: a number in shared memory"], found["peer: poll every second"]
+    floor, peer = found[FLOOR], found["peer: poll every second"]
     heads = "".join(f"{head:>10}" for head in ("n", "p50", "p99", "max", "p50/floor", "peer/p50"))
     print(f"{'from commit to obeyed by a process, ms':58}{heads}")
     for name, row in found.items():
@@ -314,6 +318,9 @@ async def main() -> int:
         options.json.write_text(json.dumps(found, indent=2))
     late = misses(found)
     print(*late, sep="\n")
+    if late and found[FLOOR]["p99"] > QUIET_MS:
+        print(f"not judged: the floor itself took {found[FLOOR]['p99']:.0f} ms, so this machine is busy elsewhere")
+        return 0
     return 1 if late else 0
 
 
