@@ -54,7 +54,7 @@ from tests.postgres_cluster import (  # noqa: E402
 )
 
 READERS, AGENTS = 4, 10_000
-QUIET_MS = 3.0
+QUIET_MS = 2.0
 """A number in shared memory that is looked at every millisecond is seen within this, where there is a core to look."""
 
 P50_MS, P99_MS, LOST_MS, POSTGRES_P99_MS = 2.0, 10.0, 1_100.0, 50.0
