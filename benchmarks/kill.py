@@ -319,8 +319,9 @@ async def main() -> int:
     late = misses(found)
     print(*late, sep="\n")
     if late and found[FLOOR]["p99"] > QUIET_MS:
-        print(f"not judged: the floor itself took {found[FLOOR]['p99']:.0f} ms, so this machine is busy elsewhere")
-        return 0
+        print(
+            f"the floor itself took {found[FLOOR]['p99']:.0f} ms: this machine is busy elsewhere; repeat on a quiet one"
+        )
     return 1 if late else 0
 
 

@@ -45,10 +45,10 @@ class LocalModel:
     name: str = MODEL
 
 
-def installed_packages() -> dict[str, str]:
+def installed_packages(names: tuple[str, ...] = PACKAGES) -> dict[str, str]:
     """The versions of the two packages. Raises UsageError with what to do when one is missing."""
     try:
-        return {name: importlib.metadata.version(name) for name in PACKAGES}
+        return {name: importlib.metadata.version(name) for name in names}
     except importlib.metadata.PackageNotFoundError as error:
         raise UsageError(f"the local model needs the package {error.name}", hint=INSTALL) from error
 

@@ -199,13 +199,8 @@ def test_two_setups_never_end_in_one_file(example, tmp_path) -> None:
 
 def test_a_missing_package_is_named_with_what_to_do(example) -> None:
     """Without the model's packages the error says which one and how to install it."""
-    needed = example.local_model.PACKAGES
-    example.local_model.PACKAGES = ("xllamacpp-that-nobody-has",)
-    try:
-        with pytest.raises(UsageError, match="xllamacpp-that-nobody-has") as raised, example.local_model.local_model():
-            pass
-    finally:
-        example.local_model.PACKAGES = needed
+    with pytest.raises(UsageError, match="xllamacpp-that-nobody-has") as raised:
+        example.local_model.installed_packages(("xllamacpp-that-nobody-has",))
     assert "pip install" in raised.value.hint
 
 
