@@ -11,7 +11,7 @@ A run id holds assignment and unit, so every line means the same in any process 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from operator import attrgetter
 from typing import Final, TypeAlias
 
@@ -32,6 +32,7 @@ __all__ = [
     "Turn",
     "UnitState",
     "encode",
+    "encode_all",
     "head",
     "read_lines",
     "record_in",
@@ -103,6 +104,11 @@ _decode_line: Final = msgspec.json.Decoder(Line).decode
 def encode(line: Head | Line) -> bytes:
     """The line, with its end."""
     return _encoder.encode(line) + b"\n"
+
+
+def encode_all(lines: Iterable[Line]) -> bytes:
+    """The lines, each with its end."""
+    return _encoder.encode_lines(list(lines))
 
 
 def turn(record: Record) -> Turn:

@@ -34,7 +34,7 @@ from ..errors import Conflict, SurefootError
 from ..ports.clock import Clock, Ids
 from ..ports.sink import Sink
 from .adoption import NOTHING_ADOPTED, Adopted, adopt_all
-from .line import UnitState, encode, turn, unit_state
+from .line import UnitState, encode, encode_all, turn, unit_state
 from .spool import SEGMENT_BYTES, Spool
 
 __all__ = ["EXIT_SECONDS", "Health", "Pace", "Recordable", "Recorder"]
@@ -288,7 +288,7 @@ class Recorder:
         chunk = min(max(_CHUNK, waiting // 128), _HURRIED_CHUNK)
         for _ in range(-(-waiting // chunk)):
             records = list(self._taken(chunk))
-            kept = self._spool.write(b"".join([encode(turn(record)) for record in records]))
+            kept = self._spool.write(encode_all(map(turn, records)))
             for record in records:
                 self._fold.add(record)
             with self._losing:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import fields, replace
+from functools import reduce
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surefoot.core.evidence.amount import AMOUNT_FIELDS, NO_AMOUNTS, amounts_of, bucket_for, join, scale_of
+from surefoot.core.evidence.amount import AMOUNT_FIELDS, NO_AMOUNTS, amounts_of, bucket_for, joined, scale_of
 from surefoot.core.evidence.histogram import Scale, bucket_of
 from surefoot.core.evidence.metrics import METRICS, MetricKind
 from surefoot.core.evidence.observation import NOTHING_SEEN, Observation
@@ -64,20 +65,17 @@ def test_no_metric_is_forgotten():
     assert set(AMOUNT_FIELDS) == {m.field for m in METRICS.values() if m.kind is not MetricKind.BINARY}
 
 
-def joined(*runs):
+def together(*runs):
     """What runs add up to, taken in one by one."""
-    total = list(NO_AMOUNTS)
-    for run in runs:
-        join(total, run)
-    return tuple(total)
+    return reduce(joined, runs, NO_AMOUNTS)
 
 
 @given(amounts, amounts, amounts)
 def test_amounts_are_put_together_in_any_order(one, two, three):
     """Nothing recorded is neutral; sums, the worst latency and the worst quality do not depend on the order."""
-    assert joined(one, NO_AMOUNTS) == joined(NO_AMOUNTS, one) == one
-    assert joined(one, two) == joined(two, one)
-    assert joined(one, two, three) == joined(one, joined(two, three))
+    assert together(one, NO_AMOUNTS) == together(NO_AMOUNTS, one) == one
+    assert together(one, two) == together(two, one)
+    assert together(one, two, three) == together(one, together(two, three))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from .histogram import Scale, bucket_of
 from .metrics import METRICS, MetricKind
 from .observation import Observation
 
-__all__ = ["AMOUNT_FIELDS", "NO_AMOUNTS", "Amounts", "amounts_of", "bucket_for", "join", "scale_of"]
+__all__ = ["AMOUNT_FIELDS", "NO_AMOUNTS", "Amounts", "amounts_of", "bucket_for", "joined", "scale_of"]
 
 Amounts: TypeAlias = tuple[int | None, ...]
 """One entry for each of `AMOUNT_FIELDS`; None is not recorded."""
@@ -58,12 +58,16 @@ def amounts_of(seen: Observation) -> Amounts:
     )
 
 
-def join(total: list[int | None], amounts: Amounts) -> None:
-    """Take in one more run of a unit: costs, tokens, calls add up; of latencies and qualities the worse one stays."""
-    for position, amount in enumerate(amounts):
-        if amount is not None:
-            before = total[position]
-            total[position] = amount if before is None else _JOIN_OF[position](before, amount)
+def joined(total: Amounts, amounts: Amounts) -> Amounts:
+    """With one more run of a unit: costs, tokens, calls add up; of latencies and qualities the worse one stays."""
+    if total is NO_AMOUNTS:
+        return amounts
+    return tuple(
+        [
+            before if amount is None else amount if before is None else join(before, amount)
+            for before, amount, join in zip(total, amounts, _JOIN_OF, strict=True)
+        ]
+    )
 
 
 @lru_cache(maxsize=8192)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 from ..units import Nanos, UnitKey
-from .amount import AMOUNT_FIELDS, NO_AMOUNTS, amounts_of, bucket_for
+from .amount import AMOUNT_FIELDS, NO_AMOUNTS, Amounts, amounts_of, bucket_for
 from .observation import Assignment, Observation, Record
 from .outcome import BINARY_METRICS, outcomes, positions
 from .tally import ArmCounts, Count
@@ -34,7 +33,8 @@ class Unit:
         """Metrics it was counted on in that slot."""
 
         self.last = Nanos(0)
-        self.amounts: list[int | None] = list(NO_AMOUNTS)
+        self.amounts: Amounts = NO_AMOUNTS
+        """A tuple: among tens of thousands of units, a list each would be felt in every full garbage collection."""
 
 
 class Counts:
@@ -85,7 +85,7 @@ class Counts:
         for bit in positions(recorded & failed):
             self._resolved[bit][1] += 1
 
-    def settle(self, amounts: Sequence[int | None]) -> None:
+    def settle(self, amounts: Amounts) -> None:
         """These amounts of one unit are final."""
         for position, amount in enumerate(amounts):
             if amount is not None:

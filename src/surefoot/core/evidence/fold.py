@@ -24,7 +24,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from ..units import Nanos, UnitKey
-from .amount import Amounts, amounts_of, join
+from .amount import Amounts, amounts_of, joined
 from .cohort import Cohort, Unit
 from .observation import Arm, Assignment, Record
 from .tally import Delta, DeltaKey
@@ -134,7 +134,7 @@ class Fold:
                         slot=unit.slot,
                         in_slot=unit.in_slot,
                         last=unit.last,
-                        amounts=tuple(unit.amounts),
+                        amounts=unit.amounts,
                     )
 
     def remember(self, known: Remembered) -> None:
@@ -146,7 +146,7 @@ class Fold:
         unit = Unit()
         unit.failed, unit.recorded = known.failed, known.recorded
         unit.slot, unit.in_slot, unit.last = known.slot, known.in_slot, known.last
-        unit.amounts = list(known.amounts)
+        unit.amounts = known.amounts
         (cohort.open if known.is_open else cohort.closed)[known.unit] = unit
         self._opened += known.is_open
         self._closed += not known.is_open
@@ -180,7 +180,7 @@ class Fold:
         cohort.open[record.unit] = unit
         unit.last = record.at
         unit.recorded |= counts.expose(record, unit)
-        join(unit.amounts, amounts_of(record.seen))
+        unit.amounts = joined(unit.amounts, amounts_of(record.seen))
         if self._opened > self._capacity:
             self._hurry()
 
@@ -190,7 +190,7 @@ class Fold:
         unit = self._still_open(cohort, record)
         if unit is not None:
             unit.recorded |= counts.expose(record, unit)
-            join(unit.amounts, amounts_of(record.seen))
+            unit.amounts = joined(unit.amounts, amounts_of(record.seen))
             return
         unit = cohort.closed.get(record.unit)
         if unit is None:
@@ -202,7 +202,7 @@ class Fold:
         unit.recorded |= recorded
         learned = amounts_of(record.seen)
         counts.settle(tuple([None if old is not None else new for old, new in zip(unit.amounts, learned, strict=True)]))
-        join(unit.amounts, learned)
+        unit.amounts = joined(unit.amounts, learned)
 
     def _still_open(self, cohort: Cohort, record: Record) -> Unit | None:
         unit = cohort.open.get(record.unit)
