@@ -18,6 +18,7 @@ from ..core.evidence.tally import Delta, History, PairTotals, Tick
 from ..core.lifecycle.audit import AuditRecord
 from ..core.lifecycle.rollout import Effect, Phase, Rollout, Transition
 from ..core.traffic.kill import KillSwitch
+from ..core.traffic.orders import TrafficOrder
 from ..core.traffic.route import AgentTraffic, Snapshot
 from ..core.units import AgentName, Digest, Revision, RolloutId
 
@@ -107,8 +108,19 @@ class Catalog(Protocol):
         """What routers know of the agent. Raises UnknownName before the first `set_traffic`."""
         ...
 
-    async def set_traffic(self, traffic: AgentTraffic) -> Revision:
-        """Set stable version, tenant pins and opt-outs. The split belongs to the rollout and is left as it is."""
+    async def set_traffic(
+        self, traffic: AgentTraffic, *, order: TrafficOrder | None = None, expected: Revision | None = None
+    ) -> Revision:
+        """
+        Set stable version, tenant pins and opt-outs, and keep the order that said so, in one transaction.
+
+        The split belongs to the rollout and is left as it is. Raises Conflict if `expected` is given and is not the
+        revision at which the agent's traffic was last written, by anybody; 0 expects that it never was.
+        """
+        ...
+
+    async def traffic_orders(self, agent: AgentName) -> Sequence[TrafficOrder]:
+        """All that was ever ordered for tenants of the agent, oldest first. Empty for an unknown agent."""
         ...
 
     async def snapshot(self) -> Snapshot:

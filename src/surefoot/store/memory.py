@@ -13,6 +13,7 @@ from ..core.evidence.tally import Delta, History, PairTotals, Tick
 from ..core.lifecycle.audit import AuditRecord, chained
 from ..core.lifecycle.rollout import Effect, Phase, Rollout, Transition
 from ..core.traffic.kill import KillSwitch
+from ..core.traffic.orders import TrafficOrder
 from ..core.traffic.route import AgentTraffic, Snapshot
 from ..core.units import AgentName, Digest, Revision, RolloutId
 from ..errors import AlreadyExists, StoreUnavailable, UnknownName
@@ -28,6 +29,7 @@ from .rules import (
     label_taken,
     moved_on,
     tick_moved,
+    traffic_moved,
     why_denied,
 )
 
@@ -60,6 +62,7 @@ class MemoryStore:
         self._rings: list[Callable[[], None]] = []
         self._versions: dict[Digest, AgentVersion] = {}
         self._traffic: dict[AgentName, AgentTraffic] = {}
+        self._orders: list[TrafficOrder] = []
         self._rollouts: dict[RolloutId, Stored] = {}
         self._audit: dict[RolloutId, list[AuditRecord]] = {}
         self._denied: dict[AgentName, dict[Digest, str]] = {}
@@ -121,12 +124,22 @@ class MemoryStore:
                 raise UnknownName("agent", agent, tuple(self._traffic))
             return self._traffic[agent]
 
-    async def set_traffic(self, traffic: AgentTraffic) -> Revision:
+    async def set_traffic(
+        self, traffic: AgentTraffic, *, order: TrafficOrder | None = None, expected: Revision | None = None
+    ) -> Revision:
         with self._writing() as revision:
             kept = self._traffic.get(traffic.agent)
+            if moved := traffic_moved(kept, traffic, expected):
+                raise moved
+            if order is not None:
+                self._orders.append(replace(order, revision=revision))
             split = kept.split if kept else None
             self._traffic[traffic.agent] = replace(traffic, split=split, revision=revision)
             return revision
+
+    async def traffic_orders(self, agent: AgentName) -> Sequence[TrafficOrder]:
+        with self._reading():
+            return tuple(order for order in self._orders if order.agent == agent)
 
     async def snapshot(self) -> Snapshot:
         with self._reading():

@@ -69,6 +69,16 @@ MIGRATIONS: Final = (
             "CREATE TABLE pair_totals (rollout TEXT NOT NULL PRIMARY KEY, body TEXT NOT NULL)",
         ),
     ),
+    Migration(
+        number=2,
+        name="who ordered what for a tenant",
+        statements=(
+            """CREATE TABLE traffic_orders (revision BIGINT NOT NULL PRIMARY KEY, agent TEXT NOT NULL,
+            kind TEXT NOT NULL, tenant TEXT NOT NULL, version TEXT, reason TEXT NOT NULL, author TEXT NOT NULL,
+            at BIGINT NOT NULL)""",
+            "CREATE INDEX traffic_orders_agent ON traffic_orders (agent, revision)",
+        ),
+    ),
 )
 
 NEWEST: Final = MIGRATIONS[-1].number

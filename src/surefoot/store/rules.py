@@ -21,6 +21,7 @@ __all__ = [
     "label_taken",
     "moved_on",
     "tick_moved",
+    "traffic_moved",
     "why_denied",
 ]
 
@@ -84,6 +85,17 @@ def label_taken(version: AgentVersion, digest: Digest) -> AlreadyExists:
 def moved_on(rollout: RolloutId, expected: Revision) -> Conflict:
     """Somebody else has committed a step."""
     return Conflict(f"rollout {rollout} is no longer at revision {expected}", hint="read it again and decide again")
+
+
+def traffic_moved(known: AgentTraffic | None, traffic: AgentTraffic, expected: Revision | None) -> Conflict | None:
+    """Somebody else has written the agent's traffic since it was read. None: nobody has, or nobody asks."""
+    found = Revision(0) if known is None else known.revision
+    if expected is None or found == expected:
+        return None
+    return Conflict(
+        f"traffic of {traffic.agent} is at revision {found}, no longer at {expected}",
+        hint="read it again and decide again",
+    )
 
 
 def gap(delta: Delta, last: int) -> Conflict:

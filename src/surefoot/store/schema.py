@@ -30,6 +30,7 @@ __all__ = [
     "sources",
     "ticks",
     "traffic",
+    "traffic_orders",
     "versions",
 ]
 
@@ -66,6 +67,12 @@ versions: Final = Table(
 
 traffic: Final = Table("traffic", metadata, _key("agent"), _text("body"), _number("revision"))
 """What routers know, per agent, with the split of the rollout that is under way."""
+
+traffic_orders: Final = Table(
+    "traffic_orders", metadata, _numbered("revision"), _text("agent"), _text("kind"), _text("tenant"),
+    _text("version", null=True), _text("reason"), _text("author"), _number("at"),
+)  # fmt: skip
+"""What people ordered for tenants, and why. Rows are only ever added."""
 
 rollouts: Final = Table(
     "rollouts", metadata, _key("id"), _text("agent"), _text("phase"), _text("body"), _number("created"),
@@ -118,6 +125,7 @@ paired_units: Final = Table("paired_units", metadata, _key("rollout"), _key("uni
 pair_totals: Final = Table("pair_totals", metadata, _key("rollout"), _text("body"))
 
 Index("traffic_revision", traffic.c.revision)
+Index("traffic_orders_agent", traffic_orders.c.agent, traffic_orders.c.revision)
 Index("kills_revision", kills.c.revision)
 Index("rollouts_agent", rollouts.c.agent, rollouts.c.created)
 Index("outbox_next", outbox.c.next_at)

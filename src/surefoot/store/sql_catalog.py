@@ -12,16 +12,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ..core.artifact.version import AgentVersion
 from ..core.lifecycle.audit import AuditRecord, chained
 from ..core.lifecycle.rollout import Phase, Rollout, Transition
+from ..core.traffic.orders import TrafficOrder, TrafficOrderKind
 from ..core.traffic.route import AgentTraffic, Snapshot
 from ..core.units import AgentName, Digest, Revision, RolloutId
 from ..errors import AlreadyExists, UnknownName
 from ..ports.store import Stored
 from .codec import decode, encode
 from .database import Database, Writing
-from .rules import after_commit, check_created, effect_key, label_taken, moved_on, why_denied
-from .schema import audit, denied, outbox, revision, rollouts, versions
+from .rules import after_commit, check_created, effect_key, label_taken, moved_on, traffic_moved, why_denied
+from .schema import audit, denied, outbox, revision, rollouts, traffic_orders, versions
 from .schema import traffic as known_traffic
-from .statements import UP_KILLS, kill_switch, micros
+from .statements import UP_KILLS, instant, kill_switch, micros
 from .traffic_text import decode_traffic
 
 __all__ = ["CatalogRows", "RolloutRows"]
@@ -72,11 +73,35 @@ class CatalogRows:
                 raise UnknownName("agent", agent, tuple(names))
         return known
 
-    async def set_traffic(self, traffic: AgentTraffic) -> Revision:
+    async def set_traffic(
+        self, traffic: AgentTraffic, *, order: TrafficOrder | None = None, expected: Revision | None = None
+    ) -> Revision:
         async with self.db.moving() as writing:
             kept = await _traffic(writing.connection, traffic.agent)
+            if moved := traffic_moved(kept, traffic, expected):
+                raise moved
+            if order is not None:
+                await _put_order(writing, order)
             await _put_traffic(self.db, writing, replace(traffic, split=kept.split if kept else None))
             return writing.revision
+
+    async def traffic_orders(self, agent: AgentName) -> Sequence[TrafficOrder]:
+        query = select(traffic_orders).where(traffic_orders.c.agent == agent).order_by(traffic_orders.c.revision)
+        async with self.db.reading() as connection:
+            rows = (await connection.execute(query)).all()
+        return tuple(
+            TrafficOrder(
+                agent=agent,
+                kind=TrafficOrderKind(row.kind),
+                tenant=row.tenant,
+                version=None if row.version is None else Digest(row.version),
+                reason=row.reason,
+                author=row.author,
+                at=instant(row.at),
+                revision=Revision(row.revision),
+            )
+            for row in rows
+        )
 
     async def snapshot(self) -> Snapshot:
         async with self.db.reading() as connection:
@@ -215,6 +240,20 @@ async def _put_traffic(db: Database, writing: Writing, now: AgentTraffic) -> Non
     row = {"body": encode(replace(now, revision=writing.revision)), "revision": writing.revision}
     put = db.insert(known_traffic).values(agent=now.agent, **row)
     await writing.connection.execute(put.on_conflict_do_update(index_elements=[known_traffic.c.agent], set_=row))
+
+
+async def _put_order(writing: Writing, order: TrafficOrder) -> None:
+    row = traffic_orders.insert().values(
+        revision=writing.revision,
+        agent=order.agent,
+        kind=order.kind.value,
+        tenant=order.tenant,
+        version=order.version,
+        reason=order.reason,
+        author=order.author,
+        at=micros(order.at),
+    )
+    await writing.connection.execute(row)
 
 
 async def _stored(connection: AsyncConnection, id: RolloutId) -> Stored:

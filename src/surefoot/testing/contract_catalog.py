@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from ..core.traffic.orders import TrafficOrder, TrafficOrderKind
 from ..core.traffic.route import AgentTraffic
-from ..core.units import AgentName, Digest
-from ..errors import AlreadyExists, UnknownName
+from ..core.units import AgentName, Digest, Revision
+from ..errors import AlreadyExists, Conflict, UnknownName
 from ..ports.store import Store
 from .contract import StoreUnderTest, refused, started, told
 from .samples import AGENT, CANDIDATE, NOON, STABLE, switch, version
@@ -14,6 +15,9 @@ from .samples import AGENT, CANDIDATE, NOON, STABLE, switch, version
 __all__ = ["CatalogContract"]
 
 _TRAFFIC = AgentTraffic(agent=AGENT, stable=STABLE)
+_ORDER = TrafficOrder(
+    agent=AGENT, kind=TrafficOrderKind.OPT_OUT, tenant="acme", reason="their contract", author="ann", at=NOON
+)
 
 
 class CatalogContract:
@@ -120,6 +124,40 @@ class CatalogContract:
             assert (found.split, found.opted_out) == (split, frozenset({"acme"}))
             await store.set_traffic(AgentTraffic(agent=AgentName("other"), stable=STABLE, split=split))
             assert (await store.traffic(AgentName("other"))).split is None
+
+        told(where, story)
+
+    def test_traffic_is_written_only_over_what_was_read(self, where: StoreUnderTest) -> None:
+        """Of two who read the same, the second is refused and changes nothing, its order included."""
+
+        async def story(store: Store) -> None:
+            with refused(Conflict):
+                await store.set_traffic(_TRAFFIC, expected=Revision(1))
+            with refused(UnknownName):
+                await store.traffic(AGENT)
+            read = await store.set_traffic(_TRAFFIC, expected=Revision(0))
+            await store.set_traffic(replace(_TRAFFIC, stable=CANDIDATE), expected=read)
+            with refused(Conflict):
+                await store.set_traffic(replace(_TRAFFIC, opted_out=frozenset({"acme"})), order=_ORDER, expected=read)
+            assert await store.traffic(AGENT) == replace(_TRAFFIC, stable=CANDIDATE)
+            assert len(await store.traffic_orders(AGENT)) == 0
+
+        told(where, story)
+
+    def test_orders_for_tenants_read_back_oldest_first(self, where: StoreUnderTest) -> None:
+        """Each with its author, its reason and the revision of its write; another agent's are not among them."""
+
+        async def story(store: Store) -> None:
+            orders = [
+                _ORDER,
+                replace(_ORDER, kind=TrafficOrderKind.PIN, version=CANDIDATE, author="bob"),
+                replace(_ORDER, kind=TrafficOrderKind.OPT_IN, reason="asked for it"),
+            ]
+            revisions = [await store.set_traffic(_TRAFFIC, order=order) for order in orders]
+            found = await store.traffic_orders(AGENT)
+            assert [replace(order, revision=Revision(0)) for order in found] == orders
+            assert [order.revision for order in found] == revisions
+            assert len(await store.traffic_orders(AgentName("other"))) == 0
 
         told(where, story)
 
