@@ -15,6 +15,7 @@ Every error surefoot raises on purpose.
     + Killed                    a kill switch covers this request
     + Denied                    this digest was rolled back; a person has to re-open it
     + Diverged                  a shadow run wanted to do what nobody did for real
+  x Unreadable                  something stored is damaged, or a newer release's
   x Unavailable                 something outside failed; may succeed later
     + StoreUnavailable          the store is locked, read-only, full or gone
     + ExecutorFailed            the model endpoint did not answer as promised
@@ -45,15 +46,16 @@ __all__ = [
     "TraceError",
     "Unavailable",
     "UnknownName",
+    "Unreadable",
     "UsageError",
     "nearest",
 ]
 
 
-def nearest(name: str, known: Iterable[str], *, shown: int = 20) -> str:
+def nearest(name: str, known: Iterable[str], *, shown: int = 20, guesses: bool = True) -> str:
     """A hint for a wrong name: the known one that looks most like it, and the first `shown` of all that are known."""
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5) if guesses else []
     more = f" and {len(names) - shown} more" if len(names) > shown else ""
     listed = f"known: {', '.join(names[:shown]) or 'none'}{more}"
     return f"did you mean {close[0]!r}? {listed}" if close else listed
@@ -68,6 +70,7 @@ class SurefootError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.add_note(f"hint: {hint}")  # so that a traceback says it too
 
 
 class UsageError(SurefootError):
@@ -111,8 +114,9 @@ class UnknownName(UsageError):
 
     code = "unknown_name"
 
-    def __init__(self, kind: str, name: str, known: tuple[str, ...]) -> None:
-        super().__init__(f"unknown {kind} {name!r}", hint=nearest(name, known))
+    def __init__(self, kind: str, name: str, known: tuple[str, ...], *, guesses: bool = True) -> None:
+        """`guesses`: whether the nearest known name is offered; not where taking the wrong one does harm."""
+        super().__init__(f"unknown {kind} {name!r}", hint=nearest(name, known, guesses=guesses))
 
 
 class AlreadyExists(UsageError):
@@ -149,6 +153,12 @@ class Diverged(Refused):
     """A shadow run wanted to do something that stable's run did not do. It was not done."""
 
     code = "diverged"
+
+
+class Unreadable(SurefootError):
+    """Something stored cannot be understood. Trying again does not help, and whatever else is stored is not affected."""
+
+    code = "unreadable"
 
 
 class Unavailable(SurefootError):
