@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -182,6 +183,25 @@ def test_a_tool_that_failed_for_stable_is_not_tried_again(mirroring):
     assert (tried, len(diverged)) == (["v1"], 1)
 
 
+@pytest.mark.parametrize("recorded", [(), (False,)], ids=["not called", "failed"])
+def test_a_divergence_that_the_agent_caught_itself_has_no_outcome_either(mirroring, recorded):
+    """Tool loops catch what a tool raises and go on; what they go on to say was never true."""
+
+    @mirroring.agent.runs
+    def answer(version, request, ctx):
+        for success in recorded if version.label == "v1" else ():
+            ctx.tool_called("refund", {}, success=success)
+        if version.label == "v2":
+            with suppress(Diverged):
+                ctx.tool("refund", {}, Shop().refund)
+        return "done"
+
+    mirroring.agent.run("x", session="s")
+    (pair,) = mirroring.settled()
+    assert pair.candidate_bad == {}
+    assert "refund" in pair.divergences[0]
+
+
 @story
 async def test_coroutines_are_mirrored_in_their_own_loop_and_their_tools_are_awaitable():
     """Clients of a loop stay in it; a recorded result is awaited as the real one was."""
@@ -234,6 +254,67 @@ def test_more_than_may_wait_is_dropped_and_counted():
     go.set()
     assert len(made.settled()) == 2
     assert (made.store.dropped, made.shadow.health.dropped) == (3, {"full": 3})
+
+
+def leaves(version, request, ctx):
+    if version.label == "v2":
+        raise SystemExit(1)
+    return "fine"
+
+
+class Unlike:
+    """An answer that cannot be compared."""
+
+    def __eq__(self, other):
+        raise ValueError("not with me")
+
+    __hash__ = None
+
+
+@pytest.mark.parametrize(
+    ("function", "pairs", "dropped"),
+    [(leaves, 6, {}), (lambda version, request, ctx: Unlike(), 0, {"broken": 6})],
+    ids=["SystemExit", "incomparable"],
+)
+def test_however_a_shadow_run_ends_its_place_is_free_again(function, pairs, dropped):
+    """Else a few such runs would end the mirroring for ever."""
+    made = Mirroring(concurrency=1, queue=0)
+    made.agent.runs(function)
+    for i in range(6):
+        made.agent.run("x", session=f"s-{i}")
+        assert made.shadow.flush()
+    assert (len(made.settled()), made.shadow.health.dropped) == (pairs, dropped)
+
+
+def test_a_candidate_that_leaves_does_not_end_the_users_loop():
+    """SystemExit in a shadow run is an outcome; and a run that is cancelled unbegun gives its place back."""
+    made = Mirroring(concurrency=1, queue=0)
+
+    @made.agent.runs
+    async def answer(version, request, ctx):
+        return leaves(version, request, ctx)
+
+    async def ended_by_the_loop():
+        await answer.run("x", session="s-0")
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+
+    async def ended_by_itself():
+        await answer.run("x", session="s-1")
+        assert await asyncio.to_thread(made.shadow.flush)
+
+    asyncio.run(ended_by_the_loop())
+    asyncio.run(ended_by_itself())
+    assert (len(made.settled()), made.shadow.health.dropped) == (1, {"closed": 1})
+
+
+def test_a_shadow_that_closes_meanwhile_costs_the_user_nothing(mirroring):
+    """Admitted and then closed: dropped and counted, not raised into the user's request."""
+    mirroring.shadow._pool.shutdown()  # noqa: SLF001 - the moment between two steps of another thread
+    mirroring.agent.runs(lambda version, request, ctx: "fine")
+    assert mirroring.agent.run("x", session="s").output == "fine"
+    assert mirroring.shadow.flush()
+    assert mirroring.shadow.health.dropped == {"closed": 1}
 
 
 @pytest.mark.parametrize(

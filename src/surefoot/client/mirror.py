@@ -63,6 +63,7 @@ class MirrorRun(Run):
             found = results.popleft()
             self.tool_called(name, arguments, result=found.result, success=found.success)
             if found.success is False:
+                self._divergences.append(f"failed for stable: {name}")
                 raise Diverged(f"{name} failed in stable's run", hint="its error is not replayed")
             return cast("T", _as(function, found.result))
         declared = self._version.tool(name)
@@ -76,9 +77,13 @@ class MirrorRun(Run):
         )
 
     def outcome(self, output: object, error: BaseException | None) -> Answered:
-        """What came of it, for the comparison. A run that diverged proves nothing, so it has no outcome."""
+        """
+        What came of it, for the comparison. A run that diverged proves nothing, so it has no outcome.
+
+        Not even where its own code caught `Diverged`, as tool loops do, and went on: in a world that never was.
+        """
         seen = self._observation()
-        if isinstance(error, Diverged):
+        if self._divergences or isinstance(error, Diverged):
             seen = Observation(latency_ms=seen.latency_ms, cost=seen.cost, tokens=seen.tokens)
         calls = tuple(called(call.name, call.arguments) for call in self.tool_calls)
         return Answered(output=output, seen=seen, calls=calls, divergences=tuple(self._divergences))

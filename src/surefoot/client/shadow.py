@@ -12,10 +12,11 @@ import logging
 import threading
 from collections import Counter, deque
 from collections.abc import Awaitable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from time import monotonic
 from typing import Final, Protocol
 from weakref import WeakKeyDictionary
@@ -59,7 +60,7 @@ class ShadowHealth:
 
     paired: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict[str, int])
-    """By reason: `full`, `budget`, `closed`."""
+    """By reason: `full`, `budget`, `closed`, `broken` (the answers cannot be compared)."""
 
     waiting: int = 0
     """Pairs that are not in the store yet."""
@@ -107,7 +108,12 @@ class Shadow:
         """Have the candidate answer in a thread. False: dropped and counted. Costs the caller microseconds."""
         if not self._admit(job):
             return False
-        self._pool.submit(self._in_thread, job)
+        try:
+            running = self._pool.submit(self._in_thread, job)
+        except RuntimeError:  # closed since it was admitted, or the program is ending
+            self._give_up(job, "closed")
+            return False
+        running.add_done_callback(partial(self._ended, job))
         return True
 
     def offer_async(self, job: Mirrored) -> bool:
@@ -117,6 +123,7 @@ class Shadow:
         task = asyncio.get_running_loop().create_task(self._in_loop(job))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(partial(self._ended, job))
         return True
 
     def flush(self, timeout: float = 10.0) -> bool:
@@ -169,7 +176,22 @@ class Shadow:
         if job.run.route.rollout is not None:
             self._lost[job.run.route.rollout] += 1
 
+    def _give_up(self, job: Mirrored, reason: str) -> None:
+        """What was admitted will have no pair."""
+        with self._idle:
+            self._pending -= 1
+            self._drop(job, reason)
+            self._idle.notify_all()
+
     # --- running
+
+    def _ended(self, job: Mirrored, running: Future[None] | asyncio.Task[None]) -> None:
+        """Whatever ended it otherwise than with a pair, its place is free again."""
+        if running.cancelled():  # by a closing shadow or loop, perhaps before its first step
+            self._give_up(job, "closed")
+        elif (error := running.exception()) is not None:
+            _log.warning("a shadow run cannot be compared, and counts as dropped", exc_info=error)
+            self._give_up(job, "broken")
 
     def _in_thread(self, job: Mirrored) -> None:
         mirror = MirrorRun.beside(job.run, job.version)
@@ -178,7 +200,7 @@ class Shadow:
         try:
             with mirror.current():
                 output = job.function(job.version, job.request, mirror)
-        except Exception as raised:  # noqa: BLE001 - whatever the user's function raises is an outcome of the candidate
+        except (Exception, SystemExit) as raised:  # noqa: BLE001 - whatever it raises is an outcome of the candidate
             error = raised
         self._paired_up(job, mirror, output, error)
 
@@ -190,13 +212,7 @@ class Shadow:
             async with self._gate(), asyncio.timeout(self.limits.timeout.total_seconds()):
                 with mirror.current():
                     output = await _awaitable(job.function(job.version, job.request, mirror))
-        except asyncio.CancelledError:
-            with self._idle:
-                self._pending -= 1
-                self._drop(job, "closed")
-                self._idle.notify_all()
-            raise
-        except Exception as raised:  # noqa: BLE001 - whatever the user's function raises is an outcome of the candidate
+        except (Exception, SystemExit) as raised:  # noqa: BLE001 - and it may not end the user's loop either
             error = raised
         self._paired_up(job, mirror, output, error)
 
