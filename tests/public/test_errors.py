@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 
 import pytest
 
@@ -40,6 +41,14 @@ def test_each_error_says_what_to_do_next(error):
     with pytest.raises(TypeError):
         error("something happened")
     assert error.__doc__
+
+
+@pytest.mark.parametrize("error", [errors.UsageError("no", hint="do this"), errors.UnknownName("agent", "x", ("bot",))])
+def test_a_traceback_ends_with_what_to_do_next(error):
+    """Who uses Python sees the hint where the command line shows it, and the message stays what it is."""
+    shown = "".join(traceback.format_exception(error))
+    assert shown.rstrip().endswith(f"hint: {error.hint}")
+    assert str(error) == error.message
 
 
 @pytest.mark.parametrize("page", sorted(PAGES))
