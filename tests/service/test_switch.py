@@ -58,6 +58,37 @@ async def test_a_typing_error_raises_no_switch_that_stops_nothing():
 
 
 @story
+async def test_blanks_around_a_name_do_not_make_another_name():
+    """Typed or pasted with a blank, it still stops whom it names."""
+    scene, _, services = await scene_with_agent()
+    raised = await kill(Scope(feature="Refunds ", tenant=" acme"), reason="r", author="a", **services)
+    assert (raised.feature, raised.tenant) == ("Refunds", "acme")
+    assert (await kill(Scope(agent=f" {scene.agent}"), reason="r", author="a", **services)).agent == scene.agent
+
+
+@story
+async def test_no_other_target_is_suggested():
+    """A name that is nearly right is answered with all that are known, and none of them as the one that was meant."""
+    scene, stable, services = await scene_with_agent()
+    for scope, known in (
+        (Scope(agent=AgentName(f"{scene.agent}x")), scene.agent),
+        (Scope(version=stable[:-1]), stable),
+    ):
+        with pytest.raises(UnknownName) as error:
+            await kill(scope, reason="r", author="a", **services)
+        assert (known in error.value.hint, "did you mean" in error.value.hint) == (True, False)
+
+
+@story
+async def test_an_agent_may_be_stopped_before_the_store_hears_of_it():
+    """Where the caller says that it exists: its first request must already be stopped."""
+    _, _, services = await scene_with_agent()
+    fresh = AgentName("fresh")
+    raised = await kill(Scope(agent=fresh), reason="r", author="a", agents=(fresh,), **services)
+    assert raised.agent == fresh
+
+
+@story
 async def test_lifting_needs_a_name_and_a_switch():
     """Nobody lifts nothing."""
     scene, stable, services = await scene_with_agent()

@@ -22,14 +22,26 @@ from ..core.lifecycle.turn import take_turn
 from ..core.traffic.kill import covering
 from ..core.traffic.plan import OnNewCandidate, Plan
 from ..core.traffic.route import AgentTraffic
-from ..core.units import AgentName, Digest, RolloutId
+from ..core.units import AgentName, Digest, Revision, RolloutId
 from ..errors import Conflict, Denied, Killed, Refused, UnknownName, UsageError
 from ..ports.clock import Clock, Ids
 from ..ports.store import Store, Stored
 from .cases import Cases
 from .reconcile import reconcile
 
-__all__ = ["abort", "admit", "approve", "pause", "promote", "reject", "reopen", "resume", "set_stable", "start"]
+__all__ = [
+    "abort",
+    "admit",
+    "approve",
+    "check_denied",
+    "pause",
+    "promote",
+    "reject",
+    "reopen",
+    "resume",
+    "set_stable",
+    "start",
+]
 
 _ATTEMPTS = 8
 
@@ -123,8 +135,8 @@ async def set_stable(agent: AgentName, digest: Digest, *, by: str, store: Store)
     """
     Say which version is stable: the first time, or to go back to one that is known to be good.
 
-    Raises UnknownName, Denied (no way back to what was rolled back), and Refused while a rollout is under way, whose
-    comparison it would falsify.
+    Raises UnknownName, Denied (no way back to what was rolled back), Refused while a rollout is under way, whose
+    comparison it would falsify, and Conflict if the agent's traffic never held still. Pins and opt-outs stay.
     """
     _signed(by)
     version = await store.version(digest)
@@ -132,19 +144,37 @@ async def set_stable(agent: AgentName, digest: Digest, *, by: str, store: Store)
         raise UsageError(
             f"{digest} is a version of {version.agent}, not of {agent}", hint="name the agent it belongs to"
         )
-    await _check_denied(agent, digest, store)
+    await check_denied(agent, digest, store)
+    for _ in range(_ATTEMPTS):
+        # Read before the rollouts: one that opens after they were looked at moves the traffic on.
+        known = await _traffic(agent, store)
+        await _check_uncompared(agent, store)
+        traffic = AgentTraffic(agent=agent, stable=digest) if known is None else replace(known, stable=digest)
+        try:
+            await store.set_traffic(traffic, expected=Revision(0) if known is None else known.revision)
+        except Conflict:
+            continue
+        return traffic
+    raise Conflict(
+        f"the traffic of {agent} moved while its stable version was set; nothing was written",
+        hint="look at it again, and repeat the order if it still holds",
+    )
+
+
+async def _traffic(agent: AgentName, store: Store) -> AgentTraffic | None:
+    try:
+        return await store.traffic(agent)
+    except UnknownName:
+        return None
+
+
+async def _check_uncompared(agent: AgentName, store: Store) -> None:
     for stored in await store.rollouts(agent=agent):
         if not stored.rollout.phase.is_final and stored.rollout.phase is not Phase.QUEUED:
             raise Refused(
                 f"rollout {stored.rollout.id} compares its candidate with {stored.rollout.stable}",
                 hint="abort or promote it first",
             )
-    try:
-        traffic = replace(await store.traffic(agent), stable=digest)
-    except UnknownName:
-        traffic = AgentTraffic(agent=agent, stable=digest)
-    await store.set_traffic(traffic)
-    return traffic
 
 
 # --- starting
@@ -162,7 +192,7 @@ async def _check_candidate(agent: AgentName, candidate: Digest, stable: Digest, 
 async def _check_allowed(agent: AgentName, candidate: Digest, stable: Digest, store: Store) -> None:
     if candidate == stable:
         raise Refused(f"{candidate} is the stable version of {agent}", hint="nothing is left to roll out")
-    await _check_denied(agent, candidate, store)
+    await check_denied(agent, candidate, store)
     if kill := covering(await store.kills(), agent=agent, version=candidate, feature="", tenant=""):
         raise Killed(
             f"switch {kill.id} of {kill.author} covers {await _known_as(agent, candidate, store)}: {kill.reason}",
@@ -170,7 +200,8 @@ async def _check_allowed(agent: AgentName, candidate: Digest, stable: Digest, st
         )
 
 
-async def _check_denied(agent: AgentName, digest: Digest, store: Store) -> None:
+async def check_denied(agent: AgentName, digest: Digest, store: Store) -> None:
+    """Raise Denied for a version that was rolled back: nobody gets it again without a person's word."""
     denied: Mapping[Digest, str] = await store.denied(agent)
     if digest in denied:
         label = await _known_as(agent, digest, store)
