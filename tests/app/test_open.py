@@ -111,6 +111,13 @@ def test_an_agent_that_nobody_knows_is_an_error_that_lists_the_known(project):
     assert "support-agent" in unknown.value.hint
 
 
+def test_a_stable_version_of_no_agent_is_a_misspelt_one(project):
+    """Taken silently, it would be missed only when users have the wrong version."""
+    with pytest.raises(UnknownName) as refused:
+        surefoot.open(project, stable={"support-agnt": "v1"})
+    assert refused.value.hint.startswith("did you mean 'support-agent'?")
+
+
 def test_a_version_edited_under_its_label_is_reported_and_the_old_one_serves(project, caplog):
     """A label never changes its meaning; the process starts all the same."""
     with surefoot.open(project) as sf:

@@ -122,6 +122,32 @@ def test_a_version_that_nobody_has_is_an_error_and_no_run(hosted):
     assert hosted.records == []
 
 
+@pytest.mark.parametrize("traffic", [TRAFFIC, HISTORY], ids=["a rollout", "none"])
+@pytest.mark.parametrize("name", ["user", "session", "tenant", "feature", "segment", "request_id", "pin"])
+@pytest.mark.parametrize("value", [42, None, b"ann", 0, ("a",)])
+def test_an_id_that_is_no_text_is_refused_whatever_rollout_is_up(traffic, name, value):
+    """Else a switch on tenant "5" would not stop tenant 5, and a user 42 would fail only when a rollout starts."""
+    agent = Hosted(traffic).agent
+    agent.runs(labelled)
+    ways = [
+        lambda: agent.run("hello", fallback="no", **{name: value}),
+        lambda: agent.observing(**{name: value}),
+        lambda: agent.route(**{name: value}),
+    ]
+    if name in {"user", "session", "tenant", "request_id"}:
+        ways.append(lambda: agent.observe(agent.route(), success=True, **{name: value}))
+    for ask in ways:
+        with pytest.raises(UsageError, match=f"{name} is ") as refused:
+            ask()
+        assert name in refused.value.hint
+
+
+def test_a_text_of_another_class_is_a_text(hosted):
+    """Such as a member of an enumeration."""
+    hosted.agent.runs(labelled)
+    assert hosted.agent.run("hello", user=Reason.PINNED, session="s").output
+
+
 # --- what a run shows
 
 

@@ -43,7 +43,8 @@ def open(  # noqa: A001 - `surefoot.open()`, as `shelve.open()` and `dbm.open()`
     Nothing has to be there but `agents/<agent>/<label>.yaml`. What is given here goes before the file; `versions` come
     besides those of `agents/`; another `clock` is for tests and demonstrations.
 
-    Raises SettingsError and ArtifactError for files that cannot be; returns before the store has answered.
+    Raises SettingsError and ArtifactError for files that cannot be, and UnknownName for a `stable` of an agent of which
+    there is no version; returns before the store has answered.
     """
     root = find_project(None if path is None else Path(path), Path.cwd())
     settings = load_settings(root, os.environ, store=store)
@@ -57,4 +58,9 @@ def open(  # noqa: A001 - `surefoot.open()`, as `shelve.open()` and `dbm.open()`
         named = {AgentName(agent): label for agent, label in stable.items()}
         settings = replace(settings, stable=MappingProxyType({**settings.stable, **named}))
     found = [read_version(root, file) for agent in list_agents(root) for file in list_versions(root, agent)]
-    return Surefoot(settings, [*found, *versions], clock=clock)
+    known = [*found, *versions]
+    agents = {version.agent for version in known}
+    for agent in stable or ():
+        if agent not in agents:
+            raise UnknownName("agent", agent, tuple(agents))
+    return Surefoot(settings, known, clock=clock)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack, cast, overload
 
 from ..core.artifact.version import AgentVersion
@@ -20,7 +20,7 @@ from .recorder import Recorder
 from .reply import Reply
 from .report import Reported, late_outcome
 from .router import Router
-from .run import Counting, Run, Who, assignment_of, counted_as
+from .run import Counting, Run, Who, assignment_of, counted_as, no_text
 from .seen import Outcome, Shown, Values, add
 from .streams import AsyncStream, Stream
 
@@ -150,7 +150,7 @@ class Agent:
             """
             A run as a context manager, sync or async: decided now, timed from `with` on, recorded at its end.
 
-            Raises Killed where a switch leaves no version.
+            Raises Killed where a switch leaves no version, and UsageError for an id that is no text.
             """
             ...
     else:
@@ -189,7 +189,12 @@ class Agent:
             self._shadow.offer(job)
 
     def route(self, **who: Unpack[Who]) -> Route:
-        """The decision alone: nothing is run or recorded. `serve` is None where a switch leaves no version."""
+        """
+        The decision alone: nothing is run or recorded. `serve` is None where a switch leaves no version.
+
+        Raises UsageError for an id that is no text, as every other way to ask does.
+        """
+        _texts(who)
         return self.router.decide(
             self.name,
             who.get("user", ""),
@@ -220,6 +225,7 @@ class Agent:
         """
         if route.serve is None:
             raise UsageError("nothing was served on this route", hint="count only what was answered")
+        _texts({"user": user, "session": session, "tenant": tenant, "request_id": request_id})
         self.meet(route.rollout)
         values: Values = {}
         add(values, shown)
@@ -276,3 +282,8 @@ class Agent:
         if verb == "run":
             return UsageError(f"{self.name} answers in pieces", hint="use agent.stream")
         return UsageError(f"{self.name} answers in one piece", hint="use agent.run, or let the function yield pieces")
+
+
+def _texts(who: Mapping[str, object]) -> None:
+    if not all(isinstance(value, str) for value in who.values()):
+        raise no_text(who)

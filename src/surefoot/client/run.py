@@ -33,6 +33,7 @@ __all__ = [
     "counted_as",
     "current_run",
     "leave",
+    "no_text",
 ]
 
 T = TypeVar("T")
@@ -147,10 +148,11 @@ class Run:
     _error: type[BaseException] | None
     _token: Token[Run | None]
 
+    # By name, as `Agent.observing` is declared. Without the star here, because defaults of what can only be given by name
+    # are looked up one by one: that costs what the check of the ids does.
     @staticmethod
-    def observing(
+    def observing(  # noqa: PLR0913, PLR0917 - see above
         host: Host,
-        *,
         user: str = "",
         session: str = "",
         tenant: str = "",
@@ -160,6 +162,17 @@ class Run:
         pin: str = "",
     ) -> Run:
         """What `Agent.observing` is: one call from the user's code to the run, for a tenth of what a run costs."""
+        try:  # that they are text; a sum with nothing copies nothing, and no other way to ask costs as little
+            _ = "" + user
+            _ = "" + session
+            _ = "" + tenant
+            _ = "" + request_id + feature + segment + pin
+        except TypeError:
+            known = Who(
+                user=user, session=session, tenant=tenant, request_id=request_id, feature=feature, segment=segment,
+                pin=pin,
+            )  # fmt: skip
+            raise no_text(known) from None
         recorder, router = host.recorder, host.router
         number = next(recorder.numbers)
         route = router.decide(host.name, user, tenant, session, feature, segment, request_id, pin)
@@ -400,6 +413,20 @@ def counted_as(counting: Counting, ids: tuple[str, str, str, str], serial: str) 
     if lasting:
         return CountedAs(unit_hash(lasting), counting.idle)
     return CountedAs(unit_hash(request_id or serial), _AT_ONCE)
+
+
+def no_text(known: Mapping[str, object]) -> UsageError:
+    """
+    What is wrong with ids that are not all text.
+
+    It is wrong whatever rollout is up. They are looked up and hashed as they are: a switch on tenant "5" would not stop
+    tenant 5, and 42 and "42" would be two people, perhaps with two versions.
+    """
+    name, value = next((name, value) for name, value in known.items() if not isinstance(value, str))
+    return UsageError(
+        f"{name} is {value!r}, and ids are text",
+        hint=f"leave {name} out if it is not known" if value is None else f"pass {name}=str(...), everywhere the same",
+    )
 
 
 def leave(token: Token[Run | None]) -> None:
