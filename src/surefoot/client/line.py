@@ -131,6 +131,7 @@ def record_in(line: Turn, fields: tuple[str, ...] = _FIELDS) -> Record:
         seen=msgspec.convert(dict(zip(fields, line.seen, strict=False)), Observation),
         late=line.late,
         idle=Nanos(line.idle),
+        assumed=line.late and run.success_assumed,
     )
 
 

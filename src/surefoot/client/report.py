@@ -19,10 +19,18 @@ class Reported:
     __slots__ = ("_at", "_record")
 
     def __init__(
-        self, run_id: str, assignment: Assignment, unit: UnitKey, seen: Observation, *, idle: Nanos, late: bool
+        self,
+        run_id: str,
+        assignment: Assignment,
+        unit: UnitKey,
+        seen: Observation,
+        *,
+        idle: Nanos,
+        late: bool,
+        assumed: bool = False,
     ) -> None:
         self._at = perf_counter_ns()
-        self._record = Record(run_id, assignment, unit, Nanos(0), seen, late=late, idle=idle)
+        self._record = Record(run_id, assignment, unit, Nanos(0), seen, late=late, idle=idle, assumed=assumed)
 
     def record(self, wall: int) -> Record:
         """The record, as of when it was reported."""
@@ -52,4 +60,6 @@ def late_outcome(run_id: str, outcome: Outcome, *, agent: AgentName | None = Non
     seen = Observation(**values)  # type: ignore[arg-type]  # `add` made every value what its field says
     if seen == NOTHING_SEEN:
         return None
-    return Reported(run_id, run.assignment, run.unit, seen, idle=Nanos(0), late=True)
+    return Reported(
+        run_id, run.assignment, run.unit, seen, idle=Nanos(0), late=True, assumed=run.success_assumed
+    )

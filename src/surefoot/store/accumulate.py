@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from ..core.evidence.observation import Arm
-from ..core.evidence.tally import ArmCounts, ArmTick, Buckets, Count, DeltaKey, History, PairTotals, Tick
+from ..core.evidence.tally import PRESENCE, ArmCounts, ArmTick, Buckets, Count, DeltaKey, History, PairTotals, Tick
 from ..core.units import RolloutId
 from ..ports.store import OpenTick, ShadowPair
 
@@ -51,7 +51,9 @@ def looked_at(epoch: int, tick: Gathering) -> OpenTick:
         opened_at=tick.opened_at,
         n_stable=_exposed(tick.stable),
         n_candidate=_exposed(tick.candidate),
-        bad_candidate={metric: count.k for metric, count in tick.candidate.first.items() if count.k},
+        bad_candidate={
+            metric: count.k for metric, count in tick.candidate.first.items() if count.k and metric != PRESENCE
+        },
     )
 
 
@@ -135,4 +137,4 @@ def _amounts(left: Mapping[str, Buckets], right: Mapping[str, Buckets]) -> dict[
 
 def _exposed(arm: ArmTick) -> int:
     """The largest of the metrics' exposures: one whose units failed counts fewer, which must not hold a tick open."""
-    return max((count.n for count in arm.first.values()), default=arm.requests)
+    return max((count.n for metric, count in arm.first.items() if metric != PRESENCE), default=arm.requests)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from surefoot.core.evidence.fold import Fold
 from surefoot.core.evidence.histogram import Scale, bucket_of
 from surefoot.core.evidence.observation import Arm, Assignment, Observation, Record
-from surefoot.core.evidence.tally import Count, DeltaKey
+from surefoot.core.evidence.tally import PRESENCE, Count, DeltaKey
 from surefoot.core.units import AgentName, Digest, MicroUsd, Millis, Nanos, RolloutId, UnitKey
 
 SECOND = 1_000_000_000
@@ -254,16 +255,66 @@ def test_a_late_outcome_of_an_unknown_unit_counts_by_its_own_assignment():
     assert counts.resolved == {"success": Count(1, 1), "complaint": Count(1, 0)}
 
 
-def test_a_failure_learned_after_the_session_was_resolved_still_counts():
-    """Success that was assumed is corrected by one more unit that failed; success that is confirmed adds nothing."""
+def test_a_failure_learned_after_the_session_was_resolved_adds_a_failure_and_no_unit():
+    """The session counts once, however late its failure is told; success that is confirmed adds nothing."""
     fold = Fold("p1")
     fold.add(turn("s", 0))
-    fold.cut(Nanos(IDLE))
+    assert fold.cut(Nanos(IDLE)).counts[KEY].resolved == {"success": Count(1, 0)}
     fold.add(turn("s", 100, Observation(success=True), late=True))
     assert fold.cut(Nanos(100 * SECOND)).counts[KEY].resolved == {}
     fold.add(turn("s", 101, BAD, late=True))
     fold.add(turn("s", 102, BAD, late=True))
-    assert fold.cut(Nanos(102 * SECOND)).counts[KEY].resolved == {"success": Count(1, 1)}
+    assert fold.cut(Nanos(102 * SECOND)).counts[KEY].resolved == {"success": Count(0, 1)}
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+@pytest.mark.parametrize("idle", [0, IDLE])
+def test_a_corrected_success_is_one_unit_with_one_failure(idle, elsewhere):
+    """Both streams, sessions and requests, told in the process of the run or in any other: n units, k of them bad."""
+    fold, other = Fold("p1"), Fold("p2")
+    for i in range(100):
+        fold.add(turn(f"u{i}", i, idle=idle))
+    deltas = [fold.cut(Nanos(300 * SECOND))]
+    for i in range(50):
+        correction = turn(f"u{i}", 400 + i, BAD, late=True)._replace(assumed=True)
+        for _ in range(2):
+            (other if elsewhere else fold).add(correction)
+    deltas += [fold.close(FAR), other.close(FAR)]
+    sums, failed = totals(deltas)
+    counted = [sums[KEY, kind, "success"] for kind in ("exposed", "failed", "resolved", "bad")]
+    assert counted == [100, 50, 100, 50]
+    assert len([unit for _, name, unit in failed if name == "success"]) == 50
+
+
+def test_what_was_never_assumed_is_learned_as_a_unit():
+    """A late complaint beside a correction: the complaint is new, the success was counted."""
+    late = turn("s", 0, Observation(success=False, complaint=True), late=True)._replace(assumed=True)
+    counts = one([late])
+    assert counts.exposed == {"complaint": 1}
+    assert counts.resolved == {"success": Count(0, 1), "complaint": Count(1, 1)}
+
+
+def test_a_clock_that_jumped_ahead_and_back_holds_nobody_up():
+    """A session stamped a day ahead is over when it was silent from then on, and those behind it are resolved in time."""
+    fold = Fold("p1")
+    fold.add(turn("ahead", 86_400))
+    for i in range(10):
+        fold.add(turn(f"u{i}", i))
+    assert fold.due(Nanos(20 * SECOND))
+    assert fold.cut(Nanos(20 * SECOND)).counts[KEY].resolved == {}
+    assert not fold.due(Nanos(30 * SECOND))
+    assert fold.cut(Nanos(75 * SECOND)).counts[KEY].resolved == {"success": Count(10, 0)}
+    assert fold.cut(Nanos(80 * SECOND)).counts[KEY].resolved == {"success": Count(1, 0)}
+    assert fold.open_units == 0
+
+
+def test_every_process_names_the_same_sample_of_the_units_it_assigns():
+    """Hashes that end with 0, once each a process, so that a store can tell how many processes a session meets."""
+    counts = one([turn(unit, second) for second in (0, 20) for unit in ("aa10", "aa11", "bb20")])
+    assert (counts.exposed[PRESENCE], counts.failed[PRESENCE]) == (2, ("aa10", "bb20"))
+    history = CANDIDATE._replace(rollout=None)
+    (delta,) = folded([turn("aa10", 0, assignment=history)])
+    assert [PRESENCE in counts.exposed for counts in delta.counts.values()] == [False]
 
 
 def test_memory_is_bounded_and_what_was_hurried_is_counted():

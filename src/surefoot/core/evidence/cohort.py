@@ -8,12 +8,15 @@ from ..units import Nanos, UnitKey
 from .amount import AMOUNT_FIELDS, NO_AMOUNTS, Amounts, amounts_of, bucket_for
 from .observation import Assignment, Observation, Record
 from .outcome import BINARY_METRICS, outcomes, positions
-from .tally import ArmCounts, Count
+from .tally import PRESENCE, ArmCounts, Count
 
 __all__ = ["SLOT", "Cohort", "Counts", "Unit"]
 
 SLOT: Final = Nanos(10_000_000_000)
 """A unit counts once in each such span of wall-clock time."""
+
+_SAMPLED: Final = "0"
+"""Last hexadecimal digit of the units in the sample: one in sixteen, the same ones in every process."""
 
 
 class Unit:
@@ -40,11 +43,14 @@ class Unit:
 class Counts:
     """What one arm of one epoch adds to the next delta."""
 
-    __slots__ = ("_amounts", "_exposed", "_failed", "_resolved", "assigned", "requests")
+    __slots__ = ("_amounts", "_exposed", "_failed", "_resolved", "assigned", "present", "requests")
 
     def __init__(self) -> None:
         self.requests = 0
         self.assigned = 0
+        self.present: list[UnitKey] = []
+        """Of the units that were assigned, those in the sample that every process draws alike (`tally.PRESENCE`)."""
+
         self._exposed = [0] * len(BINARY_METRICS)
         self._failed: list[list[UnitKey]] = [[] for _ in BINARY_METRICS]
         self._resolved = [[0, 0] for _ in BINARY_METRICS]
@@ -62,16 +68,21 @@ class Counts:
         self.resolve(recorded, bad)
         self.settle(amounts_of(seen))
 
-    def expose(self, record: Record, unit: Unit) -> int:
-        """First-failure stream: count the unit once a slot until it has failed. Returns the metrics recorded."""
+    def expose(self, record: Record, unit: Unit, corrected: int = 0) -> int:
+        """
+        First-failure stream: count the unit once a slot until it has failed. Returns the metrics recorded.
+
+        `corrected`: metrics the unit was counted on when its run ended; a failure then adds no unit.
+        """
         recorded, bad = outcomes(record.seen)
         slot = record.at // SLOT
         if slot != unit.slot:
             unit.slot = slot
             unit.in_slot = 0
-        for bit in positions(recorded & ~unit.in_slot & ~unit.failed):
+        counted = recorded & ~corrected
+        for bit in positions(counted & ~unit.in_slot & ~unit.failed):
             self._exposed[bit] += 1
-        unit.in_slot |= recorded
+        unit.in_slot |= counted
         if first := bad & ~unit.failed:
             for bit in positions(first):
                 self._failed[bit].append(record.unit)
@@ -79,10 +90,10 @@ class Counts:
         return recorded
 
     def resolve(self, recorded: int, failed: int) -> None:
-        """Resolved stream: these metrics of one unit are final."""
+        """Resolved stream: these metrics of one unit are final. Those that failed and were final before add no unit."""
         for bit in positions(recorded):
             self._resolved[bit][0] += 1
-        for bit in positions(recorded & failed):
+        for bit in positions(failed):
             self._resolved[bit][1] += 1
 
     def settle(self, amounts: Amounts) -> None:
@@ -95,12 +106,16 @@ class Counts:
 
     def value(self) -> ArmCounts:
         """The same as a value; what was never counted has no entry."""
+        exposed = {name: n for name, n in zip(BINARY_METRICS, self._exposed, strict=True) if n}
+        failed = {name: tuple(units) for name, units in zip(BINARY_METRICS, self._failed, strict=True) if units}
+        if self.present:
+            exposed[PRESENCE], failed[PRESENCE] = len(self.present), tuple(self.present)
         return ArmCounts(
             requests=self.requests,
             assigned=self.assigned,
-            exposed={name: n for name, n in zip(BINARY_METRICS, self._exposed, strict=True) if n},
-            failed={name: tuple(units) for name, units in zip(BINARY_METRICS, self._failed, strict=True) if units},
-            resolved={name: Count(n, k) for name, (n, k) in zip(BINARY_METRICS, self._resolved, strict=True) if n},
+            exposed=exposed,
+            failed=failed,
+            resolved={name: Count(n, k) for name, (n, k) in zip(BINARY_METRICS, self._resolved, strict=True) if n or k},
             amounts={field: buckets for field, buckets in zip(AMOUNT_FIELDS, self._amounts, strict=True) if buckets},
         )
 
@@ -125,11 +140,32 @@ class Cohort:
         self.is_empty = True
         """Whether `counts` holds nothing."""
 
+    def assign(self, name: UnitKey) -> Unit:
+        """A unit nobody here knows: assigned, and in the sample or not."""
+        self.counts.assigned += 1
+        if name[-1] == _SAMPLED and self.assignment.rollout is not None:
+            self.counts.present.append(name)
+        return Unit()
+
     def silent(self, at: Nanos) -> UnitKey | None:
         """The longest silent open unit, if it has been silent for long enough."""
         for name, unit in self.open.items():
             return name if at - unit.last >= self.idle else None
         return None
+
+    def is_ahead(self, at: Nanos) -> bool:
+        """Whether the unit that is to fall silent first was last seen in the future: a clock jumped there and back."""
+        for unit in self.open.values():
+            return unit.last > at
+        return False
+
+    def catch_up(self, at: Nanos) -> None:
+        """Whoever was last seen in the future was last seen now, and keeps nobody behind it from being resolved."""
+        while self.is_ahead(at):
+            name = next(iter(self.open))
+            unit = self.open.pop(name)
+            unit.last = at
+            self.open[name] = unit
 
     def taken(self) -> ArmCounts:
         """The counts since this was last asked."""

@@ -27,6 +27,7 @@ from ..units import Nanos, UnitKey
 from .amount import Amounts, amounts_of, joined
 from .cohort import Cohort, Unit
 from .observation import Arm, Assignment, Record
+from .outcome import SUCCESS
 from .tally import Delta, DeltaKey
 
 __all__ = ["CAPACITY", "Fold", "Remembered"]
@@ -103,13 +104,17 @@ class Fold:
 
     def due(self, at: Nanos) -> bool:
         """Whether a cut at this time would hold anything."""
-        return any(not cohort.is_empty or cohort.silent(at) for cohort in self._cohorts.values())
+        return any(
+            not cohort.is_empty or cohort.silent(at) or cohort.is_ahead(at) for cohort in self._cohorts.values()
+        )
 
     def cut(self, at: Nanos) -> Delta:
         """Everything since the last cut, as the next delta. Units that were silent for long enough are resolved."""
         for cohort in self._cohorts.values():
+            cohort.catch_up(at)
             while (name := cohort.silent(at)) is not None:
                 self._resolve(cohort, name)
+                cohort.catch_up(at)
         return self._ship(at)
 
     def close(self, at: Nanos) -> Delta:
@@ -174,9 +179,8 @@ class Fold:
             counts.expose(record, cohort.closed[record.unit])
             return
         else:
-            counts.assigned += 1
+            unit = cohort.assign(record.unit)
             self._opened += 1
-            unit = Unit()
         cohort.open[record.unit] = unit
         unit.last = record.at
         unit.recorded |= counts.expose(record, unit)
@@ -187,9 +191,10 @@ class Fold:
     def _learn(self, cohort: Cohort, record: Record) -> None:
         """A late outcome."""
         counts = cohort.counts
+        corrected = SUCCESS if record.assumed else 0
         unit = self._still_open(cohort, record)
         if unit is not None:
-            unit.recorded |= counts.expose(record, unit)
+            unit.recorded |= counts.expose(record, unit, corrected)
             unit.amounts = joined(unit.amounts, amounts_of(record.seen))
             return
         unit = cohort.closed.get(record.unit)
@@ -197,8 +202,9 @@ class Fold:
             unit = Unit()
             self._keep(cohort, record.unit, unit)
         failed = unit.failed
-        recorded = counts.expose(record, unit)
-        counts.resolve((recorded & ~unit.recorded) | (unit.failed & ~failed), unit.failed)
+        recorded = counts.expose(record, unit, corrected)
+        new = recorded & ~unit.recorded & ~corrected
+        counts.resolve(new, (new | ~failed) & unit.failed)
         unit.recorded |= recorded
         learned = amounts_of(record.seen)
         counts.settle(tuple([None if old is not None else new for old, new in zip(unit.amounts, learned, strict=True)]))
@@ -216,7 +222,7 @@ class Fold:
         unit = cohort.open.pop(name)
         self._opened -= 1
         cohort.is_empty = False
-        cohort.counts.resolve(unit.recorded, unit.failed)
+        cohort.counts.resolve(unit.recorded, unit.recorded & unit.failed)
         cohort.counts.settle(unit.amounts)
         self._keep(cohort, name, unit)
 

@@ -15,10 +15,10 @@ ln E when a unit got an arm that has no share: beyond every bar, yet finite, so 
 """
 
 
-def mismatch(candidate_units: int, stable_units: int, share: float, *, concentration: float = 1000.0) -> float:
+def mismatch(candidate_units: float, stable_units: float, share: float, *, concentration: float = 1000.0) -> float:
     """
     ln E against "each unit went to the candidate with probability `share`", for the units assigned in one epoch; add
-    epochs up.
+    epochs up. Counts need not be whole: they may be estimates.
 
     Null: the assigned units are independent with exactly that share. Validity: a Bayes factor with a Beta(k w, k (1-w))
     alternative around the share w is a likelihood ratio with mean 1 under the null, whenever one looks. Concentration

@@ -86,3 +86,6 @@ class Record(NamedTuple):
 
     idle: Nanos = Nanos(0)
     """A unit silent for this long is over and its outcome final. 0: a unit of its own, final at once."""
+
+    assumed: bool = False
+    """Of an outcome that is late: the run it joins was counted as a success, so a failure corrects one."""

@@ -12,12 +12,15 @@ from typing import Final, NamedTuple, TypeAlias
 from .metrics import METRICS, MetricKind
 from .observation import BAD_QUALITY, Observation
 
-__all__ = ["BINARY_METRICS", "Outcomes", "bad_outcomes", "outcomes", "positions"]
+__all__ = ["BINARY_METRICS", "SUCCESS", "Outcomes", "bad_outcomes", "outcomes", "positions"]
 
 _Value: TypeAlias = float | bool
 
 BINARY_METRICS: Final = tuple(metric.name for metric in METRICS.values() if metric.kind is MetricKind.BINARY)
 """Names of the binary metrics. A metric's position here is its bit in `Outcomes`."""
+
+SUCCESS: Final = 1 << BINARY_METRICS.index("success")
+"""The bit of the one metric that may be assumed."""
 
 _IS_BAD: Final[MappingProxyType[str, Callable[[_Value], bool]]] = MappingProxyType(
     {

@@ -5,19 +5,40 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ..units import AgentName, Digest, RolloutId
 from .observation import Arm
 
-__all__ = ["ArmCounts", "ArmTick", "Buckets", "Count", "Delta", "DeltaKey", "History", "PairTotals", "Tick"]
+__all__ = [
+    "PRESENCE",
+    "ArmCounts",
+    "ArmTick",
+    "Buckets",
+    "Count",
+    "Delta",
+    "DeltaKey",
+    "History",
+    "PairTotals",
+    "Tick",
+]
+
+PRESENCE: Final = "(presence)"
+"""
+Stands among the metrics of `exposed`, `failed` and `first` and is none: how often units are assigned. Every process
+names the units it assigned that belong to a fixed sample; the store keeps each name once, as it does with failures. So
+in a tick's `Count`, `n` is how often units of the sample were assigned, and `k` is how many they were.
+"""
 
 Buckets = Mapping[int, int]
 """A sparse histogram: bucket index to how many (see `histogram`)."""
 
 
 class Count(NamedTuple):
-    """Of `n` units, `k` were bad."""
+    """
+    Of `n` units, `k` were bad. Within one tick, or one delta, there may be more of them than units: a failure that comes
+    after its unit was counted adds no unit (`fold`).
+    """
 
     n: int = 0
     k: int = 0

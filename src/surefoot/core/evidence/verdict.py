@@ -92,6 +92,9 @@ class Finding:
     units_needed: int | None = None
     """About how many more units, of both arms, until proof of a candidate as good as stable. None: cannot be said."""
 
+    times_counted: float = 1.0
+    """How often each unit is among those counted, on average: more than once where sessions meet several processes."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:

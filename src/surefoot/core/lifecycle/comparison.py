@@ -78,6 +78,10 @@ def _rate(metric: Metric, ticks: list[Tick]) -> Comparison:
         n_s, k_s = tick.stable.resolved.get(metric.name, _NONE)
         sofar = epochs.get(tick.epoch, Binary(0, 0, 0, 0))
         epochs[tick.epoch] = Binary(sofar.n_c + n_c, sofar.k_c + k_c, sofar.n_s + n_s, sofar.k_s + k_s)
+    # Failures that came after their units' epoch are beyond its units: shown as all of them.
+    epochs = {
+        epoch: Binary(n_c, min(k_c, n_c), n_s, min(k_s, n_s)) for epoch, (n_c, k_c, n_s, k_s) in epochs.items()
+    }
     n_c, k_c, n_s, k_s = (sum(column) for column in zip(*epochs.values(), strict=True)) if epochs else (0, 0, 0, 0)
     difference = stratified_difference(epochs.values())
     return Comparison(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..evidence.information import non_inferiority_growth, units_still_needed
 from ..evidence.metrics import MetricKind, metric_named
@@ -63,7 +63,7 @@ def limit(check: Check, probe: Probe, ln_e: float, bar: float) -> Finding:
     )
 
 
-def integrity(ln_e: float, bar: float, candidates: int, stables: int) -> Finding:
+def integrity(ln_e: float, bar: float, candidates: int, stables: int, *, times_counted: float) -> Finding:
     """Evidence that the arms' sizes do not fit their shares."""
     return Finding(
         metric="assignment",
@@ -73,12 +73,15 @@ def integrity(ln_e: float, bar: float, candidates: int, stables: int) -> Finding
         threshold=bar,
         n_stable=stables,
         n_candidate=candidates,
+        times_counted=times_counted,
     )
 
 
-def proof(check: Check, probe: Probe, margin: float, bar: float, stage: Stage | None) -> Finding:
+def proof(
+    check: Check, probe: Probe, margin: float, bar: float, stage: Stage | None, *, times_counted: float
+) -> Finding:
     """Evidence that the candidate is not worse by the stage's margin. With the stage comes a forecast."""
-    ln_e = probe.proof(margin)
+    ln_e = probe.proof(margin) / times_counted
     proven = ln_e >= bar and probe.total.n_c > 0
     return Finding(
         metric=check.metric,
@@ -92,6 +95,7 @@ def proof(check: Check, probe: Probe, margin: float, bar: float, stage: Stage | 
         k_candidate=probe.total.k_c,
         margin=margin,
         units_needed=_units_needed(check, probe, margin, ln_e, stage) if stage else None,
+        times_counted=times_counted,
     )
 
 
@@ -125,8 +129,14 @@ def describe(finding: Finding) -> str:
             return f"{name}: {proven} that the candidate is at most {worse} worse ({_compared(finding)})"
         case FindingKind.MISMATCH:
             fits = "fit the share" if finding.judgement is Judgement.PASS else "do not fit the share"
-            return f"assignment: {finding.n_candidate:,} candidate and {finding.n_stable:,} stable units {fits}"
+            often = ""
+            if finding.times_counted > _OFTEN:
+                often = f"; sessions meet several processes: each counted {finding.times_counted:.1f} times"
+            return f"assignment: {finding.n_candidate:,} candidate and {finding.n_stable:,} stable units {fits}{often}"
 
+
+_OFTEN: Final = 1.05
+"""Units counted more often than this are worth a word."""
 
 _SAID: dict[Why, str] = {
     Why.COUNT_LIMIT: "Something happened that the plan allows fewer times",
@@ -135,6 +145,10 @@ _SAID: dict[Why, str] = {
     Why.STALE: "On hold: nothing has been heard of for a while",
     Why.NO_TRAFFIC: "No traffic reaches the candidate",
     Why.NO_DATA: "On hold: a required metric has no data, and no data is never good news",
+    Why.NO_REFERENCE: (
+        "On hold: too little is known of the old version to tell whether the candidate is worse; "
+        "`promote` ends the warmth on a person's word"
+    ),
     Why.GATHERING: "Watching: not enough evidence yet in either direction",
     Why.SOAKING: "Proven, waiting for the stage's duration and samples",
     Why.PROVEN: "Every required metric is proven good enough for the next stage",

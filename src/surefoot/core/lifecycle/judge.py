@@ -17,7 +17,7 @@ from ..evidence.eprocess import WeightedEvidence, average, threshold
 from ..evidence.metrics import MetricKind, metric_named
 from ..evidence.mismatch import CERTAIN, mismatch
 from ..evidence.stages import relative_stage_margin, stage_margin
-from ..evidence.tally import History
+from ..evidence.tally import PRESENCE, Count, History
 from ..evidence.verdict import Finding, Judgement, Verdict, Why
 from ..traffic.bucket import expected_share
 from ..traffic.plan import NoTraffic, OnTimeout, Strategy
@@ -39,6 +39,10 @@ STALE_AFTER: Final = timedelta(seconds=900)
 
 _LN_MISMATCH: Final = threshold(0.001)
 _MIN_AMOUNTS: Final = 10
+_MIN_PRESENT: Final = 20
+"""Units of the sample before anything is concluded from how often they were counted."""
+
+_NO_COUNT: Final = Count()
 
 
 class EpochInfo(NamedTuple):
@@ -75,6 +79,7 @@ class Case:
         self._tick = 0
         self._stage = 0
         self._assigned: dict[int, tuple[int, int, float]] = {}
+        self._times_present = self._present = 0
         self._probes: dict[str, Probe] = {}
         for name, (check, margins) in _asked(plan).items():
             self._probes[name] = probe_for(check, sorted(margins), history or History())
@@ -95,6 +100,26 @@ class Case:
         share = expected_share(self._plan.control, during.share)
         candidate, stable, _ = self._assigned.get(tick.epoch, (0, 0, share))
         self._assigned[tick.epoch] = (candidate + tick.candidate.assigned, stable + tick.stable.assigned, share)
+        for arm in (tick.candidate, tick.stable):
+            times, units = arm.first.get(PRESENCE, _NO_COUNT)
+            self._times_present += times
+            self._present += units
+
+    @property
+    def multiplicity(self) -> float:
+        """
+        How often a unit was counted, on average: once, but for sessions whose turns reach several processes, of which
+        each assigns and resolves them for itself. From the sample of units that all processes name (`tally.PRESENCE`).
+
+        What it is for: m processes that each see the same units, and see them independently of one another, have m
+        e-values of mean at most 1, but not independent ones, so their product is none. Its m-th root is: by Hoelder's
+        inequality (Jensen's, where all see the same) E[(f_1 ... f_m)^(1/m)] <= (E f_1 ... E f_m)^(1/m) <= 1. In
+        logarithms: the sum over all processes divided by m. A proof is divided so, and in the test of the assignment
+        the units are, before they are tested. Where sessions differ in how many processes they meet, m is an average
+        and the argument holds on average; tests/sim measures it. Harm needs no correction: the store keeps each first
+        failure once, and extra exposures are extra in both arms.
+        """
+        return max(1.0, self._times_present / self._present) if self._present >= _MIN_PRESENT else 1.0
 
     def judge(self, look: Look, *, detailed: bool = True) -> Verdict:
         """
@@ -179,14 +204,15 @@ class Case:
     def _integrity(self) -> tuple[Finding, ...]:
         if self._plan.targeting.cohort:
             return ()  # whoever assigns has promised no share that the arms could miss
+        often = self.multiplicity
         ln_e = sum(
-            min(mismatch(candidate, stable, share), CERTAIN)
+            min(mismatch(candidate / often, stable / often, share), CERTAIN)
             for candidate, stable, share in self._assigned.values()
             if 0.0 < share < 1.0 and candidate + stable
         )
         candidates = sum(candidate for candidate, _, _ in self._assigned.values())
         stables = sum(stable for _, stable, _ in self._assigned.values())
-        return (found.integrity(ln_e, _LN_MISMATCH, candidates, stables),)
+        return (found.integrity(ln_e, _LN_MISMATCH, candidates, stables, times_counted=often),)
 
     def _proofs(self, stage: Stage, look: Look, *, detailed: bool) -> tuple[Finding, ...]:
         bar = threshold(self._plan.alpha_promote)
@@ -197,6 +223,7 @@ class Case:
                 margin_at(self._plan, look.stage, check),
                 bar,
                 stage if detailed else None,
+                times_counted=self.multiplicity,
             )
             for check in stage.checks
             if check.required

@@ -153,11 +153,33 @@ class _Rates:
         return difference and Interval(max(-1.0, difference.low), min(1.0, difference.high))
 
 
+class _Owed:
+    """
+    Bad units that came in a later tick than their unit: a tick may hold more of them than units. What has no room is
+    carried on to the next tick that has some, so that over all ticks both sums stay what they are. State of a fold.
+    """
+
+    __slots__ = ("candidate", "stable")
+
+    def __init__(self) -> None:
+        self.candidate = 0
+        self.stable = 0
+
+    def settled(self, counts: Binary) -> Binary:
+        """The tick as the tests take it: never more bad units than units."""
+        due_c, due_s = counts.k_c + self.candidate, counts.k_s + self.stable
+        k_c, k_s = min(due_c, counts.n_c), min(due_s, counts.n_s)
+        self.candidate, self.stable = due_c - k_c, due_s - k_s
+        return Binary(counts.n_c, k_c, counts.n_s, k_s)
+
+
 class RateProbe:
     """A yes-or-no metric. Harm reads first failures, proof reads resolved units (STATISTICS.md section 2)."""
 
     def __init__(self, metric: Metric, check: Check, margins: Iterable[float], past: Count) -> None:
         otherwise = SAFETY_BASELINE if metric.rare else USUAL_BASELINE
+        # A failure that comes late may be of a unit that was never remembered: no more of them than units are read.
+        past = Count(past.n, min(past.k, past.n))
         baseline = Baseline.from_history(past.n, past.k, otherwise=otherwise)
         self._name = metric.name
         self._weights = SAFETY_WEIGHTS if metric.rare else USUAL_WEIGHTS
@@ -167,13 +189,16 @@ class RateProbe:
         )
         self.total = self._rates.total
         self.stage = self._rates.stage
+        self._owed_first = _Owed()
+        self._owed_resolved = _Owed()
         self.bad = 0
 
     def add(self, tick: Tick, *, is_warm: bool) -> None:
         """Take in the next closed tick."""
         first = _binary(tick.candidate.first, tick.stable.first, self._name)
-        self.bad += first.k_c
+        self.bad += first.k_c  # count limits wait for no unit
         resolved = _binary(tick.candidate.resolved, tick.stable.resolved, self._name)
+        first, resolved = self._owed_first.settled(first), self._owed_resolved.settled(resolved)
         self._rates.add(tick.epoch, first, resolved, is_warm=is_warm)
 
     def enter_stage(self, margins: frozenset[float]) -> None:
