@@ -39,6 +39,9 @@ class Why(StrEnum):
     NO_DATA = "no_data"
     """A required metric has no observation: that can never pass."""
 
+    NO_REFERENCE = "no_reference"
+    """The candidate has all traffic, and too little is known of stable to say what would be worse."""
+
     GATHERING = "gathering"
     """Not enough evidence yet in either direction."""
 

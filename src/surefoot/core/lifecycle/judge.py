@@ -96,7 +96,7 @@ class Case:
         self._tick = tick.sequence
         self._enter(during.stage)
         for probe in self._probes.values():
-            probe.add(tick, is_warm=during.is_warm)
+            probe.add(tick, is_warm=during.is_warm, in_stage=during.stage == self._stage)
         share = expected_share(self._plan.control, during.share)
         candidate, stable, _ = self._assigned.get(tick.epoch, (0, 0, share))
         self._assigned[tick.epoch] = (candidate + tick.candidate.assigned, stable + tick.stable.assigned, share)
@@ -142,7 +142,8 @@ class Case:
         if any(finding.judgement is not Judgement.PASS for finding in integrity):
             return self._verdict(Judgement.HOLD, Why.MISMATCH, (*shown, *integrity), ln_average=ln_average)
         if look.is_warm:
-            return self._verdict(Judgement.HOLD, Why.GATHERING, shown, ln_average=ln_average)
+            judgement, why = self._while_warm(stage, look)
+            return self._verdict(judgement, why, shown, ln_average=ln_average)
         proofs = self._proofs(stage, look, detailed=detailed)
         judgement, why = self._advance(stage, look, proofs, ln_average=ln_average)
         return self._verdict(judgement, why, (*shown, *proofs, *integrity), ln_average=ln_average)
@@ -232,13 +233,9 @@ class Case:
     def _advance(
         self, stage: Stage, look: Look, proofs: tuple[Finding, ...], *, ln_average: float
     ) -> tuple[Judgement, Why]:
+        if silence := self._silence(look):
+            return silence
         age = look.at - look.entered_at
-        quiet = look.at - (look.last_tick_at or look.entered_at)
-        if quiet >= self._plan.no_traffic_after:
-            rolls_back = self._plan.no_traffic is NoTraffic.ROLLBACK
-            return (Judgement.BREACH if rolls_back else Judgement.HOLD), Why.NO_TRAFFIC
-        if quiet >= STALE_AFTER:
-            return Judgement.HOLD, Why.STALE
         proven = bool(proofs) and all(proof.judgement is Judgement.PASS for proof in proofs)
         if proven or self._is_given(stage):
             enough = all(self._in_stage(look, check) >= stage.min_samples for check in _required(stage))
@@ -250,8 +247,29 @@ class Case:
         without_data = not proofs or any(proof.n_candidate == 0 for proof in proofs)
         return Judgement.HOLD, Why.NO_DATA if without_data else Why.GATHERING
 
+    def _while_warm(self, stage: Stage, look: Look) -> tuple[Judgement, Why]:
+        """No harm was found. That is good news only if it could have been: if users come, and stable is known."""
+        if silence := self._silence(look):
+            return silence
+        probes = [self._probes[check.metric] for check in _required(stage)]
+        if not all(probe.has_reference for probe in probes):
+            return Judgement.HOLD, Why.NO_REFERENCE
+        if not all(probe.warm_units for probe in probes):
+            return Judgement.HOLD, Why.NO_DATA
+        return Judgement.HOLD, Why.GATHERING
+
+    def _silence(self, look: Look) -> tuple[Judgement, Why] | None:
+        """What follows from nothing having been heard for a while."""
+        # What lies in the future was stamped by a clock that has been set back since: it says nothing about now.
+        heard = [when for when in (look.last_tick_at, look.entered_at) if when is not None and when <= look.at]
+        quiet = look.at - max(heard) if heard else STALE_AFTER
+        if quiet >= self._plan.no_traffic_after:
+            rolls_back = self._plan.no_traffic is NoTraffic.ROLLBACK
+            return (Judgement.BREACH if rolls_back else Judgement.HOLD), Why.NO_TRAFFIC
+        return (Judgement.HOLD, Why.STALE) if quiet >= STALE_AFTER else None
+
     def _in_stage(self, look: Look, check: Check) -> int:
-        """Candidate units of the open stage; none before its first tick."""
+        """Candidate units assigned in the open stage; none before its first tick."""
         return self._probes[check.metric].stage.n_c if self._stage == look.stage else 0
 
     def _is_given(self, stage: Stage) -> bool:
@@ -303,8 +321,7 @@ def _weight(check: Check) -> float:
 
 
 def _ln_weight(check: Check) -> float:
-    weight = _weight(check)
-    return math.log(weight) if weight > 0.0 else -math.inf
+    return math.log(_weight(check))
 
 
 class _Asked(NamedTuple):

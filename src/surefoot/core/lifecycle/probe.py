@@ -16,6 +16,7 @@ from ..evidence.means import MeanHarm, MeanNonInferiority
 from ..evidence.metrics import Metric, MetricKind, metric_named
 from ..evidence.noninferiority import BinaryNonInferiority
 from ..evidence.tally import Count
+from .reference import MeanReference, RateReference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -63,13 +64,23 @@ class Probe(Protocol):
     """Over the whole rollout."""
 
     stage: Sums
-    """Since the open stage began."""
+    """Of units that were assigned in the open stage."""
 
     bad: int
     """Candidate units that failed, counted once each: what count limits read. 0 for amounts."""
 
-    def add(self, tick: Tick, *, is_warm: bool) -> None:
-        """Take in the next closed tick."""
+    @property
+    def warm_units(self) -> int:
+        """Candidate units since the candidate has all traffic."""
+        ...
+
+    @property
+    def has_reference(self) -> bool:
+        """Whether enough is known of stable to hold the candidate against once it has all traffic."""
+        ...
+
+    def add(self, tick: Tick, *, is_warm: bool, in_stage: bool) -> None:
+        """Take in the next closed tick. `in_stage`: its units were assigned in the open stage, not in one before."""
         ...
 
     def enter_stage(self, margins: frozenset[float]) -> None:
@@ -92,7 +103,7 @@ class Probe(Protocol):
         ...
 
     def after_promotion(self, margin: float) -> float:
-        """ln E that the candidate, alone with all traffic, is worse than stable was by the margin."""
+        """ln E that the candidate, alone with all traffic, is worse by the margin than stable plausibly was at most."""
         ...
 
     def interval(self) -> Interval | None:
@@ -114,24 +125,28 @@ def probe_for(check: Check, margins: Iterable[float], history: History) -> Probe
 class _Rates:
     """The two-proportion tests, fed by yes-or-no metrics and by exceedances alike. State of a fold."""
 
-    __slots__ = ("epochs", "harm", "proofs", "stage", "total", "warm")
+    __slots__ = ("epochs", "harm", "proofs", "reference", "stage", "total", "warm")
 
-    def __init__(self, harm: BinaryHarm, proofs: Mapping[float, BinaryNonInferiority]) -> None:
+    def __init__(self, harm: BinaryHarm, proofs: Mapping[float, BinaryNonInferiority], past: Count = _NONE) -> None:
         self.harm = harm
+        self.reference = RateReference(past)
         self.proofs = proofs
         self.total = Sums()
         self.stage = Sums()
         self.warm = Sums()
         self.epochs: dict[int, Sums] = {}
 
-    def add(self, epoch: int, first: Binary, resolved: Binary, *, is_warm: bool) -> None:
+    def add(self, epoch: int, first: Binary, resolved: Binary, *, is_warm: bool, in_stage: bool) -> None:
         self.harm.update(first)
         for proof in self.proofs.values():
             proof.update(resolved)
-        for sums in (self.total, self.stage, self.epochs.setdefault(epoch, Sums())):
+        for sums in (self.total, self.epochs.setdefault(epoch, Sums())):
             sums.add(*resolved)
+        if in_stage:
+            self.stage.add(*resolved)
         if is_warm:
             self.warm.add(*resolved)
+        self.reference.learn(resolved.n_s, resolved.k_s, is_warm=is_warm)
 
     def enter_stage(self, margins: frozenset[float]) -> Sums:
         self.harm.restart()
@@ -140,11 +155,10 @@ class _Rates:
         return self.stage
 
     def after_promotion(self, margin: float) -> float:
-        before = self.total.n_s
-        if not before or not self.warm.n_c:
+        highest = self.reference.highest
+        if highest is None or not self.warm.n_c:
             return 0.0
-        allowed = min(max(self.total.k_s / before, 1.0 / (before + 2)) + margin, 0.999)
-        return limit(int(self.warm.k_c), self.warm.n_c, allowed)
+        return limit(int(self.warm.k_c), self.warm.n_c, min(highest + margin, 0.999))
 
     def interval(self) -> Interval | None:
         difference = stratified_difference(
@@ -186,20 +200,31 @@ class RateProbe:
         self._rates = _Rates(
             BinaryHarm(weights=self._weights, baseline=baseline, tolerance=_tolerance(metric, check)),
             {margin: BinaryNonInferiority(margin, baseline=baseline) for margin in margins},
+            past,
         )
-        self.total = self._rates.total
-        self.stage = self._rates.stage
         self._owed_first = _Owed()
         self._owed_resolved = _Owed()
+        self.total = self._rates.total
+        self.stage = self._rates.stage
         self.bad = 0
 
-    def add(self, tick: Tick, *, is_warm: bool) -> None:
+    @property
+    def warm_units(self) -> int:
+        """Candidate units since it has all traffic."""
+        return self._rates.warm.n_c
+
+    @property
+    def has_reference(self) -> bool:
+        """Whether stable's rate is known."""
+        return self._rates.reference.highest is not None
+
+    def add(self, tick: Tick, *, is_warm: bool, in_stage: bool) -> None:
         """Take in the next closed tick."""
         first = _binary(tick.candidate.first, tick.stable.first, self._name)
         self.bad += first.k_c  # count limits wait for no unit
         resolved = _binary(tick.candidate.resolved, tick.stable.resolved, self._name)
         first, resolved = self._owed_first.settled(first), self._owed_resolved.settled(resolved)
-        self._rates.add(tick.epoch, first, resolved, is_warm=is_warm)
+        self._rates.add(tick.epoch, first, resolved, is_warm=is_warm, in_stage=in_stage)
 
     def enter_stage(self, margins: frozenset[float]) -> None:
         """A stage begins."""
@@ -243,7 +268,17 @@ class QuantileProbe:
         self.stage = self._rates.stage
         self._place_edges()
 
-    def add(self, tick: Tick, *, is_warm: bool) -> None:
+    @property
+    def warm_units(self) -> int:
+        """Candidate units since it has all traffic."""
+        return self._rates.warm.n_c
+
+    @property
+    def has_reference(self) -> bool:
+        """Whether the edge is placed, and stable's rate of exceedances known."""
+        return self._rates.reference.highest is not None
+
+    def add(self, tick: Tick, *, is_warm: bool, in_stage: bool) -> None:
         """Take in the next closed tick; before the edge is placed its stable values only help to place it."""
         stable = tick.stable.amounts.get(self._field, _NO_BUCKETS)
         if self._edges is None:
@@ -257,11 +292,13 @@ class QuantileProbe:
             sum(stable.values()),
             _above(stable, self._edges.stable_bucket),
         )
-        self._rates.add(tick.epoch, counts, counts, is_warm=is_warm)
+        self._rates.add(tick.epoch, counts, counts, is_warm=is_warm, in_stage=in_stage)
 
     def _place_edges(self) -> None:
         past = Histogram(buckets=dict(self._early))
         self._edges = freeze_edges(past, quantile=self._quantile, tolerance=self._tolerance)
+        if self._edges is not None:
+            self._rates.reference.past = Count(past.n, past.count_above(self._edges.stable_bucket))
 
     def enter_stage(self, margins: frozenset[float]) -> None:
         """A stage begins."""
@@ -302,6 +339,7 @@ class AmountProbe:
         self._proofs = {margin: MeanNonInferiority(margin, cap=cap, history=values) for margin in margins}
         self._candidate: Counter[float] = Counter()
         self._warm: Counter[float] = Counter()
+        self._reference = MeanReference(values, is_share=metric.kind is MetricKind.SCORE)
         self.total = Sums()
         self.stage = Sums()
 
@@ -310,7 +348,17 @@ class AmountProbe:
             return {(5 - min(max(bucket, 1), 5)) / 4: count for bucket, count in sorted(buckets.items())}
         return {representative(bucket, self._scale): count for bucket, count in sorted(buckets.items())}
 
-    def add(self, tick: Tick, *, is_warm: bool) -> None:
+    @property
+    def warm_units(self) -> int:
+        """Candidate units since it has all traffic."""
+        return sum(self._warm.values())
+
+    @property
+    def has_reference(self) -> bool:
+        """Whether stable's mean is known."""
+        return self._reference.highest is not None
+
+    def add(self, tick: Tick, *, is_warm: bool, in_stage: bool) -> None:
         """Take in the next closed tick."""
         candidate = self._values(tick.candidate.amounts.get(self._metric.field, _NO_BUCKETS))
         stable = self._values(tick.stable.amounts.get(self._metric.field, _NO_BUCKETS))
@@ -320,7 +368,8 @@ class AmountProbe:
         self._candidate.update(candidate)
         if is_warm:
             self._warm.update(candidate)
-        for sums in (self.total, self.stage):
+        self._reference.learn(stable, is_warm=is_warm)
+        for sums in (self.total, self.stage) if in_stage else (self.total,):
             sums.add(sum(candidate.values()), _sum(candidate), sum(stable.values()), _sum(stable))
 
     def enter_stage(self, margins: frozenset[float]) -> None:
@@ -339,13 +388,14 @@ class AmountProbe:
 
     def over_limit(self, allowed: float) -> float:
         """ln E that the candidate's mean is above the limit."""
-        return mean_limit(self._candidate, allowed) if allowed > 0 else 0.0
+        return mean_limit(self._candidate, allowed)
 
     def after_promotion(self, margin: float) -> float:
         """ln E that the candidate's mean is above stable's last known mean by the margin."""
-        if not self.total.n_s or not self.total.k_s or not self._warm:
+        highest = self._reference.highest
+        if highest is None or not self._warm:
             return 0.0
-        return mean_limit(self._warm, self.total.k_s / self.total.n_s * (1.0 + margin))
+        return mean_limit(self._warm, highest * (1.0 + margin))
 
     def interval(self) -> Interval | None:
         """None: a mean of heavy-tailed amounts has no interval worth drawing."""
