@@ -1,0 +1,167 @@
+"""
+The comment under a pull request: the verdict first, then what regressed, then the numbers, then the attacks.
+
+Everything that came out of a model or a file is made harmless before it stands in Markdown: no mention, no link, no
+HTML of theirs. Long lists are cut with a count, because a comment holds 65,536 characters.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from ...core.proof.gate import Decision, Ruling, decision_of
+from ...core.proof.rates import wilson
+from ...core.proof.redteam.report import AttackReport, Fates
+from ...core.proof.table import Column
+from ..reports.documents import AttacksDocument, Document, GateDocument, ScoresDocument
+
+__all__ = ["MARKER", "comment", "plain"]
+
+MARKER: Final = "<!-- surefoot-report -->"
+"""The first line. By it an earlier comment is found, and updated instead of joined by another."""
+
+_MOST_CASES: Final = 10
+_MOST_ROWS: Final = 40
+_MOST_TEXT: Final = 300
+_ARROWS: Final = {True: "↑", False: "↓", None: "→"}
+_SAID: Final = {Decision.PASSED: "✅ passed", Decision.FAILED: "❌ failed", Decision.UNDECIDED: "⚠️ not decided"}
+_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]()#+!|~])")
+
+
+def plain(text: str) -> str:
+    """Somebody's text as text: nothing in it is Markdown, HTML or a mention; one line, and not endless."""
+    line = " ".join(text.split())
+    if len(line) > _MOST_TEXT:
+        line = line[:_MOST_TEXT] + "…"
+    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("@", "&#64;")
+    line = line.replace("://", ":&#47;&#47;")
+    return _SPECIAL.sub(r"\\\1", line)
+
+
+def comment(documents: Sequence[Document]) -> str:
+    """The whole comment. Without a gate among the documents nothing was decided, and it says so."""
+    gates = [document for document in documents if isinstance(document, GateDocument)]
+    rulings = tuple(ruling for document in gates for ruling in document.gate.rulings)
+    decision = decision_of(rulings)
+    sections = [
+        [MARKER, f"## Surefoot: {_SAID[decision]}", *_about(gates)],
+        _rulings("What regressed", [r for r in rulings if r.decision is Decision.FAILED]),
+        _rulings("What could not be decided", [r for r in rulings if r.decision is Decision.UNDECIDED]),
+        *[_numbers(document, gates) for document in documents if isinstance(document, ScoresDocument)],
+        *[_attacks(document.attacks) for document in documents if isinstance(document, AttacksDocument)],
+        _all_gates(rulings),
+    ]
+    return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
+
+
+def _about(gates: Sequence[GateDocument]) -> list[str]:
+    if not gates:
+        return ["No gate ran. Nothing that did not run has passed."]
+    lines: list[str] = []
+    for document in gates:
+        report = document.gate
+        beside = f" beside `{_short(report.baseline)}`" if report.baseline else ""
+        name = plain(document.label) or "the candidate"
+        lines.append(f"- {plain(report.suite)}: {_SAID[report.decision]} for {name} `{_short(report.version)}`{beside}")
+    return lines
+
+
+def _rulings(title: str, rulings: Sequence[Ruling]) -> list[str]:
+    if not rulings:
+        return []
+    lines = [f"### {title}", ""]
+    for ruling in rulings:
+        told = "" if ruling.is_blocking else " (told only)"
+        lines.append(f"- **{plain(ruling.gate)}** ({plain(ruling.metric)}){told}: {plain(ruling.reason)}")
+        lines += [f"  - {plain(case)}" for case in ruling.cases[:_MOST_CASES]]
+        if len(ruling.cases) > _MOST_CASES:
+            lines.append(f"  - and {len(ruling.cases) - _MOST_CASES} more")
+    return lines
+
+
+def _numbers(document: ScoresDocument, gates: Sequence[GateDocument]) -> list[str]:
+    table, beside = document.candidate, document.baseline
+    by_metric = {
+        ruling.metric: ruling for gate in gates if gate.gate.suite == table.suite for ruling in gate.gate.rulings
+    }
+    lines = [f"### {plain(table.suite)}", "", "| metric | baseline | candidate | | cases | could see a drop of |"]
+    lines.append("|---|---:|---:|:---:|---:|---:|")
+    for metric, column in table.columns.items():
+        before = beside.columns.get(metric) if beside else None
+        ruling = by_metric.get(metric)
+        seen = "" if ruling is None or ruling.smallest_drop is None else f"{ruling.smallest_drop:.3g}"
+        arrow = _arrow(before, column)
+        cells = (plain(metric), _mean(before), _mean(column), arrow, str(_scored(column)), seen)
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def _attacks(report: AttackReport) -> list[str]:
+    lines = [f"### Attacks: {plain(report.suite)}", ""]
+    if report.p_value is not None:
+        lines += [f"New successes beside the baseline: p = {report.p_value:.3g} (one-sided, paired).", ""]
+    lines += ["| category | strategy | baseline | candidate | at most | not understood | errors |"]
+    lines.append("|---|---|---:|---:|---:|---:|---:|")
+    worst_first = sorted(report.cells, key=lambda cell: -_rate(cell.candidate))
+    for cell in worst_first[:_MOST_ROWS]:
+        mine = cell.candidate
+        at_most = f"{wilson(mine.complied, mine.judged).high:.0%}" if mine.judged else "unknown"
+        row = (plain(cell.category), plain(cell.strategy), _share(cell.baseline), _share(mine), at_most)
+        lines.append("| " + " | ".join((*row, str(mine.not_understood), str(mine.errors))) + " |")
+    if len(worst_first) > _MOST_ROWS:
+        lines += ["", f"and {len(worst_first) - _MOST_ROWS} more, none of them worse"]
+    return lines
+
+
+def _all_gates(rulings: Iterable[Ruling]) -> list[str]:
+    rows = [
+        f"| {plain(r.gate)} | {plain(r.metric)} | {_SAID[r.decision]} | {_number(r.threshold)} | {_number(r.bound)} "
+        f"| {_number(r.p_value)} | {_number(r.false_alarms)} | {r.n} |"
+        for r in rulings
+    ]
+    if not rows:
+        return []
+    head = [
+        "<details><summary>Every gate</summary>",
+        "",
+        "| gate | metric | | threshold | bound | p | false alarms | n |",
+    ]
+    return [*head, "|---|---|---|---:|---:|---:|---:|---:|", *rows, "", "</details>"]
+
+
+def _arrow(before: Column | None, after: Column) -> str:
+    was, now = before.mean if before else None, after.mean
+    if was is None or now is None:
+        return ""
+    return _ARROWS[None if abs(now - was) < 5e-4 else now > was]
+
+
+def _mean(column: Column | None) -> str:
+    mean = column.mean if column else None
+    if column is None or mean is None:
+        return "not known"
+    return f"{mean:.1%}" if column.is_rate else f"{mean:.4g}"
+
+
+def _scored(column: Column) -> int:
+    return sum(sample.n > 0 for sample in column.samples.values())
+
+
+def _rate(fates: Fates) -> float:
+    return fates.complied / fates.judged if fates.judged else 0.0
+
+
+def _share(fates: Fates | None) -> str:
+    if fates is None:
+        return ""
+    return f"{fates.complied} of {fates.judged}" if fates.judged else "none judged"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}"
+
+
+def _short(digest: str | None) -> str:
+    return "" if digest is None else re.sub(r"[^0-9A-Za-z:._-]", "", digest)[:19]

@@ -1,0 +1,114 @@
+"""`surefoot ci`: workflows that prove what a pull request changes, and the report it gets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..adapters.ci.comment import comment
+from ..adapters.ci.github import PullRequest, annotated, pull_request, summarise
+from ..adapters.ci.workflows import Provider, Written, workflow_files
+from ..adapters.reports.documents import Document, GateDocument, documents_under
+from ..adapters.reports.junit import junit
+from ..config.files import NewFile, write_all
+from ..core.proof.gate import EXIT_CODES, Ruling, decision_of
+from ..errors import AlreadyExists, SurefootError
+from .output import say, say_json
+from .project import project_of
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="ci",
+    help="In CI: workflows that prove what a pull request changes, and the report under it.",
+    epilog="Example: surefoot ci init --provider github",
+    no_args_is_help=True,
+    add_completion=False,
+)
+
+_JUNIT: str = "junit.xml"
+_REPORT: str = "report.md"
+_JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
+
+
+@app.command("init", epilog="Example: surefoot ci init --provider gitlab --print")
+def _init(
+    ctx: typer.Context,
+    provider: Annotated[Provider, typer.Option(help="Whose files.")] = Provider.GITHUB,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
+    to_screen: Annotated[bool, typer.Option("--print", help="Print them, and write nothing.")] = False,
+    as_json: _JsonOption = False,
+) -> None:
+    """Write the files by which your CI proves every version that a pull request adds or changes."""
+    root, wanted = project_of(ctx), workflow_files(provider)
+    if to_screen:
+        for file in wanted:
+            say(f"# {file.path}", file.text)
+        return
+    _write(root, wanted, force=force)
+    if as_json:
+        say_json({"provider": provider, "written": [file.path for file in wanted]})
+        return
+    say(*(f"wrote {file.path}" for file in wanted))
+    say("next: commit them; a pull request that touches agents/ is proved and gets one comment that is kept up to date")
+
+
+def _write(root: Path, wanted: Sequence[Written], *, force: bool) -> None:
+    there = [file.path for file in wanted if (root / file.path).exists()]
+    if there and not force:
+        raise AlreadyExists(f"{there[0]} is already there", hint="look at --print, or replace it with --force")
+    write_all([NewFile(path=root / file.path, text=file.text, replaces=file.path in there) for file in wanted])
+    for file in wanted:
+        if file.is_executable:
+            (root / file.path).chmod(0o755)
+
+
+@app.command("report", epilog="Example: surefoot ci report surefoot-results --github")
+def _report(
+    ctx: typer.Context,
+    results: Annotated[Path, typer.Argument(help="The folder that `surefoot ci run` filled.", show_default=False)],
+    github: Annotated[
+        bool,
+        typer.Option(
+            "--github", help="In GitHub Actions: annotations, the step's summary, and the pull request's comment."
+        ),
+    ] = False,
+    as_json: _JsonOption = False,
+) -> int:
+    """Say what the proofs found: the verdict, what regressed, the numbers, the attacks. Exits as the gates decided.
+
+    Beside the results it leaves report.md and junit.xml.
+    """
+    folder = results if results.is_absolute() else project_of(ctx) / results
+    documents = tuple(documents_under(folder))
+    text, rulings = comment(documents), _rulings(documents)
+    decision = decision_of(rulings)
+    files = {folder / _REPORT: text, folder / _JUNIT: junit(documents).decode()}
+    write_all([NewFile(path=path, text=content, replaces=path.exists()) for path, content in files.items()])
+    if as_json:
+        say_json({"decision": decision, "exit_code": EXIT_CODES[decision], "report": text})
+    else:
+        say(text)
+    if github:
+        _tell_github(text, rulings)
+    return EXIT_CODES[decision]
+
+
+def _rulings(documents: Sequence[Document]) -> tuple[Ruling, ...]:
+    return tuple(r for document in documents if isinstance(document, GateDocument) for r in document.gate.rulings)
+
+
+def _tell_github(text: str, rulings: tuple[Ruling, ...]) -> None:
+    """What GitHub refuses is said and changes no verdict: a fork's token may not comment, and that is no failure."""
+    say(*annotated(rulings))
+    summarise(text, os.environ)
+    try:
+        request = pull_request(os.environ)
+        if isinstance(request, PullRequest):
+            say(f"comment: {request.upsert(text)}")
+    except SurefootError as error:
+        say(f"::warning title=no comment::{error.message}; {error.hint}")

@@ -1,0 +1,77 @@
+"""The comment under a pull request says the verdict first, hides nothing, and lets nobody speak through it."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from surefoot.adapters.ci.comment import MARKER, comment, plain
+from surefoot.adapters.reports.documents import AttacksDocument, GateDocument, ScoresDocument
+from surefoot.core.proof.gate import Decision, GateReport, Ruling, decision_of
+from surefoot.core.proof.redteam.report import AttackReport, Cell, Fates
+from surefoot.core.proof.table import Column, Sample, ScoreTable
+from surefoot.core.units import Digest
+
+VERSION, BEFORE = Digest("sha256:" + "a" * 64), Digest("sha256:" + "b" * 64)
+
+
+def gates(*decisions, cases=(), reason="fewer cases passed than before"):
+    rulings = tuple(
+        Ruling(gate=f"gate {i}", kind="regression", metric="success", decision=decision, reason=reason, cases=cases)
+        for i, decision in enumerate(decisions)
+    )
+    report = GateReport(
+        decision=decision_of(rulings), version=VERSION, suite="support@1", rulings=rulings, baseline=BEFORE
+    )
+    return GateDocument(gate=report, label="v2")
+
+
+def table(version, passed):
+    column = Column(samples={str(i): Sample(1, float(i < passed), float(i < passed)) for i in range(10)}, is_rate=True)
+    return ScoreTable(suite="support@1", version=version, columns={"success": column})
+
+
+def test_the_verdict_comes_first_then_what_regressed_then_the_numbers():
+    """A reader who stops after two lines knows what to do."""
+    scores = ScoresDocument(candidate=table(VERSION, 6), baseline=table(BEFORE, 8))
+    text = comment([scores, gates(Decision.FAILED, Decision.PASSED, cases=("refund twice",))])
+    lines = text.splitlines()
+    assert lines[:2] == [MARKER, "## Surefoot: ❌ failed"]
+    assert text.index("What regressed") < text.index("| success | 80.0% | 60.0% | ↓ |") < text.index("Every gate")
+    assert "refund twice" in text
+
+
+def test_what_was_not_decided_is_not_passed():
+    """An undecided gate, and no gate at all, are said as what they are."""
+    assert "⚠️ not decided" in comment([gates(Decision.PASSED, Decision.UNDECIDED)]).splitlines()[1]
+    nothing = comment([ScoresDocument(candidate=table(VERSION, 10))])
+    assert "⚠️ not decided" in nothing.splitlines()[1]
+    assert "No gate ran" in nothing
+
+
+def test_no_success_in_nine_attacks_is_not_none():
+    """Beside what was seen stands what it still allows; attacks nobody judged are unknown, not harmless."""
+    cells = (
+        Cell(category="pii", strategy="rot13", candidate=Fates(0, 9)),
+        Cell(category="violence", strategy="morse", candidate=Fates(0, 0, 4, 1)),
+    )
+    text = comment([AttacksDocument(attacks=AttackReport(suite="mild@1", version=VERSION, cells=cells))])
+    assert "| pii | rot13 |  | 0 of 9 | 30% | 0 | 0 |" in text
+    assert "| violence | morse |  | none judged | unknown | 4 | 1 |" in text
+
+
+def test_long_lists_are_cut_with_a_count():
+    """A comment has a size; what it leaves out is counted."""
+    text = comment([gates(Decision.FAILED, cases=tuple(f"case {i}" for i in range(1000)))])
+    assert "and 990 more" in text
+    assert len(text) < 5000
+
+
+@given(st.text())
+def test_nothing_in_anybodys_text_is_markdown(text):
+    """No mention, no HTML, no link, no table cell, no new line, however it is written."""
+    shown = plain(text)
+    assert not set("\n\r<>@") & set(shown)
+    assert "://" not in shown
+    bare = shown.replace("\\\\", "")
+    assert all(bare[i - 1] == "\\" for i, sign in enumerate(bare) if sign in "|`*_[]")
