@@ -13,6 +13,7 @@ from surefoot.core.evidence.verdict import Judgement, Look
 from surefoot.core.lifecycle.audit import verify
 from surefoot.core.lifecycle.rollout import Notify, Phase
 from surefoot.core.traffic.plan import OnNewCandidate
+from surefoot.errors import Unreadable
 from surefoot.service.cases import Cases
 from surefoot.service.controller import Controller
 from surefoot.store.memory import MemoryStore
@@ -158,6 +159,86 @@ class TestManyControllers:
         await controller.round()
         assert controller.health.troubled == {}
         await scene.then_at(rid, Phase.RUNNING)
+
+
+class Damaged(MemoryStore):
+    """A store in which one rollout's row cannot be read, as in `SqlStore`: neither alone nor in a listing."""
+
+    broken = ""
+
+    async def rollout(self, id):
+        if id == self.broken:
+            raise Unreadable(f"a stored Rollout cannot be read: {id}", hint="this is a test")
+        return await super().rollout(id)
+
+    async def rollouts(self, **which):
+        found = await super().rollouts(**which)
+        if any(stored.rollout.id == self.broken for stored in found):
+            raise Unreadable("a stored Rollout cannot be read", hint="this is a test")
+        return found
+
+
+class Hung:
+    """A channel that never answers."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def notify(self, rollout, effect, *, key):
+        self.asked += 1
+        await asyncio.Event().wait()
+
+
+class TestOneThatIsBroken:
+    """Whatever is wrong with one rollout, or with whom it is told, the others are protected."""
+
+    @story
+    async def test_a_row_that_cannot_be_read_stops_one_rollout(self):
+        """It is named in health; a rollout that comes after it is taken back all the same."""
+        script = Script()
+        scene = Scenario(Damaged(), folds=script)
+        first = await scene.given_rollout(ladder())
+        scene.agent = "other"
+        second = await scene.given_rollout(ladder())
+        scene.store.broken = first
+        script.says(Judgement.BREACH)
+        controller = Controller(store=scene.store, clock=scene.clock, cases=Cases(scene.store, folds=script))
+        await controller.round()
+        assert "cannot be read" in controller.health.troubled[first]
+        assert (await scene.store.rollout(second)).rollout.phase is Phase.ROLLED_BACK
+
+    @story
+    async def test_a_channel_that_hangs_delays_no_look(self):
+        """Rounds go on once a second while it is waited for; and a controller that is cancelled ends at once."""
+        hung = Hung()
+        scene, script = scripted(notifiers=(hung,))
+        rid = await scene.given_rollout(ladder())
+        controller = scene.controllers[0]
+        running = asyncio.create_task(controller.run())
+        await scene.clock.run(5 * SECOND)
+        assert (hung.asked, controller.health.rounds) == (1, 6)
+        script.says(Judgement.BREACH)
+        await scene.clock.run(SECOND)
+        await scene.then_at(rid, Phase.ROLLED_BACK)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+
+    @story
+    async def test_an_outbox_that_fails_is_tried_again_and_named(self):
+        """Looks go on; once it works what waited is told, and health is clean."""
+        told = Told()
+        scene, _ = scripted(notifiers=(told,))
+        await scene.given_rollout(ladder())
+        working, scene.store.due = scene.store.due, _damaged
+        running = asyncio.create_task(scene.controllers[0].run())
+        await scene.clock.run(3 * SECOND)
+        assert scene.controllers[0].health.effects_error
+        assert scene.controllers[0].health.rounds == 4
+        scene.store.due = working
+        await scene.clock.run(2 * SECOND)
+        assert (scene.controllers[0].health.effects_error, told.times > 0) == ("", True)
+        running.cancel()
 
 
 class TestAStoreThatIsAway:

@@ -20,7 +20,7 @@ from surefoot.core.lifecycle.rollout import Abort, Effect, Event, Judged, Notify
 from surefoot.core.traffic.kill import KillSwitch
 from surefoot.core.traffic.plan import Check, Plan, Stage, Targeting
 from surefoot.core.traffic.route import AgentTraffic
-from surefoot.errors import StoreUnavailable
+from surefoot.errors import Unreadable
 from surefoot.ports.store import ShadowPair
 from surefoot.store.accumulate import Gathering
 from surefoot.store.codec import STORED, decode, decode_effect, encode
@@ -175,7 +175,7 @@ def test_what_is_not_understood_is_refused_by_name(kind, value, break_, named):
     """An unknown type, an unknown field, a missing one, a wrong one: the error names it and says what to do."""
     row = json.loads(encode(value))
     break_(row)
-    with pytest.raises(StoreUnavailable, match=named) as refusal:
+    with pytest.raises(Unreadable, match=named) as refusal:
         decode(kind, json.dumps(row))
     assert "newer surefoot" in refusal.value.hint
 
@@ -189,7 +189,7 @@ def test_what_is_no_object_is_refused(text):
         lambda text: decode(Rollout, text),
         lambda text: decode(Transition, text),
     ):
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(Unreadable):
             read(text)
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import inspect
 from surefoot.errors import StoreUnavailable
 from surefoot.store.migrations import MIGRATIONS, NEWEST, Migration, missing
 from surefoot.store.postgres import PostgresDatabase
-from surefoot.store.registry import open_store
+from surefoot.store.registry import open_feed, open_store
 from surefoot.store.schema import metadata
 from surefoot.store.schema import migrations as known
 from surefoot.store.sqlite import SqliteDatabase
@@ -136,6 +136,32 @@ def test_a_database_of_a_newer_release_is_left_alone(url):
         assert "newer" in refusal.value.hint
 
     lived(url, story)
+
+
+def test_every_database_has_an_identity_of_its_own(url, tmp_path):
+    """It is made once, and told by every reading: revisions of two databases are never compared."""
+    identities = set()
+    for address in (url, url, f"sqlite:///{tmp_path}/other.db"):
+        lived(address, lambda store: store.migrate())
+        with closing(open_feed(address)) as feed:
+            identities.add(feed.changes(0).identity)
+    assert len(identities - {""}) == 2
+
+
+@pytest.mark.postgres
+def test_no_tables_are_made_in_passing(postgres_url):
+    """A database without ours stays as it is for whoever may not create a store."""
+
+    async def story(store):
+        with pytest.raises(StoreUnavailable, match="no store here"):
+            await store.migrate(create=False)
+        with pytest.raises(StoreUnavailable, match="does not fit"):
+            await store.kills()
+        await store.migrate()
+        await store.migrate(create=False)
+        assert await store.kills() == ()
+
+    lived(postgres_url, story)
 
 
 def test_a_migration_that_fails_leaves_nothing(url):

@@ -14,7 +14,7 @@ import pytest
 
 from surefoot.core.evidence.observation import Arm
 from surefoot.core.traffic.kill import KillSwitch
-from surefoot.errors import StoreUnavailable, UsageError
+from surefoot.errors import StoreUnavailable, Unreadable, UsageError
 from surefoot.store.postgres_feed import PostgresFeed
 from surefoot.store.registry import open_store
 from surefoot.store.sinks import PostgresSink
@@ -217,7 +217,7 @@ def test_a_delta_that_meets_a_damaged_row_is_not_applied(postgres_url):
     async def story(store):
         await execute(postgres_url, "INSERT INTO open_ticks VALUES ('r-1', 1, 'torn')")
         with closing(PostgresSink(postgres_url)) as sink:
-            with pytest.raises(StoreUnavailable, match="cannot be read"):
+            with pytest.raises(Unreadable, match="cannot be read"):
                 sink.absorb(shipped)
             assert (sink.applied("s-1"), await store.applied("s-1")) == (0, 0)
             await execute(postgres_url, "DELETE FROM open_ticks")

@@ -15,7 +15,7 @@ import pytest
 from surefoot.core.evidence.observation import Arm
 from surefoot.core.lifecycle.machine import transition
 from surefoot.core.lifecycle.rollout import Start
-from surefoot.errors import StoreUnavailable, UsageError
+from surefoot.errors import StoreUnavailable, Unreadable, UsageError
 from surefoot.store.feeds import SqliteFeed
 from surefoot.store.sinks import SqliteSink
 from surefoot.store.sql import SqlStore
@@ -112,6 +112,21 @@ def test_a_read_only_store_is_read_but_not_written(path):
     lived(path, story, read_only=True)
 
 
+def test_looking_at_a_store_that_may_not_be_written_leaves_no_trace(path, monkeypatch):
+    """Neither file nor folder are writable: it is opened as up to date and read, and nothing is left beside it."""
+    monkeypatch.setattr(os, "access", lambda *_: False)  # as for another user; root may everything
+    path.with_name("surefoot.db-epoch").unlink()
+    lying = sorted(path.parent.iterdir())
+
+    async def story(store):
+        await store.migrate(create=False)
+        assert [kill.id for kill in await store.kills()] == ["k-0"]
+        await refused(store.kill(switch()), "cannot be written")
+
+    lived(path, story)
+    assert sorted(path.parent.iterdir()) == lying
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only for root")
 def test_a_file_that_may_not_be_written_is_a_read_only_store(path):
     """The permissions of the file system are respected and named."""
@@ -204,6 +219,39 @@ def test_a_store_that_was_never_migrated_says_so(tmp_path):
         path.touch()
 
 
+NO_STORE = {
+    "missing": lambda path: None,
+    "empty": lambda path: path.touch(),
+    "somebody else's": lambda path: sqlite3.connect(path).execute("CREATE TABLE notes (text)").connection.close(),
+}
+
+
+@pytest.mark.parametrize("what", NO_STORE)
+def test_no_store_is_made_in_passing(tmp_path, what):
+    """Where there is none, who may not create one is told so, with a hint, and leaves everything as it was."""
+    path = tmp_path / "surefoot.db"
+    NO_STORE[what](path)
+    before = [(found.name, found.read_bytes()) for found in tmp_path.iterdir()]
+    with pytest.raises(StoreUnavailable, match="no store here") as refusal:
+        lived(path, lambda store: store.migrate(create=False))
+    assert "surefoot store create" in refusal.value.hint
+    assert [(found.name, found.read_bytes()) for found in tmp_path.iterdir()] == before
+
+
+def test_an_effect_that_nobody_understands_holds_up_no_other(path, caplog):
+    """It is logged and stays; the rest of the outbox is due."""
+
+    async def story(store):
+        await step(store)
+        first, *rest = await store.due(at=NOON)
+        async with store.db.writing() as connection:
+            await connection.exec_driver_sql("UPDATE outbox SET body = '{}' WHERE key = ?", (first.key,))
+        assert list(await store.due(at=NOON)) == rest
+        assert first.key in caplog.text
+
+    lived(path, story)
+
+
 def test_a_delta_that_meets_a_damaged_row_is_not_applied(path):
     """Half of it is never counted: once the row is mended the same delta is taken, by sink and store alike."""
     shipped = delta(1, {Arm.CANDIDATE: counts(exposed=1, failed=("u-1",))})
@@ -215,9 +263,10 @@ def test_a_delta_that_meets_a_damaged_row_is_not_applied(path):
     async def story(store):
         damaged('{"opened_at": "yesterday"}')
         with closing(SqliteSink(path)) as sink:
-            with pytest.raises(StoreUnavailable, match="cannot be read"):
+            with pytest.raises(Unreadable, match="cannot be read"):
                 sink.absorb(shipped)
-            await refused(store.absorb(shipped), "cannot be read")
+            with pytest.raises(Unreadable, match="cannot be read"):
+                await store.absorb(shipped)
             assert (sink.applied("s-1"), await store.applied("s-1")) == (0, 0)
             damaged("")
             assert sink.absorb(shipped)

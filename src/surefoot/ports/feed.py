@@ -20,6 +20,12 @@ class Changes(NamedTuple):
     kills: tuple[KillSwitch, ...] | None
     """All switches that are up, if any switch changed; else None."""
 
+    lifted: frozenset[str] = frozenset()
+    """Where `kills` is given: ids of all switches that were ever lifted. One that is in neither is unknown there."""
+
+    identity: str = ""
+    """Whose revisions these are: another store's cannot be compared with them. Empty where nobody can say."""
+
 
 class Feed(Protocol):
     """A doorbell and a reading by revision. The doorbell may be lost; a poll by revision finds what it missed."""

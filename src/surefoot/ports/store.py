@@ -142,7 +142,11 @@ class Rollouts(Protocol):
     async def rollouts(
         self, *, agent: AgentName | None = None, phases: Sequence[Phase] | None = None
     ) -> Sequence[Stored]:
-        """Oldest first."""
+        """Oldest first. Raises Unreadable if one of them is."""
+        ...
+
+    async def ids(self, *, phases: Sequence[Phase]) -> Sequence[RolloutId]:
+        """Oldest first, those that cannot be read among them."""
         ...
 
     async def commit(self, transition: Transition, *, expected: Revision) -> Revision:
@@ -212,8 +216,17 @@ class Switches(Protocol):
         """Durable when it returns. Idempotent by id."""
         ...
 
-    async def unkill(self, id: str, *, by: str, at: datetime) -> Revision:
-        """Raises UnknownName if no such switch is up."""
+    async def unkill(self, id: str, *, by: str, at: datetime, lost: bool = False) -> Revision:
+        """
+        Raises UnknownName if no such switch is up.
+
+        With `lost`, one that this store has never had is written down as lifted: routers that saw it, in a store that
+        was lost, go on obeying it until then.
+        """
+        ...
+
+    async def lifted(self) -> frozenset[str]:
+        """Ids of all that were ever lifted."""
         ...
 
     async def kills(self) -> Sequence[KillSwitch]:
@@ -256,8 +269,12 @@ class Shadow(Protocol):
 class Store(Catalog, Rollouts, Evidence, Switches, Outbox, Shadow, Protocol):
     """All of it behind one transaction boundary; parts of surefoot ask for the small protocols they need."""
 
-    async def migrate(self) -> None:
-        """Bring the schema up to date. Idempotent, safe from several processes."""
+    async def migrate(self, *, create: bool = True) -> None:
+        """
+        Bring the schema up to date. Idempotent, safe from several processes.
+
+        Without `create` a store that is missing, empty or somebody else's stays so, and StoreUnavailable is raised.
+        """
         ...
 
     async def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -20,6 +21,9 @@ __all__ = ["LIVE", "Controller", "Health"]
 
 LIVE: Final = tuple(phase for phase in Phase if not phase.is_final)
 
+_LAST_WORDS: Final = 1.0
+"""Seconds that a channel in the middle of an effect is given when the controller ends. It is told again if need be."""
+
 _LONGEST_PAUSE: Final = 5.0
 """Seconds: how long after a store has come back protection may still be asleep."""
 
@@ -33,6 +37,9 @@ class Health:
     steps: int = 0
     effects_done: int = 0
     effects_failed: int = 0
+    effects_error: str = ""
+    """Why the outbox could not be worked through, the last time it could not. Empty: it can be."""
+
     store_away: int = 0
     """Rounds that were cut short because the store was away."""
 
@@ -48,6 +55,7 @@ class Controller:
     Looks at every live rollout once per `every` seconds, and does what is in the outbox.
 
     It keeps nothing that matters: a crash, a cancellation or a second controller loses no step and makes none twice.
+    Effects are done beside the looks: whoever is told of a rollout, and however slowly, protection does not wait for it.
     """
 
     def __init__(
@@ -68,24 +76,47 @@ class Controller:
 
     async def run(self) -> None:
         """Until cancelled. A store that is away is waited for, longer and longer, and counted."""
-        while True:
-            try:
-                await self.round()
-            except Unavailable:
-                self.health.store_away += 1
-                self.health.away_since_round += 1
-            else:
-                self.health.away_since_round = 0
-            await self._clock.sleep(self._pause())
+        acting: asyncio.Task[None] | None = None
+        try:
+            while True:
+                try:
+                    await self._look_at_all()
+                except Unavailable:
+                    self.health.store_away += 1
+                    self.health.away_since_round += 1
+                else:
+                    self.health.away_since_round = 0
+                    if acting is None or acting.done():
+                        acting = asyncio.create_task(self._act_beside())
+                await self._clock.sleep(self._pause())
+        finally:
+            if acting is not None:
+                acting.cancel()
+                await asyncio.wait([acting], timeout=_LAST_WORDS)
 
     async def round(self) -> None:
-        """One look at every live rollout, then the outbox. Raises StoreUnavailable."""
+        """One look at every live rollout, then the outbox, to its end. Raises StoreUnavailable."""
+        await self._look_at_all()
+        await self._act()
+
+    async def _look_at_all(self) -> None:
         self.health.rounds += 1
-        live = [stored.rollout.id for stored in await self._store.rollouts(phases=LIVE)]
+        live = await self._store.ids(phases=LIVE)
         for gone in self.health.troubled.keys() - set(live):
             del self.health.troubled[gone]
         for rollout in live:
             await self._look(rollout)
+
+    async def _act_beside(self) -> None:
+        """Whatever goes wrong with the outbox, it is tried again next time; the looks go on."""
+        try:
+            await self._act()
+        except Exception as error:  # noqa: BLE001 - a task of its own: nobody else would hear of it
+            self.health.effects_error = f"{type(error).__name__}: {error}"
+        else:
+            self.health.effects_error = ""
+
+    async def _act(self) -> None:
         acted = await act(store=self._store, notifiers=self._notifiers, clock=self._clock)
         self.health.effects_done += acted.done
         self.health.effects_failed += acted.failed

@@ -50,7 +50,7 @@ def decode(kind: type[T], text: str) -> T:
     """
     The value of a text that `encode` wrote.
 
-    Raises StoreUnavailable, saying which field is unknown, missing or of a wrong type.
+    Raises Unreadable, saying which field is unknown, missing or of a wrong type.
     """
     return cast("T", _decoded(kind, kind.__name__, text))
 

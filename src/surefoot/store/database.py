@@ -42,7 +42,7 @@ class Database(ABC):
     engine: AsyncEngine
 
     @abstractmethod
-    async def migrate(self) -> None:
+    async def migrate(self, *, create: bool = True) -> None:
         """See `Store.migrate`."""
 
     @abstractmethod

@@ -16,12 +16,12 @@ from typing import Final
 
 from ..core.traffic.route import AgentTraffic
 from ..core.units import AgentName, Revision
-from ..errors import StoreUnavailable
+from ..errors import StoreUnavailable, Unreadable
 from ..ports.feed import Changes
 from .doorbell import Doorbell
 from .failures import guarded
 from .sqlite_file import SqliteFile
-from .statements import CHANGED_TRAFFIC, HEADS, REVISION, UP_KILLS, Row, kill_switch
+from .statements import CHANGED_TRAFFIC, HEADS, LIFTED_KILLS, REVISION, UP_KILLS, Row, kill_switch
 from .traffic_text import decode_traffic
 
 __all__ = ["POLL_SECONDS", "SqliteFeed", "understood"]
@@ -142,7 +142,7 @@ def understood(rows: Iterable[Row]) -> dict[AgentName, AgentTraffic]:
     for agent, body, revision in rows:
         try:
             known[AgentName(agent)] = decode_traffic(body)
-        except StoreUnavailable as error:
+        except Unreadable as error:
             _log.error("traffic of %s at revision %s is ignored: %s (%s)", agent, revision, error.message, error.hint)
     return known
 
@@ -150,14 +150,15 @@ def understood(rows: Iterable[Row]) -> dict[AgentName, AgentTraffic]:
 def _read(connection: sqlite3.Connection, since: Revision) -> Changes:
     connection.execute("BEGIN")
     try:
-        revision, moved, switched = connection.execute(HEADS).fetchone()
+        revision, moved, switched, identity = connection.execute(HEADS).fetchone()
         floor = since if since <= revision else 0
         agents: dict[AgentName, AgentTraffic] = {}
         if moved > floor:
             agents = understood(connection.execute(CHANGED_TRAFFIC, {"since": floor}))
-        kills = None
+        kills, lifted = None, frozenset[str]()
         if floor == 0 or switched > floor:
             kills = tuple(kill_switch(row) for row in connection.execute(UP_KILLS))
+            lifted = frozenset(key for (key,) in connection.execute(LIFTED_KILLS))
     finally:
         connection.execute("ROLLBACK")
-    return Changes(Revision(revision), agents, kills)
+    return Changes(Revision(revision), agents, kills, lifted, identity)

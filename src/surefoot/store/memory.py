@@ -174,6 +174,10 @@ class MemoryStore:
                 if agent in (None, stored.rollout.agent) and (phases is None or stored.rollout.phase in phases)
             )
 
+    async def ids(self, *, phases: Sequence[Phase]) -> Sequence[RolloutId]:
+        with self._reading():
+            return tuple(key for key, stored in self._rollouts.items() if stored.rollout.phase in phases)
+
     async def commit(self, transition: Transition, *, expected: Revision) -> Revision:
         after = transition.after
         with self._writing() as revision:
@@ -273,17 +277,17 @@ class MemoryStore:
     async def kill(self, switch: KillSwitch) -> Revision:
         with self._reading():
             known = self._kills.get(switch.id)
-            if known is not None:
-                check_switch(switch, known, lifted=switch.id in self._lifted)
+            if known is not None or switch.id in self._lifted:
+                check_switch(switch, known or switch, lifted=switch.id in self._lifted)
                 return Revision(self.bell[0])
             with self._writing() as revision:
                 self._kills[switch.id] = switch
                 self._kills_revision = revision
                 return revision
 
-    async def unkill(self, id: str, *, by: str, at: datetime) -> Revision:
+    async def unkill(self, id: str, *, by: str, at: datetime, lost: bool = False) -> Revision:
         with self._writing() as revision:
-            if id not in self._kills or id in self._lifted:
+            if id in self._lifted or (id not in self._kills and not lost):
                 raise UnknownName("kill switch", id, tuple(switch.id for switch in self._up()))
             self._lifted.add(id)
             self._kills_revision = revision
@@ -292,6 +296,10 @@ class MemoryStore:
     async def kills(self) -> Sequence[KillSwitch]:
         with self._reading():
             return self._up()
+
+    async def lifted(self) -> frozenset[str]:
+        with self._reading():
+            return frozenset(self._lifted)
 
     def _up(self) -> tuple[KillSwitch, ...]:
         up = (switch for switch in self._kills.values() if switch.id not in self._lifted)
@@ -346,8 +354,8 @@ class MemoryStore:
 
     # --- Store
 
-    async def migrate(self) -> None:
-        """There is nothing to migrate."""
+    async def migrate(self, *, create: bool = True) -> None:
+        """There is nothing to migrate: it is there as soon as somebody has it."""
 
     async def close(self) -> None:
         """Keeps what it has: whoever holds the object may go on."""
@@ -358,10 +366,13 @@ class MemoryStore:
         """See `Feed.changes`."""
         with self._reading():
             floor = since if since <= self.bell[0] else 0
+            is_switched = floor == 0 or self._kills_revision > floor
             return Changes(
                 Revision(self.bell[0]),
                 {agent: traffic for agent, traffic in self._traffic.items() if traffic.revision > floor},
-                self._up() if floor == 0 or self._kills_revision > floor else None,
+                self._up() if is_switched else None,
+                frozenset(self._lifted) if is_switched else frozenset(),
+                f"memory-{id(self)}",
             )
 
     def listen_now(self, ring: Callable[[], None]) -> Callable[[], None]:

@@ -13,7 +13,7 @@ from typing import Final
 
 from ..errors import StoreUnavailable
 
-__all__ = ["LEDGER", "MIGRATIONS", "NEWEST", "Migration", "missing", "record", "sqlite_text"]
+__all__ = ["LEDGER", "MIGRATIONS", "NEWEST", "Migration", "missing", "no_store", "record", "sqlite_text"]
 
 LEDGER: Final = "CREATE TABLE IF NOT EXISTS migrations (number BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL)"
 """Which migrations have run."""
@@ -79,6 +79,14 @@ MIGRATIONS: Final = (
             "CREATE INDEX traffic_orders_agent ON traffic_orders (agent, revision)",
         ),
     ),
+    Migration(
+        number=3,
+        name="an identity that no other database has",
+        statements=(
+            "ALTER TABLE revision ADD COLUMN identity TEXT NOT NULL DEFAULT ''",
+            "UPDATE revision SET identity = CAST(gen_random_uuid() AS TEXT)",
+        ),
+    ),
 )
 
 NEWEST: Final = MIGRATIONS[-1].number
@@ -94,6 +102,14 @@ def missing(done: set[int], known: tuple[Migration, ...] = MIGRATIONS) -> tuple[
     return tuple(migration for migration in known if migration.number not in done)
 
 
+def no_store(name: str, what: str) -> StoreUnavailable:
+    """Nobody makes a store in passing: whoever lost one has to hear of it, and so has who is in the wrong folder."""
+    return StoreUnavailable(
+        f"no store here: {name} {what}",
+        hint="go to the project that is served, put back a store that was lost, or make one: `surefoot store create`",
+    )
+
+
 def record(migration: Migration) -> str:
     """The statement that remembers a migration."""
     return f"INSERT INTO migrations (number, name) VALUES ({migration.number}, '{migration.name}')"  # noqa: S608 - own text
@@ -102,7 +118,7 @@ def record(migration: Migration) -> str:
 def sqlite_text(statement: str) -> str:
     """The same for SQLite: whole numbers of any size, and tables that refuse what is of another type."""
     if not statement.startswith("CREATE TABLE"):
-        return statement
+        return statement.replace("CAST(gen_random_uuid() AS TEXT)", "lower(hex(randomblob(16)))")
     is_all_key = "PRIMARY KEY (" in statement and "body" not in statement
     ending = " STRICT, WITHOUT ROWID" if is_all_key else " STRICT"
     return statement.replace("BIGINT", "INTEGER") + ending

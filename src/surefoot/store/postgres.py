@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from ..core.units import Revision
 from .database import Database
 from .failures import guarded
-from .migrations import LEDGER, MIGRATIONS, Migration, missing, record
+from .migrations import LEDGER, MIGRATIONS, Migration, missing, no_store, record
 from .statements import CHANNEL
 from .wire import Wire, connect, masked
 
@@ -34,15 +34,19 @@ class PostgresDatabase(Database):
             "postgresql+asyncpg://", async_creator=self._connect, pool_size=5, pool_pre_ping=True
         )
 
-    async def migrate(self) -> None:
+    async def migrate(self, *, create: bool = True) -> None:
         with guarded(self.name):
             connection = await self._connect()
             try:
+                done = await _done(connection)
+                if done and not missing(done, self._migrations):
+                    return
+                if not done and not create:
+                    raise no_store(self.name, "has no tables of surefoot")
                 async with connection.transaction():
                     await connection.execute(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
                     await connection.execute(LEDGER)
-                    done = {int(row[0]) for row in await connection.fetch("SELECT number FROM migrations")}
-                    for migration in missing(done, self._migrations):
+                    for migration in missing(await _done(connection), self._migrations):
                         for statement in (*migration.statements, record(migration)):
                             await connection.execute(statement)
             finally:
@@ -70,3 +74,10 @@ class PostgresDatabase(Database):
 
     async def _connect(self) -> Wire:
         return await connect(self._url)
+
+
+async def _done(connection: Wire) -> set[int]:
+    """Numbers of the migrations that were run."""
+    if (await connection.fetch("SELECT to_regclass('migrations')"))[0][0] is None:
+        return set()
+    return {int(row[0]) for row in await connection.fetch("SELECT number FROM migrations")}

@@ -16,7 +16,7 @@ from ..errors import StoreUnavailable, SurefootError
 from ..ports.feed import Changes
 from .failures import explained
 from .feeds import understood
-from .statements import CHANGED_TRAFFIC, CHANNEL, HEADS, UP_KILLS, Ask, kill_switch, numbered
+from .statements import CHANGED_TRAFFIC, CHANNEL, HEADS, LIFTED_KILLS, UP_KILLS, Ask, kill_switch, numbered
 from .wire import CONNECT_SECONDS, Wire, connect, masked
 
 __all__ = ["PostgresFeed"]
@@ -59,7 +59,9 @@ class PostgresFeed:
 
         self._revision = -1
         self._agents: dict[AgentName, AgentTraffic] = {}
+        self._identity = ""
         self._kills: tuple[KillSwitch, ...] = ()
+        self._lifted: frozenset[str] = frozenset()
         self._kills_revision = 0
 
     def epoch(self) -> int:
@@ -79,8 +81,9 @@ class PostgresFeed:
                 if traffic.revision <= floor:
                     break
                 newer[agent] = traffic
-            kills = self._kills if floor == 0 or self._kills_revision > floor else None
-            return Changes(Revision(self._revision), newer, kills)
+            if floor and self._kills_revision <= floor:
+                return Changes(Revision(self._revision), newer, None, identity=self._identity)
+            return Changes(Revision(self._revision), newer, self._kills, self._lifted, self._identity)
 
     def listen(self, ring: Callable[[], None]) -> None:
         self._rings.append(ring)
@@ -134,17 +137,19 @@ class PostgresFeed:
 
     async def _read(self, wire: Wire) -> None:
         """The revision first: what is committed while the rest is read is read again next time, never missed."""
-        revision, moved, switched = (await wire.fetch(HEADS))[0]
-        if revision != self._revision:
-            floor = self._revision if 0 <= self._revision < revision else 0
+        revision, moved, switched, identity = (await wire.fetch(HEADS))[0]
+        is_same = identity == self._identity
+        if revision != self._revision or not is_same:
+            floor = self._revision if is_same and 0 <= self._revision < revision else 0
             agents: dict[AgentName, AgentTraffic] = {}
             if moved > floor:
                 sql, values = numbered(Ask(CHANGED_TRAFFIC, {"since": floor}))
                 agents = understood(await wire.fetch(sql, *values))
-            kills = None
+            kills, lifted = None, frozenset[str]()
             if floor == 0 or switched > floor:
                 kills = tuple(kill_switch(row) for row in await wire.fetch(UP_KILLS))
-            self._take(Changes(Revision(revision), agents, kills), floor=floor, switched=switched)
+                lifted = frozenset(row[0] for row in await wire.fetch(LIFTED_KILLS))
+            self._take(Changes(Revision(revision), agents, kills, lifted, identity), floor=floor, switched=switched)
         self._trouble = None
         self._first.set()
 
@@ -156,8 +161,8 @@ class PostgresFeed:
                 self._agents.pop(agent, None)
                 self._agents[agent] = traffic  # last, so that the newest are found first
             if found.kills is not None:
-                self._kills, self._kills_revision = found.kills, switched
-            self._revision = found.revision
+                self._kills, self._lifted, self._kills_revision = found.kills, found.lifted, switched
+            self._revision, self._identity = found.revision, found.identity
             self.bell[0] += 1
         for ring in tuple(self._rings):
             ring()

@@ -57,8 +57,8 @@ def _number(name: str, *, null: bool = False) -> Column[int]:
 migrations: Final = Table("migrations", metadata, _numbered("number"), _text("name"))
 """Which migrations have run."""
 
-revision: Final = Table("revision", metadata, _numbered("id"), _number("value"))
-"""One row: the global counter."""
+revision: Final = Table("revision", metadata, _numbered("id"), _number("value"), _text("identity"))
+"""One row: the global counter, and what tells this database's revisions from another one's."""
 
 versions: Final = Table(
     "versions", metadata, _key("digest"), _text("agent"), _text("label"), _text("body"), _number("revision"),

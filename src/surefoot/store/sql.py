@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import delete, select, text
 
 from ..core.evidence.tally import Delta, History, PairTotals, Tick
 from ..core.traffic.kill import KillSwitch
 from ..core.units import Digest, Revision, RolloutId
-from ..errors import UnknownName
+from ..errors import UnknownName, Unreadable
 from ..ports.store import DueEffect, OpenTick, ShadowPair
 from .absorbing import absorbing
 from .accumulate import NO_PAIRS, Gathering, closed, looked_at, with_pairs
@@ -20,9 +22,11 @@ from .rules import check_switch, tick_moved
 from .schema import history, kills, open_ticks, outbox, pair_totals, paired_units, ticks
 from .schema import pairs as pair_rows
 from .sql_catalog import CatalogRows, RolloutRows
-from .statements import LAST_SEQUENCE, UP_KILLS, Ask, kill_switch, micros
+from .statements import LAST_SEQUENCE, LIFTED_KILLS, UP_KILLS, Ask, kill_switch, micros
 
 __all__ = ["EvidenceRows", "OutboxRows", "ShadowRows", "SqlStore", "SwitchRows"]
+
+_log: Final = logging.getLogger(__name__)
 
 
 class EvidenceRows:
@@ -111,7 +115,7 @@ class SwitchRows:
                 return Revision(row.revision)
             return at
 
-    async def unkill(self, id: str, *, by: str, at: datetime) -> Revision:
+    async def unkill(self, id: str, *, by: str, at: datetime, lost: bool = False) -> Revision:
         async with self.db.moving() as (connection, revision):
             lifted = (
                 kills.update()
@@ -119,7 +123,14 @@ class SwitchRows:
                 .values(lifted_by=by, lifted_at=micros(at), revision=revision)
                 .returning(kills.c.id)
             )
-            if (await connection.execute(lifted)).first() is None:
+            is_known = (await connection.execute(lifted)).first() is not None
+            if not is_known and lost:
+                # Never up, not for a moment: what it stopped nobody here can know.
+                row = {"reason": "a store before this one had it", "author": by, "raised_at": micros(at)}
+                gone = {"id": id, **row, "revision": revision, "lifted_by": by, "lifted_at": micros(at)}
+                tomb = self.db.insert(kills).values(**gone).on_conflict_do_nothing().returning(kills.c.id)
+                is_known = (await connection.execute(tomb)).first() is not None
+            if not is_known:
                 up = (await connection.execute(select(kills.c.id).where(kills.c.lifted_at.is_(None)))).scalars()
                 raise UnknownName("kill switch", id, tuple(up))
             return revision
@@ -128,6 +139,10 @@ class SwitchRows:
         async with self.db.reading() as connection:
             rows = (await connection.execute(text(UP_KILLS))).all()
         return tuple(kill_switch(tuple(row)) for row in rows)
+
+    async def lifted(self) -> frozenset[str]:
+        async with self.db.reading() as connection:
+            return frozenset((await connection.execute(text(LIFTED_KILLS))).scalars())
 
 
 class OutboxRows:
@@ -144,9 +159,13 @@ class OutboxRows:
         )
         async with self.db.reading() as connection:
             rows = (await connection.execute(query)).all()
-        return tuple(
-            DueEffect(key, RolloutId(rollout), decode_effect(body), attempts) for key, rollout, body, attempts in rows
-        )
+        due: list[DueEffect] = []
+        for key, rollout, body, attempts in rows:
+            try:
+                due.append(DueEffect(key, RolloutId(rollout), decode_effect(body), attempts))
+            except Unreadable as error:  # one that nobody understands holds up no other
+                _log.error("effect %s is left undone: %s (%s)", key, error.message, error.hint)
+        return tuple(due)
 
     async def done(self, key: str) -> None:
         async with self.db.writing() as connection:
@@ -206,8 +225,8 @@ class SqlStore(CatalogRows, RolloutRows, EvidenceRows, SwitchRows, OutboxRows, S
     def __init__(self, db: Database) -> None:
         self.db = db
 
-    async def migrate(self) -> None:
-        await self.db.migrate()
+    async def migrate(self, *, create: bool = True) -> None:
+        await self.db.migrate(create=create)
 
     async def close(self) -> None:
         await self.db.close()

@@ -153,6 +153,12 @@ class RolloutRows:
             rows = (await connection.execute(query)).all()
         return tuple(Stored(decode(Rollout, body), Revision(at)) for body, at in rows)
 
+    async def ids(self, *, phases: Sequence[Phase]) -> Sequence[RolloutId]:
+        query = select(rollouts.c.id).where(rollouts.c.phase.in_([phase.value for phase in phases]))
+        async with self.db.reading() as connection:
+            found = (await connection.execute(query.order_by(rollouts.c.created))).scalars().all()
+        return tuple(RolloutId(key) for key in found)
+
     async def commit(self, transition: Transition, *, expected: Revision) -> Revision:
         after = transition.after
         async with self.db.moving() as writing:

@@ -19,7 +19,7 @@ from ..errors import StoreUnavailable
 from .database import Database
 from .doorbell import Doorbell
 from .migrations import MIGRATIONS, Migration
-from .sqlite_file import BUSY_SECONDS, prepare
+from .sqlite_file import BUSY_SECONDS, address, prepare
 
 __all__ = ["SqliteDatabase"]
 
@@ -47,7 +47,7 @@ class SqliteDatabase(Database):
         self._busy = busy
         self._migrations = migrations
         self._pages = pages
-        self._mode = "ro" if read_only else "rw"
+        self._read_only = read_only
         self._bell: Doorbell | None = None
         self._writer = asyncio.Lock()
         self._identity: tuple[int, int] | None = None
@@ -56,8 +56,8 @@ class SqliteDatabase(Database):
         )
         event.listen(self.engine.sync_engine, "begin", _begin)
 
-    async def migrate(self) -> None:
-        await asyncio.to_thread(prepare, self._path, busy=self._busy, migrations=self._migrations)
+    async def migrate(self, *, create: bool = True) -> None:
+        await asyncio.to_thread(prepare, self._path, busy=self._busy, migrations=self._migrations, create=create)
 
     def insert(self, table: Table) -> sqlite.Insert:
         return sqlite.insert(table)
@@ -95,9 +95,8 @@ class SqliteDatabase(Database):
         self._identity = identity
 
     async def _connect(self) -> aiosqlite.Connection:
-        # mode=rw: a missing file is an error here, never an empty database made by accident.
         connection = await aiosqlite.connect(
-            f"{self._path.absolute().as_uri()}?mode={self._mode}", uri=True, timeout=self._busy, isolation_level=None
+            address(self._path, read_only=self._read_only), uri=True, timeout=self._busy, isolation_level=None
         )
         try:
             await connection.execute("PRAGMA synchronous = FULL")

@@ -11,24 +11,46 @@ from typing import Final
 from ..errors import StoreUnavailable
 from .doorbell import Doorbell, make_private
 from .failures import guarded
-from .migrations import LEDGER, MIGRATIONS, Migration, missing, record, sqlite_text
+from .migrations import LEDGER, MIGRATIONS, Migration, missing, no_store, record, sqlite_text
 
-__all__ = ["BUSY_SECONDS", "SqliteFile", "prepare"]
+__all__ = ["BUSY_SECONDS", "SqliteFile", "address", "prepare"]
 
 BUSY_SECONDS: Final = 5.0
 """How long a writer waits for another one before the store counts as locked."""
 
 
-def prepare(path: Path, *, busy: float = BUSY_SECONDS, migrations: tuple[Migration, ...] = MIGRATIONS) -> None:
-    """Make the file if there is none, and bring its tables up to date. Synchronous; safe from several processes."""
+def address(path: Path, *, read_only: bool = False) -> str:
+    """
+    How SQLite is asked for a file that has to be there: never an empty database made by accident.
+
+    A file that this user may not write is read as it lies there, unless somebody who may is at work on it: to follow
+    a write-ahead log SQLite would have to write beside the file.
+    """
+    mode = "rw"
+    if read_only or not os.access(path, os.W_OK):
+        mode = "ro" if path.with_name(path.name + "-wal").exists() else "ro&immutable=1"
+    return f"{path.absolute().as_uri()}?mode={mode}"
+
+
+def prepare(
+    path: Path,
+    *,
+    busy: float = BUSY_SECONDS,
+    migrations: tuple[Migration, ...] = MIGRATIONS,
+    create: bool = True,
+) -> None:
+    """
+    Bring the tables up to date, and with `create` make the file if there is none. Synchronous; safe from several
+    processes. A store that is up to date is only read.
+    """
     with guarded(str(path)):
+        done = _found(path, busy)
+        if done and not missing(done, migrations):
+            return
+        if not done and not create:
+            raise no_store(f"sqlite:///{path}", "is not there" if done is None else "is an empty file")
         make_private(path)
         with Doorbell(path).alone(), closing(sqlite3.connect(path, timeout=busy, isolation_level=None)) as connection:
-            # Looked at first: who only reads need not wait until nobody writes.
-            if connection.execute("PRAGMA journal_mode").fetchone() == ("wal",) and not missing(
-                _done(connection), migrations
-            ):
-                return
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("BEGIN IMMEDIATE")
@@ -41,6 +63,18 @@ def prepare(path: Path, *, busy: float = BUSY_SECONDS, migrations: tuple[Migrati
                 connection.execute("ROLLBACK")
                 raise
             connection.execute("COMMIT")
+
+
+def _found(path: Path, busy: float) -> set[int] | None:
+    """Numbers of the migrations that were run on a file; None where there is no file."""
+    try:
+        is_empty = not path.stat().st_size
+    except FileNotFoundError:
+        return None
+    if is_empty:
+        return set()
+    with closing(sqlite3.connect(address(path), uri=True, timeout=busy, isolation_level=None)) as connection:
+        return _done(connection)
 
 
 def _done(connection: sqlite3.Connection) -> set[int]:
@@ -91,9 +125,8 @@ class SqliteFile:
             connection.close()
 
     def _opened(self) -> sqlite3.Connection:
-        address = f"{self.path.absolute().as_uri()}?mode=rw"
         connection = sqlite3.connect(
-            address, uri=True, timeout=self._busy, isolation_level=None, check_same_thread=False
+            address(self.path), uri=True, timeout=self._busy, isolation_level=None, check_same_thread=False
         )
         try:
             connection.execute("PRAGMA query_only = ON" if self._query_only else "PRAGMA synchronous = FULL")

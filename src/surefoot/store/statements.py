@@ -16,6 +16,7 @@ __all__ = [
     "CHANNEL",
     "HEADS",
     "LAST_SEQUENCE",
+    "LIFTED_KILLS",
     "REVISION",
     "UP_KILLS",
     "Ask",
@@ -34,15 +35,16 @@ CHANNEL: Final = "surefoot_revision"
 REVISION: Final = "SELECT value FROM revision"
 HEADS: Final = (
     "SELECT value, (SELECT coalesce(max(revision), 0) FROM traffic), (SELECT coalesce(max(revision), 0) FROM kills)"
-    " FROM revision"
+    ", identity FROM revision"
 )
-"""The revision, and the newest one of any agent and of any switch: what there is to read, in one round trip."""
+"""The revision, the newest one of any agent and of any switch: what there is to read, in one round trip. And whose."""
 
 CHANGED_TRAFFIC: Final = "SELECT agent, body, revision FROM traffic WHERE revision > :since ORDER BY revision"
 UP_KILLS: Final = (
     "SELECT id, agent, version, feature, tenant, reason, author, raised_at FROM kills"
     " WHERE lifted_at IS NULL ORDER BY raised_at, id"
 )
+LIFTED_KILLS: Final = "SELECT id FROM kills WHERE lifted_at IS NOT NULL"
 LAST_SEQUENCE: Final = "SELECT sequence FROM sources WHERE source = :source"
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..core.artifact.canonical import Json
-from ..errors import StoreUnavailable
+from ..errors import Unreadable
 
 __all__ = ["refuse_unknown", "unreadable"]
 
@@ -23,9 +23,9 @@ def refuse_unknown(given: Json, again: Json, path: str = "") -> None:
             refuse_unknown(one, other, path)
 
 
-def unreadable(name: str, error: Exception) -> StoreUnavailable:
+def unreadable(name: str, error: Exception) -> Unreadable:
     """A row that would only be half understood is not used at all."""
-    return StoreUnavailable(
+    return Unreadable(
         f"a stored {name} cannot be read: {error}",
         hint="it was written by a newer surefoot (use that one here too), or the file is damaged (restore a backup)",
     )

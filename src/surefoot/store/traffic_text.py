@@ -18,7 +18,7 @@ _OUT: Final = msgspec.json.Encoder(order="deterministic")
 
 
 def decode_traffic(text: str) -> AgentTraffic:
-    """As strict as `codec.decode`, and 3 us where the text is as `codec.encode` writes it. Raises StoreUnavailable."""
+    """As strict as `codec.decode`, and 3 us where the text is as `codec.encode` writes it. Raises Unreadable."""
     try:
         traffic = _IN.decode(text)
         again = _OUT.encode(traffic)

@@ -65,7 +65,8 @@ class FeedContract:
                 revision = await store.kill(switch())
                 found = listener.until(revision, since=Revision(0))
             snapshot = await store.snapshot()
-            assert found == (snapshot.revision, snapshot.agents, snapshot.kills)
+            assert found[:3] == (snapshot.revision, snapshot.agents, snapshot.kills)
+            assert found.identity
 
         told(where, story)
 
@@ -102,7 +103,7 @@ class FeedContract:
                 assert (dict(found.agents), found.kills) == ({}, None)
                 third = await store.unkill("k-1", by="ada", at=NOON)
                 found = listener.until(third, since=second)
-                assert (dict(found.agents), found.kills) == ({}, ())
+                assert (dict(found.agents), found.kills, found.lifted) == ({}, (), {"k-1"})
 
         told(where, story)
 

@@ -68,6 +68,22 @@ class SwitchContract:
 
         told(where, story)
 
+    def test_a_switch_of_a_lost_store_is_lifted_without_ever_being_up(self, where: StoreUnderTest) -> None:
+        """Whoever names it outright may; it is lifted then like any other, once, and its id is taken."""
+
+        async def story(store: Store) -> None:
+            await store.unkill("k-9", by="ada", at=NOON, lost=True)
+            assert (len(await store.kills()), await store.lifted()) == (0, {"k-9"})
+            with refused(UnknownName):
+                await store.unkill("k-9", by="ada", at=NOON, lost=True)
+            with refused(AlreadyExists):
+                await store.kill(switch("k-9"))
+            await store.kill(switch())
+            await store.unkill("k-1", by="ada", at=NOON, lost=True)
+            assert (len(await store.kills()), await store.lifted()) == (0, {"k-9", "k-1"})
+
+        told(where, story)
+
     def test_switches_come_oldest_first(self, where: StoreUnderTest) -> None:
         """The order is by the time they were raised at, then by id, whatever order they were written in."""
 
