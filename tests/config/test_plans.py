@@ -177,12 +177,16 @@ REFUSED = {
     # checks
     "preset: canary\nchecks: [sucess]": ("2:10: checks[0]", "'sucess' is not one of"),
     "preset: canary\nchecks: [success, success]": ("2:19: checks[1]", "checked twice"),
-    "preset: canary\nchecks:\n- {metric: success, margin: 0}": ("3:3: checks[0]", "can never be proven"),
-    "preset: canary\nchecks:\n- {metric: success, margin: 150%}": ("3:3: checks[0]", "margin is 1.5"),
+    "preset: canary\nchecks:\n- {metric: success, margin: 0}": ("3:29: checks[0].margin", "can never be proven"),
+    "preset: canary\nchecks:\n- {metric: success, margin: 150%}": ("3:29: checks[0].margin", "margin is 1.5"),
     "preset: canary\nchecks:\n- {metric: success, margin: -0.1}": ("3:29: checks[0].margin", "less than 0"),
     "preset: canary\nchecks:\n- {metric: success, limit: lots}": ("3:28: checks[0].limit", "expected a fraction"),
     "preset: canary\nchecks:\n- {metric: success, margin: .nan}": ("3:29: checks[0].margin", "finite"),
     "preset: canary\nchecks:\n- {metric: success, max_count: 1.5}": ("3:32", "whole number"),
+    "preset: canary\nchecks:\n- {metric: success, weight: 0}": ("3:29: checks[0].weight", "never stop anything"),
+    "preset: canary\nchecks:\n- metric: cost\n  max_count: 3": ("4:14: checks[0].max_count", "no single run is bad"),
+    "preset: canary\nchecks:\n- metric: latency_p95\n  max_count: 0": ("4:14: checks[0].max_count", "no single run"),
+    "preset: canary\nchecks:\n- metric: tokens\n  limit: 0": ("4:10: checks[0].limit", "cannot be tested"),
     "preset: canary\nchecks:\n- {margin: 1%}": ("3:3: checks[0]", "'metric' is missing"),
     "preset: canary\nchecks:\n- {metric: success, max: 1}": ("3:21: checks[0].max", "unknown key"),
     # approvals and freezes
@@ -278,3 +282,18 @@ def test_plans_are_found_by_agent(tmp_path):
     (folder / "a.yml").write_text("preset: manual\n")
     with pytest.raises(PlanError, match="there is also"):
         load_plan(tmp_path, "a")
+
+
+@pytest.mark.parametrize(
+    ("metric", "said"),
+    [
+        ("success", {"weight": 0.0}),
+        *((metric, {"max_count": 0}) for metric in ("cost", "latency_p95", "quality_score")),
+        *((metric, {"limit": 0.0}) for metric in ("cost", "tokens", "quality_score")),
+    ],
+)
+def test_a_check_that_could_never_act_is_refused_in_python_too(metric, said):
+    """Given something that looks like protection and is none, then no plan can hold it."""
+    with pytest.raises(PlanError) as refused:
+        Check(metric=metric, **said)
+    assert refused.value.hint

@@ -57,14 +57,16 @@ def plans(draw):
     shares = sorted(draw(st.lists(st.integers(0, 10_000), min_size=len(names) - 1, max_size=len(names) - 1)))
     checks = st.lists(st.sampled_from(sorted(METRICS)), min_size=1, max_size=3, unique=True)
     small = st.floats(1e-9, 0.99) | st.none()
-    limits = draw(
-        st.fixed_dictionaries({"margin": small, "tolerance": small, "limit": small, "max_count": st.integers(0, 9)})
-    )
+    limits = draw(st.fixed_dictionaries({"margin": small, "tolerance": small, "limit": small}))
+    counted = {"max_count": draw(st.integers(0, 9))}
     stages = tuple(
         Stage(
             name=name,
             share=share,
-            checks=tuple(Check(metric=metric, **limits) for metric in draw(checks)),
+            checks=tuple(
+                Check(metric=metric, **limits, **(counted if METRICS[metric].kind == "binary" else {}))
+                for metric in draw(checks)
+            ),
             min_duration=draw(st.timedeltas(timedelta(0), timedelta(days=9))),
         )
         for name, share in zip(names, [*shares, 10_000], strict=True)

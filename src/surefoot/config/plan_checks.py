@@ -71,7 +71,14 @@ def _check(node: Node) -> Check:
             weight=share,
         )
     except PlanError as error:
-        raise node.error(error.message, hint=error.hint) from None
+        raise _guilty(fields, error, node).error(error.message, hint=error.hint) from None
+
+
+def _guilty(fields: Fields, error: PlanError, whole: Node) -> Node:
+    """The value that the error names, so that its line is pointed at; the whole check if it names none."""
+    said = error.message.partition(": ")[2]
+    named = (value for key, value in fields.items() if key != "metric" and re.search(rf"\b{key}\b", said))
+    return next(named, whole)
 
 
 def _optional_fraction(fields: Fields, key: str) -> float | None:

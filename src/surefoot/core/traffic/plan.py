@@ -94,10 +94,10 @@ class Check:
     """How much worse than stable is not yet harm."""
 
     limit: float | None = None
-    """Absolute limit on the candidate: the highest bad rate (binary) that is acceptable, whatever stable does."""
+    """Absolute limit on the candidate, whatever stable does: the highest bad rate, or mean amount, acceptable."""
 
     max_count: int | None = None
-    """Count limit: one more bad unit than this on the candidate stops the rollout at once."""
+    """Count limit: one more bad unit than this on the candidate stops the rollout at once. Yes-or-no metrics only."""
 
     required: bool = True
     """False: watched for harm, not needed for promotion."""
@@ -106,6 +106,7 @@ class Check:
     """One bad unit is enough to act on the evidence; otherwise three are."""
 
     weight: float | None = None
+    """Share in the weighted average of the evidence that decides a rollback. Above 0."""
 
     def __post_init__(self) -> None:
         metric = metric_named(self.metric)
@@ -129,6 +130,25 @@ class Check:
             )
         if self.max_count is not None and self.max_count < 0:
             raise PlanError(f"check on {self.metric}: max_count is {self.max_count}", hint="0 means: not even one")
+        self._refuse_idle(metric.kind)
+
+    def _refuse_idle(self, kind: MetricKind) -> None:
+        """What looks like protection and could never act."""
+        if self.weight == 0:
+            raise PlanError(
+                f"check on {self.metric}: with a weight of 0 it could never stop anything",
+                hint="leave the check out, or give a small weight such as 0.1",
+            )
+        if self.max_count is not None and kind is not MetricKind.BINARY:
+            raise PlanError(
+                f"check on {self.metric}: max_count counts bad runs, and no single run is bad on this metric",
+                hint="use tolerance, or limit, or a yes-or-no metric such as success",
+            )
+        if self.limit == 0 and kind in (MetricKind.SCALAR, MetricKind.SCORE):
+            raise PlanError(
+                f"check on {self.metric}: a limit of 0 on a mean amount cannot be tested",
+                hint="give the highest mean that is acceptable, in the metric's unit",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
