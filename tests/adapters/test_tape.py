@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,32 @@ def test_a_missing_tape_is_a_trace_error(project: Path) -> None:
     """The file is named."""
     with pytest.raises(TraceError, match=r"none\.jsonl"):
         asyncio.run(TapeExecutor(project).run(version(path="none.jsonl"), "hi", key="k"))
+
+
+def test_an_empty_tape_is_a_trace_error(project: Path) -> None:
+    """It would answer nobody, so it is no tape."""
+    (project / "empty.jsonl").write_text("\n")
+    with pytest.raises(TraceError, match=r"empty\.jsonl: the file holds no run"):
+        asyncio.run(TapeExecutor(project).run(version(path="empty.jsonl"), "hi", key="k"))
+
+
+def test_a_broken_tape_is_read_again_only_when_its_file_has_changed(project: Path) -> None:
+    """Every request hears of it at once; once the file is mended, the next one is answered."""
+    tape = project / "late.jsonl"
+    tape.write_text("{}\n" * 20 + "no json\n")
+    executor = TapeExecutor(project)
+    changed = tape.stat()
+    said = []
+    for text in ("no json\n", "{}\n" * 9 + "x\n"):
+        with pytest.raises(TraceError) as error:
+            asyncio.run(executor.run(version(path="late.jsonl"), "hi", key="k"))
+        said.append(error.value.message)
+        # as large, as old and in the same place: nothing says that it has changed, so nothing is read
+        tape.write_text(text.ljust(changed.st_size - 1) + "\n")
+        os.utime(tape, ns=(changed.st_atime_ns, changed.st_mtime_ns))
+    assert said[0] == said[1]
+    tape.write_bytes((project / "t.jsonl").read_bytes())
+    assert asyncio.run(executor.run(version(path="late.jsonl"), "hi", key="k")).output in ("hello you", "go away")
 
 
 def test_a_python_version_cannot_be_run_by_anybody_else(project: Path) -> None:

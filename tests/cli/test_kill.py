@@ -7,6 +7,7 @@ import pytest
 from surefoot.core.lifecycle.rollout import Phase
 from tests.cli.projects_with_rollouts import bot_project, started
 from tests.cli.terminal import surefoot
+from tests.config.projects import put
 
 
 @pytest.fixture
@@ -70,6 +71,44 @@ def test_a_digest_needs_no_agent(project):
     assert killed.startswith("killed: agent bot, version v2\n")
 
 
+def test_a_version_is_killed_by_what_is_on_the_screen(project):
+    """The short digest of `agents list` is enough, and blanks around a name are no part of it."""
+    digest = surefoot(project, "rollout", "status", "bot", "--json").json["candidate"]["digest"]
+    assert digest[:19] in surefoot(project, "agents", "list").out
+    killed = surefoot(project, "kill", "--version", digest[:19], "--reason", "leaks").out
+    assert killed.startswith("killed: agent bot, version v2\n")
+    assert surefoot(project, "kill", "--feature", "Refunds ", "--reason", "x", "--json").json["feature"] == "Refunds"
+
+
+def test_a_version_of_the_project_is_killed_before_anybody_served_it(project):
+    """v3 is a file that the store has never heard of: it is stopped, and cannot be started."""
+    assert surefoot(project, "kill", "--agent", "bot", "--version", "v3", "--reason", "leaks").code == 0
+    surefoot(project, "rollout", "abort", "bot", "--why", "again")
+    assert "covers bot v3: leaks" in surefoot(project, "rollout", "start", "bot", "v3").err
+
+
+@pytest.mark.parametrize("words", [["--agent", "bit"], ["--agent", "bot", "--version", "v9"]])
+def test_no_other_target_is_suggested(words, project):
+    """What was typed wrong at two in the morning is answered with what there is, and no guess."""
+    ended = surefoot(project, "kill", *words, "--reason", "x")
+    assert (ended.code, "known: " in ended.err, "did you mean" in ended.err) == (2, True, False)
+
+
+def test_a_broken_file_does_not_stand_in_the_way_of_a_switch(project):
+    """Another version's digest is still found, and its own label is answered with what is wrong."""
+    put(project, "agents/bot/v4.yaml", "model: [")
+    digest = surefoot(project, "agents", "digest", "bot", "v3").out.strip()
+    assert surefoot(project, "kill", "--version", digest[:19], "--reason", "x").code == 0
+    assert "agents/bot/v4.yaml" in surefoot(project, "kill", "--agent", "bot", "--version", "v4", "--reason", "x").err
+
+
+def test_lifting_answers_in_json(project):
+    """Which switch was lifted, and by whom."""
+    switch = surefoot(project, "kill", "--tenant", "acme", "--reason", "x", "--json").json
+    lifted = surefoot(project, "unkill", switch["id"], "--by", "ann", "--json").json
+    assert lifted == {"lifted": switch["id"], "by": "ann"}
+
+
 MISTAKES = {
     "nothing": (["--reason", "x"], "nothing says what to stop"),
     "too much": (["--everything", "--agent", "bot", "--reason", "x"], "a narrower scope"),
@@ -81,6 +120,7 @@ MISTAKES = {
     "no such agent": (["--agent", "bit", "--reason", "x"], "unknown agent 'bit'"),
     "no such label": (["--agent", "bot", "--version", "v9", "--reason", "x"], "unknown version of bot 'v9'"),
     "no such digest": (["--version", "sha256:00", "--reason", "x"], "unknown version 'sha256:00'"),
+    "too little of a digest": (["--version", "sha256:", "--reason", "x"], "unknown version 'sha256:'"),
 }
 
 

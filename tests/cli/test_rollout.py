@@ -169,6 +169,62 @@ def test_orders_move_a_rollout_and_impossible_ones_do_not(project):
     assert "nothing, this rollout is over" in surefoot(project, "rollout", "pause", "bot").err
 
 
+@pytest.mark.parametrize(
+    ("orders", "phase"),
+    [
+        (["pause"], "paused"),
+        (["pause", "resume"], "running"),
+        (["promote --why old"], "warm"),
+        (["abort --why wrong"], "aborted"),
+    ],
+)
+def test_every_order_answers_in_json(orders, phase, project):
+    """Which rollout, where it is now, and why."""
+    rollout = started(project)
+    for order in orders:
+        ended = surefoot(project, "rollout", order.split()[0], "bot", *order.split()[1:], "--by", "ann", "--json")
+    assert (ended.json["id"], ended.json["agent"], ended.json["phase"]) == (rollout, "bot", phase)
+    assert "ann" in ended.json["note"]
+
+
+def test_saying_yes_or_no_and_reopening_answer_in_json(project):
+    """The stage that was agreed to; the version that may be started again."""
+    rollout = asked(project)
+    assert surefoot(project, "rollout", "approve", "bot", "--json").json["id"] == rollout
+    surefoot(project, "rollout", "abort", "bot", "--why", "again")
+    asked(project)
+    assert surefoot(project, "rollout", "reject", "bot", "--why", "no", "--json").json["phase"] == "rolled_back"
+    again = surefoot(project, "rollout", "reopen", "bot", "v2", "--by", "ann", "--json").json
+    assert (again["agent"], again["version"], again["reopened_by"]) == ("bot", "v2", "ann")
+
+
+def test_a_list_of_an_agent_that_nobody_has_is_an_error(project):
+    """An empty list would look like good news; an agent without a rollout has one."""
+    ended = surefoot(project, "rollout", "list", "--agent", "bott")
+    assert (ended.code, "did you mean 'bot'?" in ended.err) == (2, True)
+    assert surefoot(project, "rollout", "list", "--agent", "bot", "--json").json == []
+
+
+def test_a_start_names_its_plan(project):
+    """The agent's own, the one that was given, or the default."""
+    assert "plan: bot (its own)" in surefoot(project, "rollout", "start", "bot", "v2").out
+    surefoot(project, "rollout", "abort", "bot", "--why", "again")
+    assert surefoot(project, "rollout", "start", "bot", "v2", "--plan", "manual", "--json").json["plan"] == "manual"
+    surefoot(project, "rollout", "abort", "bot", "--why", "again")
+    (project / "rollouts/bot.yaml").unlink()
+    assert "plan: canary (default)" in surefoot(project, "rollout", "start", "bot", "v2").out
+
+
+def test_a_plan_under_a_misspelt_name_is_not_passed_over(project):
+    """Its approvals would be left out: nothing is started until somebody says which plan is meant."""
+    (project / "rollouts/bot.yaml").rename(project / "rollouts/bto.yaml")
+    ended = surefoot(project, "rollout", "start", "bot", "v2")
+    assert (ended.code, "'bto'" in ended.err, "--plan canary" in ended.err) == (2, True, True)
+    assert surefoot(project, "rollout", "list", "--json").json == []
+    assert surefoot(project, "rollout", "start", "bot", "v2", "--plan", "canary").code == 0
+    assert "plan-of-nobody" in surefoot(project, "agents", "lint").out
+
+
 def test_an_unknown_rollout_lists_what_there_is(project):
     """A wrong name shows agents and rollouts that could have been meant."""
     rollout = started(project)

@@ -61,6 +61,9 @@ def test_both_versions_may_stand_in_one_file(tmp_path):
     file = put(tmp_path, "both.jsonl", both)
     assert forecast(tmp_path, "--stable", str(file), "--agent", "a,b", "--json").json["cases"][-1]["rolled_back"] == 4
     assert "holds no run of c" in forecast(tmp_path, "--stable", str(file), "--agent", "c").err
+    empty = put(tmp_path, "empty.jsonl", "\n")
+    said = forecast(tmp_path, "--stable", str(empty)).err
+    assert ("holds no run\n" in said, "record runs" in said) == (True, True)
 
 
 def test_a_plot_is_drawn(tmp_path):

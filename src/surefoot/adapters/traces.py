@@ -49,5 +49,5 @@ def _problem(path: Path, number: int, line: bytes, error: Exception) -> TraceErr
         )
     return TraceError(
         f"{path}:{number}: this line is no JSON ({error}): {start!r}",
-        hint="one JSON object a line; mend or remove the line, or allow broken lines to be left out",
+        hint="one JSON object a line; mend the line, or remove it",
     )

@@ -151,14 +151,17 @@ def _lint(
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 on warnings too.")] = False,
     as_json: _JsonOption = False,
 ) -> None:
-    """What is wrong or doubtful in version files. Exits with 1 when something is wrong."""
-    from ..config.lint import Severity, lint
+    """What is wrong or doubtful in version files, their tapes, and plans. Exits with 1 when something is wrong."""
+    from ..config.lint import Severity, lint, lint_plans
+    from .lint_tapes import lint_tapes
 
     root = project_of(ctx)
     if agent is not None and label is not None:
         find_version(root, agent, label)
     names = list_agents(root) if agent is None else (agent,)
-    findings = [finding for name in names for finding in lint(root, name, label)]
+    findings = [finding for name in names for finding in (*lint(root, name, label), *lint_tapes(root, name, label))]
+    if agent is None:
+        findings.extend(lint_plans(root))
     if as_json:
         say_json([{name: str(getattr(finding, name)) for name in finding.__slots__} for finding in findings])
     else:

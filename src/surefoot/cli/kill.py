@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from typing import Annotated, NamedTuple
 
 import msgspec
@@ -10,10 +9,8 @@ import typer
 
 from ..app.control import Control
 from ..core.traffic.kill import KillSwitch
-from ..core.units import AgentName, Digest
 from ..errors import UsageError
 from ..service import switch
-from ..service.switch import Scope
 from .control import ByOption, JsonOption, controlled, whoever
 from .output import say, say_json, say_table
 
@@ -30,7 +27,9 @@ def _kill(
     *,
     reason: Annotated[str, typer.Option(help="Why: it is shown to everybody who meets the switch.")],
     agent: Annotated[str | None, typer.Option(help="Only this agent.")] = None,
-    version: Annotated[str | None, typer.Option(help="Only this version: a label (with --agent) or a digest.")] = None,
+    version: Annotated[
+        str | None, typer.Option(help="Only this version: a label (with --agent), a digest, or its start.")
+    ] = None,
     feature: Annotated[str | None, typer.Option(help="Only requests for this feature.")] = None,
     tenant: Annotated[str | None, typer.Option(help="Only requests of this tenant.")] = None,
     everything: Annotated[bool, typer.Option("--everything", help="All agents, everywhere.")] = False,
@@ -45,19 +44,13 @@ def _kill(
     if everything and any((agent, version, feature, tenant)):
         raise UsageError("--everything and a narrower scope", hint="give one or the other")
 
-    async def order(control: Control) -> KillSwitch:
-        if not (await control.store.snapshot()).agents:
-            raise UsageError(
-                "this project's store knows no agent: a switch here would stop nobody",
-                hint="go to the project that is served, give --project DIR, or set SUREFOOT_STORE to its store",
-            )
-        digest = await _version(version, agent, control) if version else None
-        scope = Scope(AgentName(agent) if agent else None, digest, feature, tenant)
-        return await switch.kill(
-            scope, reason=reason, author=whoever(by), store=control.store, clock=control.clock, ids=control.ids
+    async def order(control: Control) -> _Worded:
+        raised = await control.kill(
+            reason=reason, by=whoever(by), agent=agent, version=version, feature=feature, tenant=tenant
         )
+        return _Worded(raised, await _scope_words(raised, control))
 
-    raised, words = controlled(ctx, lambda control: _worded(order(control), control))
+    raised, words = controlled(ctx, order)
     if as_json:
         say_json(msgspec.to_builtins(raised))
     else:
@@ -69,10 +62,15 @@ def _unkill(
     ctx: typer.Context,
     id: Annotated[str, typer.Argument(metavar="ID", help="As `surefoot kills` shows it.", show_default=False)],
     by: ByOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Lift a kill switch. What it rolled back stays back."""
-    controlled(ctx, lambda control: switch.unkill(id, by=whoever(by), store=control.store, clock=control.clock))
-    say(f"lifted: {id}")
+    who = whoever(by)
+    controlled(ctx, lambda control: switch.unkill(id, by=who, store=control.store, clock=control.clock))
+    if as_json:
+        say_json({"lifted": id, "by": who})
+    else:
+        say(f"lifted: {id}")
 
 
 @kills_app.command(epilog="Example: surefoot kills --json")
@@ -104,11 +102,6 @@ class _Worded(NamedTuple):
     words: str
 
 
-async def _worded(raised: Awaitable[KillSwitch], control: Control) -> _Worded:
-    kill = await raised
-    return _Worded(kill, await _scope_words(kill, control))
-
-
 async def _scope_words(kill: KillSwitch, control: Control) -> str:
     """What a switch stops, with the version's label."""
     parts = [
@@ -122,11 +115,3 @@ async def _scope_words(kill: KillSwitch, control: Control) -> str:
         if value is not None
     ]
     return ", ".join(parts) or "everything"
-
-
-async def _version(text: str, agent: str | None, control: Control) -> Digest:
-    if text.startswith("sha256:"):
-        return Digest(text)
-    if agent is None:
-        raise UsageError("a version's label without --agent", hint="labels belong to an agent: give --agent NAME")
-    return await control.digest(agent, text)

@@ -18,7 +18,7 @@ import typer
 import typer.core
 import typer.main
 
-from ..errors import SurefootError
+from ..errors import SurefootError, Unavailable
 from .output import say, say_error
 from .project import find_project
 
@@ -45,6 +45,7 @@ COMMANDS: Final = (
     Command("unkill", "surefoot.cli.kill:unkill_app", "Lift a kill switch."),
     Command("kills", "surefoot.cli.kill:kills_app", "The kill switches that are up."),
     Command("rollout", "surefoot.cli.rollout:app", "Candidates on their way: start, watch, explain, simulate."),
+    Command("traffic", "surefoot.cli.traffic:app", "Tenants kept out of rollouts, and tenants pinned to a version."),
     Command("controller", "surefoot.cli.controller:app", "Advance rollouts and take them back."),
     Command("models", "surefoot.cli.models:app", "Which model plays which role, and updating it everywhere at once."),
 )
@@ -73,6 +74,12 @@ def main(argv: Sequence[str] | None = None, *, commands: Sequence[Command] = COM
         return _misused(error, as_json=as_json)
     except (typer.Abort, KeyboardInterrupt):
         return _INTERRUPTED_EXIT
+    except BrokenPipeError:  # whoever read the answer has read enough, as in `surefoot kills | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        say_error(Unavailable.code, _foreign(error), "check that it is there, and its permissions", as_json=as_json)
+        return _USAGE_EXIT
     return outcome if isinstance(outcome, int) else 0
 
 
@@ -89,6 +96,12 @@ def _command_tree(arguments: Sequence[str], commands: Sequence[Command]) -> type
         else:
             root.add_command(typer.core.TyperCommand(name=command.name, help=command.summary))
     return root
+
+
+def _foreign(error: OSError) -> str:
+    """What the system says, with the file it is about: the last net, for what nobody has given a better name."""
+    said = error.strerror or str(error) or type(error).__name__
+    return f"{error.filename}: {said}" if error.filename else said
 
 
 def _misused(error: typer.TyperException, *, as_json: bool) -> int:

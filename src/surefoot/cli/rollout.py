@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 import typer
 
 from ..app.control import Control
 from ..core.lifecycle.rollout import Phase, Rollout, Transition
-from ..core.units import AgentName
+from ..core.units import AgentName, Digest
 from ..service import rollouts
 from ..service.explain import explain, recompute
-from ..service.views import RolloutView, lines
+from ..service.views import RolloutView
 from .control import ByOption, JsonOption, controlled, whoever
 from .output import say, say_json
 from .rollout_view import say_comparison, say_explained, say_lines, say_recomputed, say_view, watch_view
@@ -60,11 +60,17 @@ def _start(
 ) -> None:
     """Bring a candidate on its way."""
 
-    async def order(control: Control) -> RolloutView:
+    async def order(control: Control) -> _Started:
+        chosen = control.chosen_plan(agent, plan).name
         started = await control.start(agent, candidate, by=whoever(by), stable=stable, plan=plan)
-        return await control.view(started.id)
+        return _Started(await control.view(started.id), chosen)
 
-    _said(controlled(ctx, order), as_json=as_json)
+    now, chosen = controlled(ctx, order)
+    if as_json:
+        say_json({**msgspec.to_builtins(now), "plan": chosen})
+    else:
+        say_view(now)
+        say(f"     plan: {chosen}")
 
 
 @app.command("list", epilog="Example: surefoot rollout list --all --json")
@@ -76,8 +82,7 @@ def _list(
     as_json: JsonOption = False,
 ) -> None:
     """Rollouts, newest first."""
-    name = AgentName(agent) if agent else None
-    found = controlled(ctx, lambda control: lines(store=control.store, agent=name, everything=everything))
+    found = controlled(ctx, lambda control: control.lines(agent, everything=everything))
     if as_json:
         say_json(msgspec.to_builtins(list(found)))
     else:
@@ -112,7 +117,9 @@ def _watch(
 
 
 @app.command("approve", epilog="Example: surefoot rollout approve support-agent --why 'looked at 50 answers'")
-def _approve(ctx: typer.Context, which: _Which, *, why: _Why = "", by: ByOption = None) -> None:
+def _approve(
+    ctx: typer.Context, which: _Which, *, why: _Why = "", by: ByOption = None, as_json: JsonOption = False
+) -> None:
     """Agree to the stage that is asked for."""
 
     def yes(row: Rollout, at: Control) -> Awaitable[Transition]:
@@ -122,39 +129,64 @@ def _approve(ctx: typer.Context, which: _Which, *, why: _Why = "", by: ByOption 
             row.id, candidate=row.candidate, by=whoever(by), why=why, stage=asked, store=at.store, clock=at.clock
         )
 
-    _order(ctx, which, yes)
+    _order(ctx, which, yes, as_json=as_json)
 
 
 @app.command("reject", epilog="Example: surefoot rollout reject support-agent --why 'answers in the wrong language'")
-def _reject(ctx: typer.Context, which: _Which, *, why: _Why, by: ByOption = None) -> None:
+def _reject(ctx: typer.Context, which: _Which, *, why: _Why, by: ByOption = None, as_json: JsonOption = False) -> None:
     """Refuse the stage that is asked for: the candidate goes back."""
-    _order(ctx, which, lambda row, at: rollouts.reject(row.id, by=whoever(by), why=why, store=at.store, clock=at.clock))
+    _order(
+        ctx,
+        which,
+        lambda row, at: rollouts.reject(row.id, by=whoever(by), why=why, store=at.store, clock=at.clock),
+        as_json=as_json,
+    )
 
 
 @app.command("pause", epilog="Example: surefoot rollout pause support-agent")
-def _pause(ctx: typer.Context, which: _Which, *, why: _Why = "", by: ByOption = None) -> None:
+def _pause(
+    ctx: typer.Context, which: _Which, *, why: _Why = "", by: ByOption = None, as_json: JsonOption = False
+) -> None:
     """Stop advancing. Shares stay, and so does protection."""
-    _order(ctx, which, lambda row, at: rollouts.pause(row.id, by=whoever(by), why=why, store=at.store, clock=at.clock))
+    _order(
+        ctx,
+        which,
+        lambda row, at: rollouts.pause(row.id, by=whoever(by), why=why, store=at.store, clock=at.clock),
+        as_json=as_json,
+    )
 
 
 @app.command("resume", epilog="Example: surefoot rollout resume support-agent")
-def _resume(ctx: typer.Context, which: _Which, *, by: ByOption = None) -> None:
+def _resume(ctx: typer.Context, which: _Which, *, by: ByOption = None, as_json: JsonOption = False) -> None:
     """Go on where it stopped."""
-    _order(ctx, which, lambda row, at: rollouts.resume(row.id, by=whoever(by), store=at.store, clock=at.clock))
+    _order(
+        ctx,
+        which,
+        lambda row, at: rollouts.resume(row.id, by=whoever(by), store=at.store, clock=at.clock),
+        as_json=as_json,
+    )
 
 
 @app.command("promote", epilog="Example: surefoot rollout promote support-agent --why 'the old model is switched off'")
-def _promote(ctx: typer.Context, which: _Which, *, why: _Why, by: ByOption = None) -> None:
+def _promote(ctx: typer.Context, which: _Which, *, why: _Why, by: ByOption = None, as_json: JsonOption = False) -> None:
     """Give the candidate all traffic now, without proof."""
     _order(
-        ctx, which, lambda row, at: rollouts.promote(row.id, by=whoever(by), why=why, store=at.store, clock=at.clock)
+        ctx,
+        which,
+        lambda row, at: rollouts.promote(row.id, by=whoever(by), why=why, store=at.store, clock=at.clock),
+        as_json=as_json,
     )
 
 
 @app.command("abort", epilog="Example: surefoot rollout abort support-agent --why 'wrong version'")
-def _abort(ctx: typer.Context, which: _Which, *, why: _Why, by: ByOption = None) -> None:
+def _abort(ctx: typer.Context, which: _Which, *, why: _Why, by: ByOption = None, as_json: JsonOption = False) -> None:
     """Take the candidate out now."""
-    _order(ctx, which, lambda row, at: rollouts.abort(row.id, by=whoever(by), why=why, store=at.store, clock=at.clock))
+    _order(
+        ctx,
+        which,
+        lambda row, at: rollouts.abort(row.id, by=whoever(by), why=why, store=at.store, clock=at.clock),
+        as_json=as_json,
+    )
 
 
 @app.command("reopen", epilog="Example: surefoot rollout reopen support-agent v1.3.3")
@@ -164,15 +196,21 @@ def _reopen(
     label: Annotated[str, typer.Argument(help="The version that was rolled back.", show_default=False)],
     *,
     by: ByOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Allow a version again that was rolled back."""
+    who = whoever(by)
 
-    async def order(control: Control) -> None:
+    async def order(control: Control) -> Digest:
         digest = await control.digest(agent, label)
-        await rollouts.reopen(AgentName(agent), digest, by=whoever(by), store=control.store, clock=control.clock)
+        await rollouts.reopen(AgentName(agent), digest, by=who, store=control.store, clock=control.clock)
+        return digest
 
-    controlled(ctx, order)
-    say(f"{agent} {label} may be rolled out again")
+    digest = controlled(ctx, order)
+    if as_json:
+        say_json({"agent": agent, "version": label, "digest": digest, "reopened_by": who})
+    else:
+        say(f"{agent} {label} may be rolled out again")
 
 
 @app.command("explain", epilog="Example: surefoot rollout explain support-agent --recompute")
@@ -242,6 +280,13 @@ def _history(ctx: typer.Context, which: _Which, *, as_json: JsonOption = False) 
     controlled(ctx, read)
 
 
+class _Started(NamedTuple):
+    """A rollout that has just been started, and the name of the plan it goes by."""
+
+    now: RolloutView
+    plan: str
+
+
 def _said(now: RolloutView, *, as_json: bool) -> None:
     if as_json:
         say_json(msgspec.to_builtins(now))
@@ -249,7 +294,9 @@ def _said(now: RolloutView, *, as_json: bool) -> None:
         say_view(now)
 
 
-def _order(ctx: typer.Context, which: str, call: Callable[[Rollout, Control], Awaitable[Transition]]) -> None:
+def _order(
+    ctx: typer.Context, which: str, call: Callable[[Rollout, Control], Awaitable[Transition]], *, as_json: bool
+) -> None:
     """Give one order to a rollout, and say what became of it."""
 
     async def given(control: Control) -> Transition:
@@ -257,4 +304,18 @@ def _order(ctx: typer.Context, which: str, call: Callable[[Rollout, Control], Aw
         return await call(stored.rollout, control)
 
     move = controlled(ctx, given)
+    if as_json:
+        after = move.after
+        say_json(
+            {
+                "id": after.id,
+                "agent": after.agent,
+                "phase": after.phase.value,
+                "stage": after.stage.name if after.stage else "",
+                "share": after.share,
+                "note": after.note,
+                "at": move.at.isoformat(),
+            }
+        )
+        return
     say(f"{move.after.id}: {move.after.phase.replace('_', ' ')}", move.after.note)

@@ -12,9 +12,9 @@ import typer
 from ..adapters.distributed.processes import run_all, usable_processors
 from ..adapters.traces import read_traces
 from ..app.control import plan_named
-from ..core.proof.trace import observation_of
+from ..core.proof.trace import Trace, observation_of
 from ..core.traffic.plan import Plan
-from ..errors import UsageError
+from ..errors import UsageError, nearest
 from ..service.forecast import Batch, Case, Forecast, Recorded, Spread, cases, forecast, run_batch, synthetic
 from ..service.simulate import End, Traffic
 from .output import console, say, say_json, say_table
@@ -89,10 +89,17 @@ def _recorded(
 
 
 def _read(path: Path, agent: str) -> Recorded:
-    traces = [trace for trace in read_traces(path) if not agent or trace.agent == agent]
+    there: set[str | None] = set()
+    traces: list[Trace] = []
+    for trace in read_traces(path):
+        there.add(trace.agent)
+        if not agent or trace.agent == agent:
+            traces.append(trace)
+    if not there:
+        raise UsageError(f"{path} holds no run", hint="record runs into it, one JSON object a line")
     if not traces:
         raise UsageError(
-            f"{path} holds no run" + (f" of {agent}" if agent else ""), hint="look into the file's `agent`"
+            f"{path} holds no run of {agent}", hint=nearest(agent, [name for name in there if name is not None])
         )
     tasks = [trace.task_id for trace in traces]
     known = [task for task in tasks if task is not None]

@@ -15,13 +15,14 @@ from ..core.artifact.decode import encode
 from ..core.artifact.models import Pinning, pinning
 from ..core.artifact.version import AgentVersion, ExecutorKind, ModelRef, SubAgent, ToolSpec
 from ..core.units import Digest
-from ..errors import ArtifactError, SurefootError
-from .agents import VersionFile, list_versions, read_version
+from ..errors import ArtifactError, SurefootError, nearest
+from .agents import VersionFile, list_agents, list_versions, read_version
 from .files import shown_path
 from .node import Fields, Node
+from .plans import ROLLOUTS_FOLDER, list_plans, load_plan
 from .yaml import read_yaml
 
-__all__ = ["Finding", "Severity", "lint"]
+__all__ = ["Finding", "Severity", "broken", "lint", "lint_plans"]
 
 
 class Severity(StrEnum):
@@ -68,7 +69,7 @@ def lint(root: Path, agent: str, label: str | None = None) -> tuple[Finding, ...
     try:
         files = list_versions(root, agent)
     except ArtifactError as error:
-        return (_broken(agent, error),)
+        return (broken(agent, error),)
     findings: list[Finding] = []
     seen: dict[Digest, str] = {}
     for file in files:
@@ -77,13 +78,35 @@ def lint(root: Path, agent: str, label: str | None = None) -> tuple[Finding, ...
     return tuple(findings)
 
 
+def lint_plans(root: Path) -> tuple[Finding, ...]:
+    """What is wrong with the plans of a project, and the plans that are followed for nobody."""
+    agents = list_agents(root)
+    findings: list[Finding] = []
+    for name in list_plans(root):
+        try:
+            load_plan(root, name)
+        except SurefootError as error:
+            findings.append(broken(f"{ROLLOUTS_FOLDER}/{name}.yaml", error))
+        if name not in agents:
+            findings.append(
+                _warn("plan-of-nobody", f"{ROLLOUTS_FOLDER}/{name}", "is the plan of no agent", nearest(name, agents))
+            )
+    return tuple(findings)
+
+
+def broken(place: str, error: SurefootError) -> Finding:
+    """An error as a finding. `place` is the file, unless the error names file, line and key itself."""
+    found, _, message = error.message.partition(": ") if error.message.startswith(place) else (place, "", error.message)
+    return Finding(severity=Severity.ERROR, rule=error.code, place=found, message=message, hint=error.hint)
+
+
 def _one(root: Path, file: VersionFile, seen: dict[Digest, str]) -> Iterator[Finding]:
     shown = shown_path(root, file.path)
     try:
         version = read_version(root, file)
         node = read_yaml(file.path, source=shown, errors=ArtifactError)
     except SurefootError as error:
-        yield _broken(shown, error)
+        yield broken(shown, error)
         return
     for at, model in _models(node, version):
         yield from _model(at, model)
@@ -201,11 +224,6 @@ def _texts(place: str, version: AgentVersion) -> Iterator[Finding]:
         yield _warn(
             "not-nfc", place, "has letters in decomposed form", "models tokenise é and e + ´ differently: use NFC"
         )
-
-
-def _broken(place: str, error: SurefootError) -> Finding:
-    found, _, message = error.message.partition(": ") if error.message.startswith(place) else (place, "", error.message)
-    return Finding(severity=Severity.ERROR, rule=error.code, place=found, message=message, hint=error.hint)
 
 
 def _warn(rule: str, place: str, message: str, hint: str) -> Finding:

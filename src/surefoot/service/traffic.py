@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from ..core.artifact.version import AgentVersion
 from ..core.traffic.kill import covering
 from ..core.traffic.orders import TrafficOrder, TrafficOrderKind, applied
 from ..core.units import AgentName, BasisPoints, Digest, RolloutId
@@ -13,7 +14,7 @@ from ..ports.clock import Clock
 from ..ports.store import Store
 from .rollouts import check_denied
 
-__all__ = ["TenantLine", "TrafficView", "opt_in", "opt_out", "pin", "traffic", "unpin"]
+__all__ = ["TenantLine", "TrafficView", "check_words", "opt_in", "opt_out", "pin", "traffic", "unpin"]
 
 _ATTEMPTS = 8
 
@@ -28,26 +29,24 @@ async def opt_in(agent: AgentName, tenant: str, *, by: str, reason: str, store: 
     return await _ordered(_order(agent, TrafficOrderKind.OPT_IN, tenant, by, reason, clock), store)
 
 
-async def pin(
-    agent: AgentName, tenant: str, version: Digest, *, by: str, reason: str, store: Store, clock: Clock
-) -> TrafficOrder:
+async def pin(version: AgentVersion, tenant: str, *, by: str, reason: str, store: Store, clock: Clock) -> TrafficOrder:
     """
-    Give the tenant that version whatever happens, until it is unpinned. It is in no analysis.
+    Give the tenant that version of its agent whatever happens, until it is unpinned. It is in no analysis.
 
-    Raises UnknownName, UsageError for a version of another agent, Denied for one that was rolled back, and Killed for
-    one that a switch covers for this tenant: stable would answer, and nobody would know why.
+    The store learns of the version. Raises UnknownName for an agent that the store does not know, Denied for a version
+    that was rolled back, and Killed for one that a switch covers for this tenant: stable would answer, and nobody would
+    know why.
     """
-    order = _order(agent, TrafficOrderKind.PIN, tenant, by, reason, clock, version)
+    agent, digest = version.agent, version.digest
+    order = _order(agent, TrafficOrderKind.PIN, tenant, by, reason, clock, digest)
     await store.traffic(agent)
-    known = await store.version(version)
-    if known.agent != agent:
-        raise UsageError(f"{version} is a version of {known.agent}, not of {agent}", hint="name that agent")
-    await check_denied(agent, version, store)
-    if kill := covering(await store.kills(), agent=agent, version=version, feature="", tenant=order.tenant):
+    await check_denied(agent, digest, store)
+    if kill := covering(await store.kills(), agent=agent, version=digest, feature="", tenant=order.tenant):
         raise Killed(
-            f"switch {kill.id} of {kill.author} covers {agent} {known.label}: {kill.reason}",
+            f"switch {kill.id} of {kill.author} covers {agent} {version.label}: {kill.reason}",
             hint=f"surefoot unkill {kill.id}, if the reason is gone",
         )
+    await store.put_version(version)
     return await _ordered(order, store)
 
 
@@ -124,6 +123,13 @@ async def traffic(agent: AgentName, *, store: Store) -> TrafficView:
     )
 
 
+def check_words(tenant: str, *, by: str, reason: str) -> None:
+    """Raise UsageError for an order that is for nobody, by nobody or for no reason."""
+    for name, said in (("tenant", tenant), ("author", by), ("reason", reason)):
+        if not said.strip():
+            raise UsageError(f"the order's {name} is empty", hint=f"name the {name}: people will ask")
+
+
 def _order(
     agent: AgentName,
     kind: TrafficOrderKind,
@@ -134,9 +140,7 @@ def _order(
     version: Digest | None = None,
 ) -> TrafficOrder:
     """The order as it will be kept: signed, reasoned, and for somebody."""
-    for name, said in (("tenant", tenant), ("author", by), ("reason", reason)):
-        if not said.strip():
-            raise UsageError(f"the order's {name} is empty", hint=f"name the {name}: people will ask")
+    check_words(tenant, by=by, reason=reason)
     return TrafficOrder(
         agent=agent, kind=kind, tenant=tenant.strip(), version=version, reason=reason, author=by, at=clock.now()
     )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import xxhash
 
 from ...core.artifact.version import AgentVersion
 from ...core.proof.trace import Trace, observation_of
-from ...errors import ArtifactError, ExecutorFailed
+from ...errors import ArtifactError, ExecutorFailed, TraceError
 from ...ports.executor import Answer, ToolCall
 from ..traces import read_traces
 
@@ -27,11 +27,14 @@ class TapeExecutor:
     A request is answered by a run that was recorded for the very same request; of several, the run's key picks one, so
     the same key always gets the same answer. A request that was never recorded raises ExecutorFailed: a tape does not
     invent. The observation is the recorded one, latency and tokens included, with nulls as they are.
+
+    A tape is read once. One that cannot be read raises TraceError, and is read again only when its file has changed.
     """
 
     def __init__(self, project: Path) -> None:
         self._project = project.resolve()
         self._tapes: dict[Path, dict[str, list[Trace]]] = {}
+        self._broken: dict[Path, _Broken] = {}
 
     async def run(self, version: AgentVersion, request: object, *, key: str) -> Answer:
         """Answer from the tape."""
@@ -58,10 +61,15 @@ class TapeExecutor:
     def _recorded(self, version: AgentVersion) -> dict[str, list[Trace]]:
         path = self._path(version)
         if path not in self._tapes:
-            tape: dict[str, list[Trace]] = {}
-            for trace in read_traces(path):
-                tape.setdefault(_named(trace.request), []).append(trace)
-            self._tapes[path] = tape
+            state = _state(path)
+            known = self._broken.get(path)
+            if known is not None and known.state == state:
+                raise TraceError(known.message, hint=known.hint)
+            try:
+                self._tapes[path] = _read(path)
+            except TraceError as error:
+                self._broken[path] = _Broken(state, error.message, error.hint)
+                raise
         return self._tapes[path]
 
     def _path(self, version: AgentVersion) -> Path:
@@ -78,6 +86,40 @@ class TapeExecutor:
                 hint="name a file inside the project's folder",
             )
         return path
+
+
+class _Broken(NamedTuple):
+    """Why a tape cannot be used, and the state of its file when that was found."""
+
+    state: _State | None
+    message: str
+    hint: str
+
+
+class _State(NamedTuple):
+    """What changes when somebody writes a file."""
+
+    modified_ns: int
+    size: int
+    inode: int
+
+
+def _state(path: Path) -> _State | None:
+    """None for a file that is not there, or that nobody may look at."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return _State(found.st_mtime_ns, found.st_size, found.st_ino)
+
+
+def _read(path: Path) -> dict[str, list[Trace]]:
+    tape: dict[str, list[Trace]] = {}
+    for trace in read_traces(path):
+        tape.setdefault(_named(trace.request), []).append(trace)
+    if not tape:
+        raise TraceError(f"{path}: the file holds no run", hint="record runs into it, one JSON object a line")
+    return tape
 
 
 def _named(request: object) -> str:
