@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surefoot.client.adoption import adopt_all, orphans, replay
+from surefoot.client.adoption import NOTHING_ADOPTED, Adopted, adopt_all, orphans, replay
 from surefoot.client.line import encode, read_lines, record_in, turn, unit_state
 from surefoot.client.spool import Spool, claim, segments
 from surefoot.core.evidence.fold import Fold
@@ -114,7 +114,7 @@ def test_adoption_ships_what_the_store_lacks_and_only_that(tmp_path):
     found = adopt_all(tmp_path, sink, at=FAR, pause=nothing)
     assert (found.spools, found.deltas) == (1, 2)
     assert sink.requests == 30
-    assert adopt_all(tmp_path, sink, at=FAR, pause=nothing) == (0, 0, 0, 0)
+    assert adopt_all(tmp_path, sink, at=FAR, pause=nothing) == NOTHING_ADOPTED
 
 
 def test_a_spool_stays_until_the_store_has_taken_it(tmp_path):
@@ -213,3 +213,21 @@ def test_the_bucket_an_orphan_counts_in_is_its_own(tmp_path):
     sink = MemorySink()
     adopt_all(tmp_path, sink, at=FAR, pause=nothing)
     assert sink.deltas[0].counts.keys() == {KEY}
+
+
+def test_a_spool_that_makes_no_sense_keeps_no_other_from_being_adopted(tmp_path, caplog):
+    """Those before and behind it are shipped; it is set aside, counted and named, and met once."""
+    for source in ("a", "b", "c"):
+        spool = Spool(tmp_path, source)
+        assert spool.open()
+        assert spool.write(encode(turn(record(1))))
+        if source == "b":
+            assert spool.write(b'["c",1,9223372036854775807000]\n')  # a time that is none
+        spool.abandon()
+    sink = MemorySink()
+    found = adopt_all(tmp_path, sink, at=FAR, pause=nothing)
+    assert found == Adopted(spools=2, deltas=2, damaged=("b",))
+    assert {delta.source for delta in sink.deltas} == {"a", "c"}
+    assert "spool b is damaged" in caplog.text
+    assert (tmp_path / ".damaged-b").is_dir()
+    assert adopt_all(tmp_path, sink, at=FAR, pause=nothing) == NOTHING_ADOPTED

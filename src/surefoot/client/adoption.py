@@ -8,6 +8,7 @@ killed in the middle of it, changes nothing: the store applies each number once.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -17,12 +18,14 @@ from typing import Final, NamedTuple
 from ..core.evidence.fold import Fold, Remembered
 from ..core.evidence.tally import Delta
 from ..core.units import Nanos
-from ..errors import Conflict
+from ..errors import Conflict, SurefootError
 from ..ports.sink import Sink
 from .line import Cut, Head, head, read_lines
 from .spool import claim, remove, segment, segments
 
 __all__ = ["NOTHING_ADOPTED", "Adopted", "adopt", "adopt_all", "orphans", "replay"]
+
+_log: Final = logging.getLogger("surefoot.recorder")
 
 
 class Adopted(NamedTuple):
@@ -37,6 +40,19 @@ class Adopted(NamedTuple):
 
     refused: int = 0
     """Spools that the store cannot take because it has lost what came before; kept aside as `.refused-<source>`."""
+
+    damaged: tuple[str, ...] = ()
+    """Sources whose spool holds what no process writes; the rest of it is not counted, and kept as `.damaged-<source>`."""
+
+    def plus(self, more: Adopted) -> Adopted:
+        """Both together; a spool that could not be set aside is met again, and named once."""
+        return Adopted(
+            self.spools + more.spools,
+            self.deltas + more.deltas,
+            self.torn + more.torn,
+            self.refused + more.refused,
+            tuple(dict.fromkeys((*self.damaged, *more.damaged))),
+        )
 
 
 NOTHING_ADOPTED: Final = Adopted()
@@ -66,7 +82,8 @@ def orphans(root: Path) -> Iterator[tuple[Path, int]]:
 
 def adopt_all(root: Path, sink: Sink, *, at: Nanos, pause: Callable[[], None]) -> Adopted:
     """
-    Adopt every orphaned spool. Raises what the sink raises; what was not shipped stays for the next try.
+    Adopt every orphaned spool. Raises what the sink raises; what was not shipped stays for the next try. A spool that
+    the store refuses, or that cannot be understood, is set aside and keeps no other from being adopted.
 
     `pause` is called now and then, to let others work.
     """
@@ -75,13 +92,23 @@ def adopt_all(root: Path, sink: Sink, *, at: Nanos, pause: Callable[[], None]) -
         try:
             done = adopt(folder, sink, at=at, pause=pause)
         except Conflict:
-            with suppress(OSError):
-                folder.rename(folder.with_name(f".refused-{folder.name}"))
+            _set_aside(folder, "refused")
             done = Adopted(refused=1)
+        except SurefootError:
+            raise  # the store's own trouble, not this spool's
+        except Exception as error:  # noqa: BLE001 - whatever damage does to a number, it is this spool's alone
+            _log.warning("spool %s is damaged and set aside: %s: %s", folder.name, type(error).__name__, error)
+            _set_aside(folder, "damaged")
+            done = Adopted(damaged=(folder.name,))
         finally:
             os.close(held)
-        total = Adopted(*map(sum, zip(total, done, strict=True)))
+        total = total.plus(done)
     return total
+
+
+def _set_aside(folder: Path, why: str) -> None:
+    with suppress(OSError):
+        folder.rename(folder.with_name(f".{why}-{folder.name}"))
 
 
 def adopt(folder: Path, sink: Sink, *, at: Nanos, pause: Callable[[], None]) -> Adopted:

@@ -378,9 +378,8 @@ class Recorder:
     def _adopt_all(self) -> None:
         def step() -> None:
             found = adopt_all(self._spools, self._sink, at=self._now(), pause=self._breathe)
-            total = Adopted(*map(sum, zip(self._health.adopted, found, strict=True)))
             with self._losing:
-                self._health = replace(self._health, adopted=total)
+                self._health = replace(self._health, adopted=self._health.adopted.plus(found))
 
         with suppress(SurefootError):  # the store is away: the next look will find the same spools
             step()
