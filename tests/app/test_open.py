@@ -249,6 +249,24 @@ def test_a_rollout_is_obeyed_and_its_evidence_arrives(project):
     assert tick.n_stable == served.count("v1")
 
 
+def test_a_candidate_that_only_the_store_has_is_served(project):
+    """A process that was deployed before the candidate was written obeys its rollout all the same."""
+    with surefoot.open(project, controller="external") as sf:
+        answer = answering(sf)
+        candidate = version("v9", system="You gladly answer")
+        stage = Stage(name="all", share=10_000, checks=(Check(metric="success"),))
+
+        async def begin(store):
+            await store.put_version(candidate)
+            clock, ids = SystemClock(), SystemIds()
+            plan = Plan(stages=(stage,))
+            return await rollouts.start(AGENT, candidate.digest, plan, by="ann", store=store, clock=clock, ids=ids)
+
+        in_store(sf, begin)
+        replies = [answer.run("hello", session=f"s-{i}") for i in range(5)]
+        assert {reply.output for reply in replies} == {"v9: hello"}
+
+
 def test_a_forked_child_goes_on_by_itself(project):
     """With connections of its own; parent and child count everything once."""
     sf = surefoot.open(project)

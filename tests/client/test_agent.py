@@ -113,13 +113,13 @@ def test_without_a_function_there_is_a_hint(hosted):
         hosted.agent.run("hello")
 
 
-def test_a_version_that_nobody_has_is_an_error_and_no_run(hosted):
-    """The agent did not fail: it was never asked."""
+def test_a_version_that_nobody_has_is_an_error_and_a_failure(hosted):
+    """A stable that cannot be served must not look like one that nobody asked."""
     hosted.feed.put(AgentTraffic(agent=AGENT, stable="sha256:gone"))
     hosted.agent.runs(labelled)
     with pytest.raises(UnknownName):
         hosted.agent.run("hello", session="s")
-    assert hosted.records == []
+    assert hosted.seen.success is False
 
 
 @pytest.mark.parametrize("traffic", [TRAFFIC, HISTORY], ids=["a rollout", "none"])

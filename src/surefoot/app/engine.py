@@ -212,6 +212,9 @@ class Engine:
         await self._store.put_pairs(pairs, dropped=dropped, rollout=rollout)
 
     async def _read(self, digest: Digest) -> AgentVersion:
+        with suppress(TimeoutError):  # a process that has just begun; a store that cannot be made ready may be readable
+            async with asyncio.timeout(_VERSION_SECONDS / 2):
+                await self._ready.wait()
         if self._store is None:
             raise StoreUnavailable("the store is not open", hint="look at the store, and try again")
         return await self._store.version(digest)

@@ -115,6 +115,7 @@ class Surefoot:
         self._is_closed = False
         _survive_forks().add(self)  # before the recorder's: its thread needs the sink of its own process
         self.parts = _Parts(settings, self._engine(), self._flags)
+        self.parts.router.polled = self._seek_versions
         self._recorder = Recorder(
             sink=_CurrentSink(self),
             clock=self._clock,
@@ -163,6 +164,7 @@ class Surefoot:
                     router=self.parts.router,
                     recorder=self._recorder,
                     versions=self._version,
+                    known=self._by_digest,
                     assumes_success=assume_success is not False,
                     shadow=self._shadow_within(known, shadow),
                 )
@@ -253,8 +255,10 @@ class Surefoot:
         _inherited.append(self.parts)
         self._lock = threading.Lock()
         self.parts = _Parts(self.settings, self._engine(), self._flags)
+        self.parts.router.polled = self._seek_versions
         for agent in self._agents.values():
             agent.router = self.parts.router
+            agent.versions.after_fork()
 
     def _engine(self) -> Engine:
         return Engine(
@@ -304,6 +308,11 @@ class Surefoot:
         if agent in engine.trouble:
             raise engine.trouble[agent]
         raise UnknownName("agent", agent, tuple({*router.snapshot.agents, *self._versions}))
+
+    def _seek_versions(self) -> None:
+        """What traffic has just come to need is read from the store before a request asks for it."""
+        for agent in list(self._agents.values()):
+            agent.seek()
 
     def _version(self, digest: Digest) -> AgentVersion:
         found = self._by_digest.get(digest)

@@ -13,16 +13,18 @@ from ..core.evidence.run_id import run_id as id_of
 from ..core.traffic.plan import UnitKind
 from ..core.traffic.route import Route
 from ..core.units import AgentName, Digest, Nanos, RolloutId
-from ..errors import SurefootError, UsageError
+from ..errors import UsageError
 from .functions import NO_FALLBACK, Answers, AsyncAnswers, AsyncStreams, Streams, wrapped
 from .mirrored import Mirrored
 from .recorder import Recorder
 from .reply import Reply
 from .report import Reported, late_outcome
 from .router import Router
-from .run import Counting, Run, Who, assignment_of, counted_as, no_text
+from .run import Counting, Run, assignment_of, counted_as
 from .seen import Outcome, Shown, Values, add
 from .streams import AsyncStream, Stream
+from .versions import Versions
+from .who import Who, no_text
 
 if TYPE_CHECKING:
     from .shadow import Shadow
@@ -64,6 +66,7 @@ class Agent:
         router: Router,
         recorder: Recorder,
         versions: Callable[[Digest], AgentVersion],
+        known: Mapping[Digest, AgentVersion] | None = None,
         assumes_success: bool = True,
         shadow: Shadow | None = None,
     ) -> None:
@@ -73,17 +76,17 @@ class Agent:
 
         self.router = router
         self.recorder = recorder
+        self.versions = Versions(name, versions, known or {})
         self.rollout: RolloutId | None = None
         """The one last met with."""
 
         self._countings: dict[RolloutId | None, Counting] = {None: _HISTORY}
-        self._versions: dict[Digest, AgentVersion] = {}
-        self._find_version = versions
         self._function: Answers[Any, Any] | AsyncAnswers[Any, Any] | Streams[Any, Any] | AsyncStreams[Any, Any] | None
         self._function = None
         self._pieces: AsyncStreams[Any, Any] | None = None
         self._shadow = shadow
         self._warned = False
+        self.seek()
 
     # --- the function that answers
     # The overloads overlap: what returns an iterator or a coroutine returns something. The first that fits is meant.
@@ -178,9 +181,9 @@ class Agent:
                 )
             return
         try:
-            version = self.version(candidate)
-        except SurefootError as error:
-            _log.warning("%s: the candidate cannot be mirrored: %s", self.name, error.message)
+            version = self.versions.get(candidate, in_a_hurry=True)
+        except Exception:  # noqa: BLE001 - the user has the answer already; who reads versions has said what is wrong
+            self._shadow.drop(run, "unknown")
             return
         job = Mirrored(run, version, request, output, function)
         if inspect.iscoroutinefunction(function):
@@ -254,11 +257,32 @@ class Agent:
 
     def version(self, digest: Digest) -> AgentVersion:
         """The version of that digest. Raises UnknownName if it is neither in the project nor in the store."""
+        return self.versions.get(digest)
+
+    async def arrived(self, digest: Digest) -> None:
+        """Wait for a version that is being read from the store, while the event loop goes on. Raises nothing."""
+        await self.versions.arrived(digest)
+
+    def seek(self) -> None:
+        """Have every version read that requests may need from now on, before one does. Never waits."""
+        traffic = self.router.snapshot.agents.get(self.name)
+        if traffic is not None:
+            candidate = {traffic.split.candidate} if traffic.split else set[Digest]()
+            self.versions.seek({traffic.stable, *candidate, *traffic.pins.values()})
+
+    def stand_in(self, route: Route, tenant: str) -> AgentVersion | None:
+        """Stable's version for a route whose own is nowhere to be found, if stable is another one and may answer."""
+        snapshot = self.router.snapshot
+        traffic = snapshot.agents.get(self.name)
+        if traffic is None or traffic.stable == route.serve:
+            return None
+        # Of switches on whatever version the decision knew already. One on a feature may or may not cover this run.
+        if any(kill.version == traffic.stable and kill.tenant in (None, tenant) for kill in snapshot.kills):
+            return None
         try:
-            return self._versions[digest]
-        except KeyError:
-            found = self._versions[digest] = self._find_version(digest)
-            return found
+            return self.version(traffic.stable)
+        except Exception:  # noqa: BLE001 - then the error to raise is that of the version that was to answer
+            return None
 
     def counting(self, rollout: RolloutId | None) -> Counting:
         """By what a rollout counts. One that ended before anybody here met it counts as history does."""
@@ -267,6 +291,7 @@ class Agent:
     def meet(self, rollout: RolloutId | None) -> None:
         """Learn by what another rollout than the last one counts, while routers are certain to know it."""
         self.rollout = rollout
+        self.seek()
         if rollout in self._countings:
             return
         traffic = self.router.snapshot.agents.get(self.name)

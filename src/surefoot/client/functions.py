@@ -19,8 +19,9 @@ from ..core.artifact.version import AgentVersion
 from ..core.traffic.route import Reason
 from ..errors import Killed, UsageError
 from .reply import Reply
-from .run import Run, Who
+from .run import Run
 from .streams import AsyncStream, Stream
+from .who import Who
 
 __all__ = ["NO_FALLBACK", "Answers", "AsyncAnswers", "AsyncStreams", "Begins", "NoFallback", "Streams", "wrapped"]
 
@@ -74,9 +75,9 @@ class Answers(Generic[Q, O]):
             run = self._agent.begin(who)
         except Killed as killed:
             return _instead(fallback, killed)
-        version = run.version
         try:
             with run:
+                version = run.version
                 output = _whole(self.function(version, request, run))
         except Exception:
             self._agent.mirror(run, request, None, self.function)
@@ -102,9 +103,9 @@ class AsyncAnswers(Generic[Q, O]):
             run = self._agent.begin(who)
         except Killed as killed:
             return _instead(fallback, killed)
-        version = run.version
         try:
             with run:
+                version = await run.ready()
                 output = await self.function(version, request, run)
         except Exception:
             self._agent.mirror(run, request, None, self.function)
@@ -130,7 +131,7 @@ class Streams(Generic[Q, C]):
             run = self._agent.begin(who)
         except Killed as killed:
             return Stream(iter((_instead(fallback, killed).output,)), run=None, version="", killed=killed)
-        version = run.version
+        version = _chosen(run)
         return Stream(self.function(version, request, run), run=run, version=version.label)
 
 
@@ -151,7 +152,7 @@ class AsyncStreams(Generic[Q, C]):
             run = self._agent.begin(who)
         except Killed as killed:
             return AsyncStream(_only(_instead(fallback, killed).output), run=None, version="", killed=killed)
-        version = run.version
+        version = _chosen(run)
         return AsyncStream(self.function(version, request, run), run=run, version=version.label)
 
 
@@ -179,6 +180,15 @@ def _whole(output: O) -> O:
     if isinstance(output, Coroutine):
         output.close()
     raise UsageError("the function returned something to be awaited", hint="write it as `async def`, and await the run")
+
+
+def _chosen(run: Run) -> AgentVersion:
+    """The version of a stream, which says it from the beginning. If there is none the run has ended: it failed."""
+    try:
+        return run.version
+    except Exception:
+        with run:
+            raise
 
 
 def _instead(fallback: O | NoFallback, killed: Killed) -> Reply[O]:

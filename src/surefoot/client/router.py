@@ -128,6 +128,9 @@ class Router:
         self._flags = FlagArms({} if flags is None else flags)
         self._reading = threading.Lock()
         self._wake = threading.Event()
+        self.polled: Callable[[], None] | None = None
+        """Called after every poll, on its thread; may neither wait nor raise."""
+
         self._thread: threading.Thread | None = None
         self._closed = False
         self._heard_at = self._saved_at = self._retry_at = clock()
@@ -184,6 +187,8 @@ class Router:
             if not self._read():
                 self._watch_lease()
             self._save(at_once=False)
+        if self.polled is not None:
+            self.polled()
 
     def start(self, every: float = 1.0) -> None:
         """Poll every so many seconds, and at once when the feed calls, from a thread that ends with the process."""

@@ -9,7 +9,7 @@ from contextvars import ContextVar, Token
 from functools import lru_cache
 from time import perf_counter_ns
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Protocol, Self, TypedDict, TypeVar, Unpack, cast
+from typing import Any, Final, NamedTuple, Protocol, Self, TypeVar, Unpack, cast
 
 from ..core.artifact.version import AgentVersion
 from ..core.evidence.observation import Assignment, Observation, Record
@@ -22,18 +22,17 @@ from ..ports.executor import Answer, ToolCall
 from .recorder import Recorder
 from .router import Router
 from .seen import Shown, Values, add, said_by
+from .who import Who, no_text
 
 __all__ = [
     "CountedAs",
     "Counting",
     "Host",
     "Run",
-    "Who",
     "assignment_of",
     "counted_as",
     "current_run",
     "leave",
-    "no_text",
 ]
 
 T = TypeVar("T")
@@ -42,25 +41,6 @@ _MILLISECOND: Final = 1_000_000
 _NO_UNIT: Final = Reason.NO_UNIT
 _MOST_ASSIGNMENTS: Final = 1024
 _AT_ONCE: Final = Nanos(0)
-
-
-class Who(TypedDict, total=False):
-    """For whom a request is, as far as the caller knows. Ids are text; they leave the process only as hashes."""
-
-    user: str
-    session: str
-    """The conversation. Outcomes are counted by session unless the plan says otherwise."""
-
-    tenant: str
-    feature: str
-    """What is asked for, so that a kill switch can stop just that."""
-
-    segment: str
-    request_id: str
-    """Of this very request. Made up if it is not given."""
-
-    pin: str
-    """`reply.pin` of an earlier turn, where turns of one conversation may reach different processes."""
 
 
 class Counting(NamedTuple):
@@ -99,7 +79,15 @@ class Host(Protocol):
         ...
 
     def version(self, digest: Digest) -> AgentVersion:
-        """Raises UnknownName."""
+        """Raises UnknownName and StoreUnavailable."""
+        ...
+
+    def stand_in(self, route: Route, tenant: str) -> AgentVersion | None:
+        """Stable's version for a route whose own is nowhere to be found, if stable is another one and may answer."""
+        ...
+
+    async def arrived(self, digest: Digest) -> None:
+        """Wait for a version that is being read from the store; not for long. Raises nothing."""
         ...
 
 
@@ -115,9 +103,12 @@ class _Call:
 class _Seen:
     """What a run has shown so far."""
 
-    __slots__ = ("tools", "values")
+    __slots__ = ("stand_in", "tools", "values")
 
     def __init__(self) -> None:
+        self.stand_in: AgentVersion | None = None
+        """Who answers for a version that is nowhere to be found."""
+
         self.values: Values = {}
         self.tools: list[ToolCall] = []
 
@@ -148,10 +139,10 @@ class Run:
     _error: type[BaseException] | None
     _token: Token[Run | None]
 
-    # By name, as `Agent.observing` is declared. Without the star here, because defaults of what can only be given by name
-    # are looked up one by one: that costs what the check of the ids does.
+    # By name, as `Agent.observing` is declared. Without the star here: defaults of what can only be given by name are
+    # looked up one by one, and that costs what the check of the ids does.
     @staticmethod
-    def observing(  # noqa: PLR0913, PLR0917 - see above
+    def observing(
         host: Host,
         user: str = "",
         session: str = "",
@@ -198,8 +189,28 @@ class Run:
 
     @property
     def version(self) -> AgentVersion:
-        """The version that answers. Raises UnknownName if its content is nowhere to be found."""
-        return self._host.version(assignment_of(self.route).version)
+        """
+        The version that answers. Where its content is nowhere to be found, stable does in its place.
+
+        Such a run stays in its arm and is its failure, whatever came of it (intention to treat): a candidate that
+        cannot be served must not look like one that nobody asked. Raises UnknownName or StoreUnavailable if there is no
+        stable to answer either.
+        """
+        if self._seen is not None and self._seen.stand_in is not None:
+            return self._seen.stand_in
+        try:
+            return self._host.version(assignment_of(self.route).version)
+        except Exception:
+            stable = self._host.stand_in(self.route, self._ids[2])
+            if stable is None:
+                raise
+            self._shown().stand_in = stable
+            return stable
+
+    async def ready(self) -> AgentVersion:
+        """`version`, without holding up the event loop where it has to be read from the store first."""
+        await self._host.arrived(assignment_of(self.route).version)
+        return self.version
 
     @property
     def reason(self) -> Reason:
@@ -381,6 +392,8 @@ class Run:
             seen["success"] = False
         elif "success" not in seen:
             seen["unresolved"] = True  # cancelled, closed early, interrupted: nobody knows how it would have ended
+        if self._seen and self._seen.stand_in is not None:
+            seen["success"] = False
         if "success" in seen:
             seen["unresolved"] = False
         seen.setdefault("latency_ms", took)
@@ -413,20 +426,6 @@ def counted_as(counting: Counting, ids: tuple[str, str, str, str], serial: str) 
     if lasting:
         return CountedAs(unit_hash(lasting), counting.idle)
     return CountedAs(unit_hash(request_id or serial), _AT_ONCE)
-
-
-def no_text(known: Mapping[str, object]) -> UsageError:
-    """
-    What is wrong with ids that are not all text.
-
-    It is wrong whatever rollout is up. They are looked up and hashed as they are: a switch on tenant "5" would not stop
-    tenant 5, and 42 and "42" would be two people, perhaps with two versions.
-    """
-    name, value = next((name, value) for name, value in known.items() if not isinstance(value, str))
-    return UsageError(
-        f"{name} is {value!r}, and ids are text",
-        hint=f"leave {name} out if it is not known" if value is None else f"pass {name}=str(...), everywhere the same",
-    )
 
 
 def leave(token: Token[Run | None]) -> None:

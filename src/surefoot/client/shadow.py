@@ -28,6 +28,7 @@ from ..ports.clock import Clock
 from ..ports.store import ShadowPair
 from .mirror import MirrorRun
 from .mirrored import Mirrored
+from .run import Run
 
 __all__ = ["Mirrored", "Shadow", "ShadowHealth", "ShadowLimits", "Ships"]
 
@@ -60,7 +61,7 @@ class ShadowHealth:
 
     paired: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict[str, int])
-    """By reason: `full`, `budget`, `closed`, `broken` (the answers cannot be compared)."""
+    """By reason: `full`, `budget`, `closed`, `broken` (cannot be compared), `unknown` (no such version)."""
 
     waiting: int = 0
     """Pairs that are not in the store yet."""
@@ -126,6 +127,11 @@ class Shadow:
         task.add_done_callback(partial(self._ended, job))
         return True
 
+    def drop(self, run: Run, reason: str) -> None:
+        """A user's run that is to be mirrored cannot be."""
+        with self._lock:
+            self._drop(run, reason)
+
     def flush(self, timeout: float = 10.0) -> bool:
         """
         Wait until no shadow run is under way, then ship. False: some still are. Raises Unavailable.
@@ -154,7 +160,7 @@ class Shadow:
             if reason is None:
                 self._pending += 1
                 return True
-            self._drop(job, reason)
+            self._drop(job.run, reason)
             return False
 
     def _refusal(self) -> str | None:
@@ -171,16 +177,16 @@ class Shadow:
             return "budget"
         return "budget" if now < self._unpriced_until else None
 
-    def _drop(self, job: Mirrored, reason: str) -> None:
+    def _drop(self, run: Run, reason: str) -> None:
         self._dropped[reason] += 1
-        if job.run.route.rollout is not None:
-            self._lost[job.run.route.rollout] += 1
+        if run.route.rollout is not None:
+            self._lost[run.route.rollout] += 1
 
     def _give_up(self, job: Mirrored, reason: str) -> None:
         """What was admitted will have no pair."""
         with self._idle:
             self._pending -= 1
-            self._drop(job, reason)
+            self._drop(job.run, reason)
             self._idle.notify_all()
 
     # --- running
