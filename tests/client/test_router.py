@@ -18,7 +18,7 @@ from surefoot.core.evidence.observation import Arm
 from surefoot.core.traffic.kill import KillSwitch
 from surefoot.core.traffic.plan import UnitKind
 from surefoot.core.traffic.route import AgentTraffic, Reason, Request, Route, Split, route
-from surefoot.errors import StoreUnavailable, UnknownName
+from surefoot.errors import StoreUnavailable, UnknownName, UsageError
 from surefoot.testing.feed import ManualFeed
 
 AGENT = "support"
@@ -120,9 +120,17 @@ def test_the_thread_polls_when_the_feed_calls():
     router.start(every=3600)
     feed.switch(EVERYTHING)
     assert heard.wait(10)
+    assert router.decide(AGENT, "u").serve is None
     router.close()
     assert feed.is_closed
-    assert router.decide(AGENT, "u").serve is None
+
+
+def test_a_closed_router_decides_nothing():
+    """It would hear of no switch any more, so it says so instead of serving."""
+    router = Router(ManualFeed(TRAFFIC))
+    router.close()
+    with pytest.raises(UsageError, match="closed"):
+        router.decide(AGENT, "u", session="s")
 
 
 # --- the store is away
@@ -321,18 +329,86 @@ def test_a_disk_that_cannot_be_written_is_counted(tmp_path):
     assert "disk" in router.health().last_error
 
 
-def test_a_store_with_another_history_replaces_everything(tmp_path):
-    """A store that was restored or made anew is believed, in memory and on disk, although its revisions are lower."""
-    feed = ManualFeed(TRAFFIC, AgentTraffic(agent="gone", stable="x"))
-    feed.switch(EVERYTHING)
+def test_a_store_with_another_history_is_believed_except_in_what_it_does_not_know(tmp_path):
+    """Agents are as it says, in memory and on disk. One it has never heard of keeps its stable version alone."""
+    feed = ManualFeed(TRAFFIC, replace(shared(10_000), agent="gone"))
     router = Router(feed, disk=tmp_path)
     feed.restart(shared(10_000))
     router.poll()
     assert router.decide(AGENT, "u").serve == "new"
-    with pytest.raises(UnknownName):
-        router.decide("gone", "u")
+    assert (router.decide("gone", "u").serve, router.decide("gone", "u").reason) == ("old", Reason.NO_ROLLOUT)
     router.close()
-    assert LastSeen(tmp_path).load() == feed.snapshot
+    kept = LastSeen(tmp_path).load()
+    assert (kept.revision, kept.agents[AGENT], kept.agents["gone"].split) == (1, shared(10_000), None)
+
+
+LOSSES = {
+    "emptied": lambda feed: feed.restart(),
+    "made anew": lambda feed: feed.restart(TRAFFIC),
+    "made anew, and further on than the old one": lambda feed: feed.restart(*[TRAFFIC] * 9),
+    "made anew, and as far as the old one": lambda feed: feed.restart(*[TRAFFIC] * 2),
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("is_running", [True, False], ids=["running", "restarted"])
+def test_a_switch_is_obeyed_until_somebody_lifts_it(tmp_path, caplog, loss, is_running):
+    """Whatever became of the store: by the process that saw it, by the next ones, named in health and in the log."""
+    feed = ManualFeed(TRAFFIC)
+    feed.switch(EVERYTHING)
+    router = Router(feed, disk=tmp_path)
+    LOSSES[loss](feed)
+    for _ in range(3):
+        if not is_running:
+            router.close()
+            router = Router(feed, disk=tmp_path)
+        router.poll()
+        assert router.decide(AGENT, "u").kill == EVERYTHING
+        assert router.health().unknown_kills == ("k",)
+    assert caplog.text.count("surefoot unkill --lost ID") == (1 if is_running else 3)
+    assert Router(down(feed), disk=tmp_path).decide(AGENT, "u").kill == EVERYTHING
+    feed.is_down = False
+    feed.switch(EVERYTHING)
+    router.poll()
+    assert router.health().unknown_kills == ()
+    feed.switch()
+    router.poll()
+    assert router.decide(AGENT, "u").serve is not None
+    assert Router(down(feed), disk=tmp_path).decide(AGENT, "u").serve is not None
+
+
+def test_a_switch_of_the_new_store_is_obeyed_beside_one_of_the_old(tmp_path):
+    """Raising and lifting others changes nothing about the one that is unknown."""
+    feed = ManualFeed(TRAFFIC)
+    feed.switch(replace(EVERYTHING, tenant="acme"))
+    router = Router(feed, disk=tmp_path)
+    feed.restart(TRAFFIC)
+    other = replace(EVERYTHING, id="other", tenant="globex")
+    for kills, served in (((other,), False), ((), True)):
+        feed.switch(*kills)
+        assert router.decide(AGENT, "u", "acme").serve is None
+        assert (router.decide(AGENT, "u", "globex").serve is not None) == served
+
+
+def test_a_store_with_other_revisions_of_its_own_is_noticed():
+    """One that is as far as the old one, with a switch from before that, is read from the start."""
+    feed = ManualFeed(TRAFFIC, AgentTraffic(agent="sales", stable="s1"))
+    router = Router(feed)
+    feed.restart()
+    feed.switch(EVERYTHING)
+    feed.put(TRAFFIC)
+    router.poll()
+    assert router.decide("sales", "u").kill == EVERYTHING
+
+
+def test_switches_are_kept_before_anything_else_is(tmp_path):
+    """A process that saw a switch and died before it kept a snapshot has left the switch to the next."""
+    feed = ManualFeed()
+    feed.switch(EVERYTHING)
+    Router(feed, disk=tmp_path)
+    feed.restart(TRAFFIC)
+    assert Router(feed, disk=tmp_path).decide(AGENT, "u").kill == EVERYTHING
+    assert not LastSeen(tmp_path / "new").is_there
 
 
 # --- conversations

@@ -35,34 +35,41 @@ class LastSeen:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    @property
+    def is_there(self) -> bool:
+        """A store has been heard from: if there is none now, it is not because there never was one."""
+        return bool(self._files())
+
     def load(self) -> Snapshot | None:
-        """The newest snapshot that can be read, with the switches of the newest file; None when there is none."""
+        """
+        The newest snapshot that can be read, with the switches of the newest file; None when there is none.
+
+        Switches alone, from a process that did not live to keep more, are a snapshot at revision 0 without agents.
+        """
         found = self._newest("snapshot", Snapshot)
-        if found is None:
-            return None
         switches = self._newest("switches", tuple[KillSwitch, ...])
+        if found is None:
+            return Snapshot(kills=switches[1]) if switches and switches[1] else None
         if switches is None or switches[0] < found[0]:
             return found[1]
         return replace(found[1], kills=switches[1])
 
-    def keep_switches(self, revision: Revision, kills: tuple[KillSwitch, ...], *, durable: bool) -> None:
+    def keep_switches(
+        self, revision: Revision, kills: tuple[KillSwitch, ...], *, durable: bool, alone: bool = False
+    ) -> None:
         """
-        All switches that are up. A process that dies the next moment has kept them.
+        All switches that are obeyed. A process that dies the next moment has kept them.
 
         With `durable` a machine that loses power has too; that takes milliseconds and is done off the request's path.
+        `alone`: what was kept at higher revisions belongs to another history, and goes once this is written.
         """
-        self._write("switches", revision, msgspec.json.encode(kills), durable=durable)
+        self._write("switches", revision, msgspec.json.encode(kills), durable=durable, alone=alone)
 
-    def keep(self, snapshot: Snapshot) -> None:
-        """The whole snapshot, durably."""
-        self._write("snapshot", snapshot.revision, msgspec.json.encode(_plain(snapshot)), durable=True)
+    def keep(self, snapshot: Snapshot, *, alone: bool = False) -> None:
+        """The whole snapshot, durably. `alone` as for switches."""
+        self._write("snapshot", snapshot.revision, msgspec.json.encode(_plain(snapshot)), durable=True, alone=alone)
 
-    def forget(self) -> None:
-        """Remove everything: the store has another history than the one kept here."""
-        for path in self._files():
-            path.unlink(missing_ok=True)
-
-    def _write(self, kind: str, revision: Revision, content: bytes, *, durable: bool) -> None:
+    def _write(self, kind: str, revision: Revision, content: bytes, *, durable: bool, alone: bool) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{kind}-", suffix=".tmp", dir=self._folder)
         try:
@@ -78,7 +85,7 @@ class LastSeen:
         if durable:
             self._sync_folder()
         for path in self._files(kind):
-            if _revision(path) < revision:
+            if _revision(path) < revision or (alone and _revision(path) > revision):
                 path.unlink(missing_ok=True)
 
     def _sync_folder(self) -> None:

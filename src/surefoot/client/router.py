@@ -4,12 +4,16 @@ Decisions inside the user's process: the newest snapshot in memory, no network a
 Every decision looks at the feed's bell (one number in shared memory). If it has rung, what is newer is read and the
 snapshot is replaced by one assignment; readers in flight keep the one they took. `poll`, once a second, makes up for a
 bell that was not heard. A feed that fails changes nothing: the last snapshot goes on serving, and `health` says so.
+
+A kill switch that was seen is obeyed until the store says that it was lifted. A store that was lost and made anew, or
+restored from before the switch, says nothing of the kind, so the switch stays; `health` and the log name it.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -22,7 +26,7 @@ from ..core.traffic.compiled import Compiled
 from ..core.traffic.kill import KillSwitch
 from ..core.traffic.route import AgentTraffic, Reason, Route, Snapshot
 from ..core.units import AgentName, Revision
-from ..errors import StoreUnavailable
+from ..errors import StoreUnavailable, UsageError
 from ..ports.feed import Bell, Belled, Changes, Feed
 from ..ports.flags import Flags
 from .conversations import Conversations
@@ -31,6 +35,7 @@ from .last_seen import LastSeen
 
 __all__ = ["AfterLease", "Lease", "Router", "RouterHealth"]
 
+_log: Final = logging.getLogger("surefoot")
 _NOTHING: Final = Revision(0)
 _LONGEST_BACKOFF: Final = 5.0
 _SAVE_EVERY: Final = 5.0
@@ -78,6 +83,9 @@ class RouterHealth:
     """Snapshots that could not be kept on disk."""
 
     last_error: str
+    unknown_kills: tuple[str, ...] = ()
+    """Ids of switches that were seen and go on being obeyed, although the store has never heard of them."""
+
     unassigned: int = 0
     """Runs that an experiment's flag should have assigned and did not: stable answered them, unanalysed."""
 
@@ -137,13 +145,15 @@ class Router:
         self._failures_in_a_row = self._failed_reads = self._failed_writes = 0
         self._last_error = ""
         self._is_from_disk = self._is_expired = False
+        self._identity = ""
+        self._unknown: tuple[str, ...] = ()
         self._unsaved = self._unsynced = False
         self._bell: Bell = _Asked(feed.epoch)
         self._compiled = Compiled(snapshot=Snapshot())
         self._state = _State(-1, self._compiled, self._compiled.table)
         with self._reading:
-            if not self._read():
-                self._recall()
+            self._recall()
+            self._read()
         feed.listen(self._wake.set)
 
     @property
@@ -167,8 +177,8 @@ class Router:
         The route of one request (see `core.traffic.route`). An empty text is something the caller does not know.
 
         A session's later turns keep the arm and epoch of its first: by `pin` (the `Route.pin` of an earlier turn, which
-        works across processes), else from this router's memory. Raises UnknownName for an agent without traffic and
-        StoreUnavailable when neither feed nor disk have ever been heard from.
+        works across processes), else from this router's memory. Raises UnknownName for an agent without traffic,
+        StoreUnavailable when neither feed nor disk have ever been heard from, and UsageError once it is closed.
         """
         state = self._state
         if self._bell[0] != state.epoch:
@@ -197,7 +207,11 @@ class Router:
             self._thread.start()
 
     def close(self) -> None:
-        """Stop polling and keep the snapshot on disk. Decisions go on with what is known. Idempotent."""
+        """
+        Stop polling and keep the snapshot on disk. Idempotent.
+
+        Decisions raise UsageError from then on: nobody would hear of a switch any more.
+        """
         self._closed = True
         self._wake.set()
         if self._thread is not None:
@@ -205,6 +219,7 @@ class Router:
             self._thread = None
         with self._reading:
             self._save(at_once=True)
+            self._state = _State(self._state.epoch, self._state.compiled, {})
         self._feed.close()
 
     def health(self) -> RouterHealth:
@@ -221,6 +236,7 @@ class Router:
             failed_reads=self._failed_reads,
             failed_writes=self._failed_writes,
             last_error=self._last_error,
+            unknown_kills=self._unknown,
             unassigned=self._flags.unassigned,
         )
 
@@ -256,6 +272,8 @@ class Router:
         return now
 
     def _decider(self, state: _State, agent: AgentName) -> Decide:
+        if self._closed:
+            raise UsageError("this project is closed", hint="open it again: surefoot.open()")
         if not state.compiled.snapshot.revision and not state.compiled.snapshot.agents and self._failures_in_a_row:
             raise StoreUnavailable(
                 f"no traffic is known yet: {self._last_error}", hint="start once with the store, or give a disk folder"
@@ -281,17 +299,18 @@ class Router:
             # Looked at before reading, so that what is written meanwhile is noticed with the next decision.
             self._bell = _bell_of(self._feed)
             epoch = self._bell[0]
-            since = self._compiled.snapshot.revision
-            news = self._feed.changes(since)
-            is_other = news.revision < since
-            if is_other:
-                # A store with another history: restored, or made anew. What is there now is the truth.
+            known = self._compiled.snapshot.revision
+            # What an earlier process kept may be of any history: it is never added to, only compared with the whole.
+            news = self._feed.changes(_NOTHING if self._is_from_disk else known)
+            is_other = news.revision < known or bool(self._identity and news.identity not in ("", self._identity))
+            if is_other and not self._is_from_disk:
                 news = self._feed.changes(_NOTHING)
         except Exception as error:  # noqa: BLE001  # whatever is wrong with a store, a request must not fail for it
             self._failed(error)
             return False
         self._failures_in_a_row = 0
         self._heard_at = self._retry_at = self._clock()
+        self._identity = news.identity
         self._take(epoch, news, is_other=is_other)
         return True
 
@@ -303,17 +322,33 @@ class Router:
         self._retry_at = self._clock() + backoff
 
     def _take(self, epoch: int, news: Changes, *, is_other: bool) -> None:
-        old = Compiled(snapshot=Snapshot()) if is_other else self._compiled
-        is_new = is_other or bool(news.agents) or news.kills is not None or news.revision != old.snapshot.revision
+        old, kills = self._compiled, news.kills
+        if kills is not None:
+            unknown = _unknown(old.snapshot.kills, kills, news.lifted)
+            kills = (*kills, *unknown)
+            self._name_unknown(tuple(kill.id for kill in unknown))
+        is_whole = is_other or self._is_from_disk
+        if is_whole:
+            old = Compiled(snapshot=_without_store(old.snapshot, news.agents))
+        is_new = is_whole or bool(news.agents) or kills is not None or news.revision != old.snapshot.revision
         if is_new:
-            self._compiled = old.apply(revision=news.revision, agents=news.agents, kills=news.kills)
+            self._compiled = old.apply(revision=news.revision, agents=news.agents, kills=kills)
         if is_new or self._is_expired or epoch != self._state.epoch:
             self._state = _State(epoch, self._compiled, self._compiled.table)
         self._is_from_disk = self._is_expired = False
         if is_new:
             # After the new state: it is obeyed first and written second, yet before this request is answered.
             self._unsaved = True
-            self._keep_switches(news, is_other=is_other)
+            self._keep_news(is_other=is_other, is_switched=kills is not None)
+
+    def _name_unknown(self, ids: tuple[str, ...]) -> None:
+        if ids and ids != self._unknown:
+            _log.warning(
+                "the store has never heard of the kill switches %s, which were seen here: they go on being obeyed "
+                "until somebody lifts them with `surefoot unkill --lost ID`",
+                ", ".join(ids),
+            )
+        self._unknown = ids
 
     def _watch_lease(self) -> None:
         lease = self._lease
@@ -340,15 +375,16 @@ class Router:
             self._state = _State(self._state.epoch, self._compiled, self._compiled.table)
             self._is_from_disk = True
 
-    def _keep_switches(self, news: Changes, *, is_other: bool) -> None:
+    def _keep_news(self, *, is_other: bool, is_switched: bool) -> None:
         if self._disk is None:
             return
+        snapshot = self._compiled.snapshot
         try:
-            if is_other:
-                self._disk.forget()
-            if news.kills is not None:
+            if is_other:  # at once, or the highest revision of the other history would be believed again
+                self._disk.keep(snapshot, alone=True)
+            if is_switched:
                 self._unsynced = True
-                self._disk.keep_switches(news.revision, news.kills, durable=False)
+                self._disk.keep_switches(snapshot.revision, snapshot.kills, durable=False, alone=is_other)
         except (OSError, ValueError) as error:
             self._not_written(error)
 
@@ -371,6 +407,23 @@ class Router:
     def _not_written(self, error: Exception) -> None:
         self._failed_writes += 1
         self._last_error = f"the snapshot cannot be kept on disk: {error}"
+
+
+def _unknown(seen: Iterable[KillSwitch], up: Iterable[KillSwitch], lifted: frozenset[str]) -> tuple[KillSwitch, ...]:
+    """Switches that were seen, of which the store says neither that they are up nor that they were lifted."""
+    known = lifted.union(kill.id for kill in up)
+    return tuple(kill for kill in seen if kill.id not in known)
+
+
+def _without_store(seen: Snapshot, known: Mapping[AgentName, AgentTraffic]) -> Snapshot:
+    """
+    What stays of a snapshot beside a store with another history.
+
+    An agent of which that store knows nothing keeps its stable version. Its candidate has nobody who would take it
+    back, so nobody gets it.
+    """
+    agents = {name: replace(traffic, split=None) for name, traffic in seen.agents.items() if name not in known}
+    return Snapshot(agents=agents, kills=seen.kills)
 
 
 def _bell_of(feed: Feed) -> Bell:

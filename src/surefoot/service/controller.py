@@ -55,7 +55,7 @@ class Controller:
     Looks at every live rollout once per `every` seconds, and does what is in the outbox.
 
     It keeps nothing that matters: a crash, a cancellation or a second controller loses no step and makes none twice.
-    Effects are done beside the looks: whoever is told of a rollout, and however slowly, protection does not wait for it.
+    Effects are done beside the looks: whoever is told of a rollout, and however slowly, protection does not wait.
     """
 
     def __init__(
@@ -104,6 +104,7 @@ class Controller:
         live = await self._store.ids(phases=LIVE)
         for gone in self.health.troubled.keys() - set(live):
             del self.health.troubled[gone]
+        self._cases.keep_only(live)
         for rollout in live:
             await self._look(rollout)
 

@@ -103,7 +103,7 @@ class FeedContract:
                 assert (dict(found.agents), found.kills) == ({}, None)
                 third = await store.unkill("k-1", by="ada", at=NOON)
                 found = listener.until(third, since=second)
-                assert (dict(found.agents), found.kills, found.lifted) == ({}, (), {"k-1"})
+                assert (dict(found.agents), found.kills, found.lifted) == ({}, (), frozenset({"k-1"}))
 
         told(where, story)
 

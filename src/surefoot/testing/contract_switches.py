@@ -73,14 +73,14 @@ class SwitchContract:
 
         async def story(store: Store) -> None:
             await store.unkill("k-9", by="ada", at=NOON, lost=True)
-            assert (len(await store.kills()), await store.lifted()) == (0, {"k-9"})
+            assert (len(await store.kills()), await store.lifted()) == (0, frozenset({"k-9"}))
             with refused(UnknownName):
                 await store.unkill("k-9", by="ada", at=NOON, lost=True)
             with refused(AlreadyExists):
                 await store.kill(switch("k-9"))
             await store.kill(switch())
             await store.unkill("k-1", by="ada", at=NOON, lost=True)
-            assert (len(await store.kills()), await store.lifted()) == (0, {"k-9", "k-1"})
+            assert (len(await store.kills()), await store.lifted()) == (0, frozenset({"k-9", "k-1"}))
 
         told(where, story)
 

@@ -27,6 +27,8 @@ class ManualFeed:
         self.reads = 0
         self._agents: dict[AgentName, tuple[Revision, AgentTraffic]] = {}
         self._kills: tuple[KillSwitch, ...] = ()
+        self._lifted: frozenset[str] = frozenset()
+        self._restarts = 0
         self._kills_at = Revision(0)
         self._revision = Revision(0)
         self._listeners: list[Callable[[], None]] = []
@@ -46,14 +48,16 @@ class ManualFeed:
         self._ring(quiet=quiet)
 
     def switch(self, *kills: KillSwitch, quiet: bool = False) -> None:
-        """From now on these switches are up, and no others."""
+        """From now on these switches are up, and no others: those that were are lifted."""
         self._revision = Revision(self._revision + 1)
+        self._lifted = (self._lifted | {kill.id for kill in self._kills}) - {kill.id for kill in kills}
         self._kills, self._kills_at = kills, self._revision
         self._ring(quiet=quiet)
 
     def restart(self, *traffic: AgentTraffic) -> None:
-        """The store is made anew: its revisions begin again, and what was there is gone."""
-        self._agents, self._kills = {}, ()
+        """The store is made anew: its revisions begin again, and what was there it has never heard of."""
+        self._agents, self._kills, self._lifted = {}, (), frozenset()
+        self._restarts += 1
         self._revision = self._kills_at = Revision(0)
         for each in traffic:
             self.put(each)
@@ -68,7 +72,8 @@ class ManualFeed:
         if self.is_down:
             raise StoreUnavailable("the store is down", hint="wait until the test brings it back")
         news = {name: traffic for name, (at, traffic) in self._agents.items() if at > since}
-        return Changes(self._revision, news, self._kills if self._kills_at > since or not since else None)
+        kills = self._kills if self._kills_at > since or not since else None
+        return Changes(self._revision, news, kills, self._lifted, f"feed-{self._restarts}")
 
     def listen(self, ring: Callable[[], None]) -> None:
         self._listeners.append(ring)
