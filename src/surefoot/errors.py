@@ -5,8 +5,10 @@ Every error surefoot raises on purpose.
   x UsageError                  the caller asked for something that can never work
     + ArtifactError             an agent version is malformed
     + PlanError                 a rollout plan has a hole
+    + GateError                 a gates file, a baseline or a quarantine file is malformed
     + SettingsError             a settings file is malformed
     + TraceError                a line of a trace file is no trace
+    + SuiteError                a suite of cases is malformed, or asks nothing
     + IllegalTransition         the rollout does not accept this event now
     + UnknownName               a name nobody registered (lists the known ones)
     + AlreadyExists             a name that is taken
@@ -36,12 +38,14 @@ __all__ = [
     "Denied",
     "Diverged",
     "ExecutorFailed",
+    "GateError",
     "IllegalTransition",
     "Killed",
     "PlanError",
     "Refused",
     "SettingsError",
     "StoreUnavailable",
+    "SuiteError",
     "SurefootError",
     "TraceError",
     "Unavailable",
@@ -91,6 +95,12 @@ class PlanError(UsageError):
     code = "plan"
 
 
+class GateError(UsageError):
+    """Gates, a baseline or a quarantine list cannot be used as written."""
+
+    code = "gate"
+
+
 class SettingsError(UsageError):
     """A settings file is malformed."""
 
@@ -101,6 +111,12 @@ class TraceError(UsageError):
     """A line of a trace file is no trace."""
 
     code = "trace"
+
+
+class SuiteError(UsageError):
+    """A suite of cases is malformed, or asks nothing."""
+
+    code = "suite"
 
 
 class IllegalTransition(UsageError):
@@ -177,3 +193,22 @@ class ExecutorFailed(Unavailable):
     """The model endpoint did not answer as promised."""
 
     code = "executor_failed"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str,
+        transient: bool = False,
+        overloaded: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.transient = transient or overloaded
+        """The transport failed (no connection, 5xx, a time-out, 429): the same call may succeed in a moment."""
+
+        self.overloaded = overloaded
+        """The endpoint has too much to do (429, 503, a time-out): whoever calls should call less often."""
+
+        self.retry_after = retry_after
+        """Seconds that the endpoint asked to wait."""

@@ -29,6 +29,9 @@ class Answer:
     output: object
     seen: Observation
     tool_calls: tuple[ToolCall, ...] = ()
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    """Apart, because they have different prices."""
 
 
 class Executor(Protocol):

@@ -29,6 +29,7 @@ _PATIENCE_S: Final = 60.0
 
 _LARGEST_LINE: Final = 1 << 20
 _SHOWN: Final = 200
+_OVERLOADED: Final = (408, 429, 503, 529)
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
@@ -92,6 +93,8 @@ class OpenAICompatibleExecutor:
             output=message.content,
             seen=_seen(version, found.usage, started),
             tool_calls=tuple(_tool_call(call.function) for call in message.tool_calls or ()),
+            input_tokens=found.usage.prompt_tokens if found.usage else None,
+            output_tokens=found.usage.completion_tokens if found.usage else None,
         )
 
     async def stream(self, version: AgentVersion, request: object, *, key: str) -> AsyncIterator[str | Answer]:
@@ -157,16 +160,22 @@ async def _posted(version: AgentVersion, body: dict[str, Any], key: str) -> Asyn
                 raise ExecutorFailed(
                     f"{_where(version)} answered {response.status}: {_masked(said, headers)}",
                     hint="a 401 or 403 means the key, a 404 the base_url or the model's name, a 429 or 5xx try later",
+                    transient=response.status >= 500,
+                    overloaded=response.status in _OVERLOADED,
+                    retry_after=_seconds(response.headers.get("Retry-After")),
                 )
             yield response
     except TimeoutError as error:
         raise ExecutorFailed(
             f"{_where(version)} did not answer within {_patience(version):g} s",
             hint="raise max_latency in the version's policies, or look at the endpoint",
+            overloaded=True,
         ) from error
     except (aiohttp.ClientError, ValueError) as error:
         raise ExecutorFailed(
-            f"{_where(version)} cannot be reached: {type(error).__name__}", hint="is it running, and is base_url right?"
+            f"{_where(version)} cannot be reached: {type(error).__name__}",
+            hint="is it running, and is base_url right?",
+            transient=isinstance(error, aiohttp.ClientError),
         ) from error
 
 
@@ -214,6 +223,11 @@ def _tool_call(function: _Function) -> ToolCall:
     except msgspec.DecodeError:
         arguments = {"unreadable": function.arguments}
     return ToolCall(name=function.name, arguments=arguments)
+
+
+def _seconds(header: str | None) -> float | None:
+    """What Retry-After says in seconds; a date, which it may say too, is not read."""
+    return float(header) if header is not None and header.isascii() and header.isdigit() else None
 
 
 def _base_url(version: AgentVersion) -> str:

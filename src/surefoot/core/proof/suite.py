@@ -1,0 +1,203 @@
+"""A suite: cases, what judges them, how often each is tried and what it may cost. What it says of one version."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple, cast
+
+from ..artifact.canonical import EMPTY, CanonicalJson, Json, canonical
+from ..units import Digest, MicroUsd, Millis
+from .case import Case
+from .gate import Decision, GateReport, Ruling, decision_of
+from .table import Column, ScoreTable
+
+__all__ = ["NO_LIMITS", "EvaluatorSpec", "Limits", "Suite", "case_digest", "rule_suite"]
+
+_SHOWN_CASES: Final = 20
+_ROUNDING: Final = 1e-9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one run of a suite may use, all versions and trials together. None is no limit."""
+
+    usd: MicroUsd | None = None
+    """Money in micro-dollars. What a version costs has to be known for it."""
+
+    tokens: int | None = None
+    calls: int | None = None
+    """Calls of an executor or a judge, repeated ones included."""
+
+    time: Millis | None = None
+    """From the first call on, in milliseconds."""
+
+
+NO_LIMITS: Final = Limits()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluatorSpec:
+    """An evaluator as a suite names it."""
+
+    kind: str
+    metric: str
+    parameters: CanonicalJson = EMPTY
+    """An object: thresholds included, because they decide who passes."""
+
+    pass_rate: float = 1.0
+    """The share of cases that has to pass for the suite to pass, 0 to 1."""
+
+    measures: bool = False
+    """It has no threshold: what it finds is told and decides nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """Everything that is asked of a version. Made by `config.suites`, or in Python."""
+
+    name: str
+    cases: tuple[Case, ...]
+    """At least one, in the order of the file, with distinct ids."""
+
+    evaluators: tuple[EvaluatorSpec, ...]
+    """At least one, with distinct metrics."""
+
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    """`smoke`, `integration`, `regression`, ..."""
+
+    trials: int = 1
+    limits: Limits = NO_LIMITS
+    concurrency: int = 8
+    """Calls under way at once, at most; fewer while the endpoint is busy."""
+
+    timeout: Millis = Millis(120_000)
+    """What one call may take, in milliseconds."""
+
+    tries: int = 5
+    """Calls for one attempt, at most, where the transport fails."""
+
+    digest: Digest = field(init=False)
+    """Of the cases and the evaluators. Trials, limits and pace change how well a version is known, not the question."""
+
+    def __post_init__(self) -> None:
+        if not self.cases or not self.evaluators:
+            raise ValueError("a suite without cases or evaluators proves nothing")
+        if len({case.id for case in self.cases}) < len(self.cases):
+            raise ValueError("two cases have one id")
+        if len({spec.metric for spec in self.evaluators}) < len(self.evaluators):
+            raise ValueError("two evaluators have one metric")
+        asked = [
+            *(case_digest(case) for case in self.cases),
+            *(f"{spec.kind} {spec.metric} {spec.parameters}" for spec in self.evaluators),
+        ]
+        object.__setattr__(self, "digest", Digest("sha256:" + _sha("\n".join(asked))))
+
+    @property
+    def identity(self) -> str:
+        """Name and digest: what tables, runs and baselines belong to."""
+        return f"{self.name}@{self.digest}"
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """In the order of the file."""
+        return tuple(spec.metric for spec in self.evaluators)
+
+    def only(self, tag: str) -> Suite | None:
+        """The suite of the cases with a tag, another suite by its digest; None where no case has it."""
+        chosen = tuple(case for case in self.cases if tag in case.tags)
+        return replace(self, cases=chosen) if chosen else None
+
+
+def case_digest(case: Case) -> str:
+    """The content of a case as 64 hexadecimal digits. Raises ArtifactError for what is no JSON."""
+    calls = (
+        None if case.expected_calls is None else [{"name": c.name, "args": _json(c.args)} for c in case.expected_calls]
+    )
+    content: Mapping[str, Json] = {
+        "id": case.id,
+        "request": _json(case.request),
+        "expected": _json(case.expected),
+        "expected_calls": calls,
+        "allowed_tools": case.allowed_tools,
+        "context": case.context,
+        "criteria": _json(case.criteria),
+    }
+    return _sha(canonical(content))
+
+
+def rule_suite(suite: Suite, table: ScoreTable, *, stopped: str = "") -> GateReport:
+    """
+    What a suite by itself says of a version: each metric that can pass has to, in its `pass_rate` of the cases.
+
+    A plain rule on the point: a metric fails if it would even had every error been a pass, is undecided while an error
+    or `stopped` (why the run ended early) leaves it open, and passes with every case accounted for. Metrics that only
+    measure are told and decide nothing. For a verdict on a change, compare with a baseline in a gate.
+    """
+    rulings = tuple(_ruling(suite, spec, table.columns.get(spec.metric), stopped) for spec in suite.evaluators)
+    return GateReport(decision=decision_of(rulings), version=table.version, suite=suite.identity, rulings=rulings)
+
+
+def _ruling(suite: Suite, spec: EvaluatorSpec, column: Column | None, stopped: str) -> Ruling:
+    found = _found(suite, spec, column, stopped)
+    return Ruling(
+        gate=f"{suite.name}: {spec.metric}",
+        kind="suite",
+        metric=spec.metric,
+        decision=found.decision,
+        reason=found.reason,
+        is_blocking=not spec.measures,
+        threshold=None if spec.measures else spec.pass_rate,
+        candidate=None if column is None else column.mean,
+        n=0 if column is None else sum(sample.n > 0 for sample in column.samples.values()),
+        cases=() if column is None or not column.is_rate else _failed(column),
+    )
+
+
+class _Found(NamedTuple):
+    decision: Decision
+    reason: str
+
+
+def _found(suite: Suite, spec: EvaluatorSpec, column: Column | None, stopped: str) -> _Found:
+    unseen = len(suite.cases) - (0 if column is None else len(column.samples))
+    why_not = stopped or (f"{unseen} cases were not attempted" if unseen else "")
+    if column is None or column.n == 0:
+        errors = 0 if column is None else column.errors
+        nothing = f"all {errors} runs ended in an error" if errors else "no run was scored: all were skipped"
+        return _Found(Decision.UNDECIDED, why_not or nothing)
+    if why_not:
+        return _Found(Decision.UNDECIDED, why_not)
+    rate = column.mean or 0.0
+    says = f"{rate:.1%} of the cases pass, {spec.pass_rate:.1%} have to" if column.is_rate else f"measured: {rate:g}"
+    if column.is_rate and _rate_at_best(column) < spec.pass_rate - _ROUNDING:
+        return _Found(Decision.FAILED, says)
+    if column.errors:
+        return _Found(Decision.UNDECIDED, f"{column.errors} runs ended in an error")
+    return _Found(Decision.PASSED, says)
+
+
+def _rate_at_best(column: Column) -> float:
+    """The mean of the cases' rates, had every error been a pass."""
+    rates = [
+        (sample.total + sample.errors) / (sample.n + sample.errors)
+        for sample in column.samples.values()
+        if sample.n + sample.errors
+    ]
+    return math.fsum(rates) / len(rates)
+
+
+def _failed(column: Column) -> tuple[str, ...]:
+    return tuple(case for case, sample in column.samples.items() if sample.n and sample.total < sample.n)[:_SHOWN_CASES]
+
+
+def _json(value: object) -> Json:
+    """What came out of JSON or YAML is JSON; whatever else is refused where it is written."""
+    return cast("Json", value)
+
+
+def _sha(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
