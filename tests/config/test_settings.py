@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import traceback
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from surefoot.config.settings import SETTINGS, Address, ControllerMode, WhenSilent, find_project, load_settings
 from surefoot.errors import SettingsError
+from surefoot.store import open_feed, open_store
 
 ROOT = Path("/srv/shop")
 
@@ -66,6 +71,10 @@ lease: {after: 10m, then: nobody}
         ("durable: null", "expected true or false"),
         ("\ncontroller: embeded", "surefoot.yaml:2:13: controller: 'embeded' is not one of"),
         ("store: postgresql://me:secret@db/shop", "a password in a file"),
+        ("store: postgresql://db/shop?password=secret", "a password in a file"),
+        ("store: postgresql://db/shop?sslpassword=secret", "a password in a file"),
+        ("store: postgresql://me:se/cret@db/shop", "surefoot.yaml:1:8: store: the store's address cannot be read"),
+        ("store: shop.db", "surefoot.yaml:1:8: store: the store's address has no scheme"),
         ("store_env: SHOP_STORE", "the environment variable SHOP_STORE is not set"),
         ("store_env: $SHOP", "no name of an environment variable"),
         ("lease: {after: 10m}", "the key 'then' is missing"),
@@ -98,6 +107,59 @@ def test_an_address_shows_itself_without_its_password():
     assert str(address) == "postgresql://me@db:5432/shop"
 
 
+TORN = [
+    "postgresql://u:p/ssw0rd@localhost/db",
+    "postgresql://u:12/ssw0rd@localhost:1/db",
+    "postgresql://u:p#ssw0rd@localhost/db",
+    "postgresql://u:12#ssw0rd@localhost/db",
+    "postgresql://u:12#ssw0rd",
+    "postgresql://u:p?ssw0rd@localhost/db",
+    "postgresql://u:12?ssw0rd@localhost/db",
+    "postgresql://u:p@h:ssw0rd/db",
+    "postgresql://u:ssw0rd@[::1/db",
+    "postgresql://u:[ssw0rd@localhost/db",
+    "u:ssw0rd@x://localhost/db",
+]
+
+
+@pytest.mark.parametrize("url", TORN)
+def test_of_an_address_that_is_torn_nothing_is_repeated(tmp_path, url):
+    """A password with signs of its own: the error says how to write it, from whichever side the address comes."""
+    for load_it in (
+        lambda: load(tmp_path, "", SUREFOOT_STORE=url),
+        lambda: load_settings(tmp_path, {}, store=url),
+        lambda: load(tmp_path, f"store: '{url}'"),
+        lambda: Address(url),
+        lambda: open_store(url),
+        lambda: open_feed(url),
+    ):
+        with pytest.raises(SettingsError) as found:
+            load_it()
+        said = "".join(traceback.format_exception(found.value, limit=0))
+        assert "ssw0rd" not in said
+        assert ("%40" in found.value.hint) or ("scheme" in found.value.message)
+
+
+@given(st.text(alphabet=st.characters(codec="ascii", categories=("L", "N", "P", "S")), min_size=1, max_size=8))
+def test_no_part_of_a_password_is_ever_shown(password):
+    """Percent-encoded it is read and left out; as it is, it is left out too or the address is refused."""
+    secret = f"Zq{password}qZ"
+    for written in (secret, quote(secret, safe="")):
+        try:
+            shown = str(Address(f"postgresql://me:{written}@db:5432/shop"))
+        except SettingsError as error:
+            shown = error.message + error.hint
+            assert written == secret
+        assert "Zq" not in shown
+        assert "qZ" not in shown
+
+
+def test_several_hosts_are_one_address():
+    """As libpq has it; options are not shown."""
+    address = Address("postgresql://me:secret@a:5432,[::1]:5433/shop?target_session_attrs=primary")
+    assert str(address) == "postgresql://me@a:5432,[::1]:5433/shop"
+
+
 def test_a_project_is_found_from_anywhere_inside_it(tmp_path):
     """As git does: the nearest folder above that holds the file."""
     inside = tmp_path / "src" / "deep"
@@ -114,6 +176,14 @@ def test_every_setting_is_described():
     """Key, values, default and meaning; each key is read, because an unknown one is an error."""
     assert all(all(part.strip() for part in setting) for setting in SETTINGS)
     assert len({setting.key for setting in SETTINGS}) == len(SETTINGS) == 7
+
+
+def test_a_store_elsewhere_has_what_is_kept_beside_itself(tmp_path):
+    """Nothing of a temporary store stays in the project; one that ends with the process keeps no snapshot."""
+    settings = load_settings(ROOT, {}, store=f"sqlite:///{tmp_path}/my%20store.db")
+    assert settings.spool == tmp_path / "my store.db-kept" / "spool"
+    assert settings.snapshot == tmp_path / "my store.db-kept" / "snapshot"
+    assert load_settings(ROOT, {}, store="memory://x").snapshot is None
 
 
 def test_what_is_kept_on_disk_belongs_to_one_store():

@@ -25,6 +25,7 @@ from surefoot.testing.samples import delta, switch
         ("", SettingsError, "sqlite:///surefoot.db"),
         ("sqlite://surefoot.db", SettingsError, "three slashes"),
         ("sqlite:///", SettingsError, "three slashes"),
+        ("sqlite://[x/a.db", SettingsError, "three slashes"),
         ("sqlite:///a.db?mode=ro", SettingsError, "%3F"),
         ("postgresql://localhost", SettingsError, "database"),
     ],

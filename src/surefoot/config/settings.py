@@ -11,12 +11,14 @@ from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeVar
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote
 
 from ..core.units import AgentName
 from ..errors import SettingsError
+from ..ports.address import parts_of
 from .files import shown_path
 from .node import Fields, Node
+from .project import SETTINGS_FILE, find_project
 from .quantity import duration
 from .yaml import read_yaml
 
@@ -34,15 +36,13 @@ __all__ = [
     "load_settings",
 ]
 
-SETTINGS_FILE: Final = "surefoot.yaml"
-"""What marks the root of a project."""
-
 T = TypeVar("T")
 
 STORE_VARIABLE: Final = "SUREFOOT_STORE"
 """The environment's word on the store; it goes before the file's."""
 
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_ABSOLUTE_SQLITE: Final = re.compile(r"sqlite:///(/[^?#]+)")
 _RELATIVE_SQLITE: Final = re.compile(r"sqlite:///(?!/)(.+)")
 
 
@@ -75,15 +75,19 @@ class Lease(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A store's address. It may hold a password, so it shows itself without."""
+    """
+    A store's address. It may hold a password, so it shows itself without.
+
+    Raises SettingsError, which repeats nothing of it, for one that cannot be read.
+    """
 
     url: str = field(repr=False)
 
+    def __post_init__(self) -> None:
+        parts_of(self.url)
+
     def __str__(self) -> str:
-        parts = urlsplit(self.url)
-        user = f"{parts.username}@" if parts.username else ""
-        port = f":{parts.port}" if parts.port else ""
-        return urlunsplit((parts.scheme, f"{user}{parts.hostname or ''}{port}", parts.path, "", ""))
+        return parts_of(self.url).shown
 
     def __repr__(self) -> str:
         return f"Address({str(self)!r})"
@@ -99,8 +103,8 @@ class Settings:
     """A run is in the spool before its answer is returned: kill -9 loses nothing."""
 
     spool: Path
-    snapshot: Path
-    """Where the last known traffic is kept, for a start while the store is away."""
+    snapshot: Path | None
+    """Where the last known traffic is kept, for a start while the store is away. None: the store ends with us."""
 
     controller: ControllerMode = ControllerMode.EMBEDDED
     stable: Mapping[AgentName, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -147,7 +151,8 @@ SETTINGS: Final = (
         "spool",
         "a folder, relative to the project",
         "`.surefoot/STORE/spool`",
-        "What was recorded and is not in the store yet. On a local disk.",
+        "What was recorded and is not in the store yet. On a local disk. Of a SQLite file outside of the project: "
+        "`FILE-kept/spool`, beside it.",
     ),
     Setting(
         "stable",
@@ -165,16 +170,6 @@ SETTINGS: Final = (
 """Every key the file may have."""
 
 
-def find_project(explicit: Path | None, start: Path) -> Path:
-    """The project's folder, absolute: the one given, or the nearest above `start` with a settings file, or `start`."""
-    if explicit is not None:
-        if not explicit.is_dir():
-            raise SettingsError(f"{explicit}: no such folder", hint="give the folder that holds surefoot.yaml")
-        return explicit.resolve()
-    here = start.resolve()
-    return next((folder for folder in (here, *here.parents) if (folder / SETTINGS_FILE).is_file()), here)
-
-
 def load_settings(root: Path, environ: Mapping[str, str], *, store: str | None = None) -> Settings:
     """
     The settings of a project. `root` is absolute; a `store` given here goes before the environment's and the file's.
@@ -185,22 +180,30 @@ def load_settings(root: Path, environ: Mapping[str, str], *, store: str | None =
     source = shown_path(root, path)
     fields = _fields(read_yaml(path, source=source)) if path.is_file() else None
     address = _store(fields, root, environ) if store is None else Address(_absolute(store, root))
-    kept = root / ".surefoot" / _kept_for(address)
+    kept = _kept_for(address, root)
     return Settings(
         root=root,
         store=address,
         durable=_get(fields, "durable", Node.boolean, default=False),
         spool=root / _get(fields, "spool", _path, default=kept / "spool"),
-        snapshot=kept / "snapshot",
+        snapshot=None if address.url.startswith("memory:") else kept / "snapshot",
         controller=_get(fields, "controller", _controller, default=ControllerMode.EMBEDDED),
         stable=_get(fields, "stable", _labels, default=MappingProxyType({})),
         lease=_get(fields, "lease", _lease, default=None),
     )
 
 
-def _kept_for(address: Address) -> str:
-    """What a process keeps on disk belongs to one store: evidence of one must never be shipped to another."""
-    return hashlib.sha256(str(address).encode()).hexdigest()[:12]
+def _kept_for(address: Address, root: Path) -> Path:
+    """
+    What a process keeps on disk belongs to one store: evidence of one must never be shipped to another.
+
+    A file elsewhere has it beside itself: who throws a temporary store away throws away all of it.
+    """
+    found = _ABSOLUTE_SQLITE.fullmatch(address.url)
+    file = Path(unquote(found[1])) if found else None
+    if file is not None and not file.is_relative_to(root):
+        return file.with_name(file.name + "-kept")
+    return root / ".surefoot" / hashlib.sha256(str(address).encode()).hexdigest()[:12]
 
 
 def _fields(document: Node) -> Fields | None:
@@ -217,14 +220,21 @@ def _store(fields: Fields | None, root: Path, environ: Mapping[str, str]) -> Add
     written = fields.get("store") if fields else None
     given = environ.get(variable, "")
     if given:
-        return Address(_absolute(given, root))
+        try:
+            return Address(_absolute(given, root))
+        except SettingsError as error:
+            raise SettingsError(f"{variable}: {error.message}", hint=error.hint) from None
     if written is None and fields is not None and "store_env" in fields:
         node = fields.require("store_env")
         raise node.error(f"the environment variable {variable} is not set", hint=f"set {variable} to the address")
     if written is None:
         return Address(_absolute("sqlite:///.surefoot/surefoot.db", root))
     url = written.text()
-    if urlsplit(url).password is not None:
+    try:
+        has_password = parts_of(url).has_password
+    except SettingsError as error:
+        raise written.error(error.message, hint=error.hint) from None
+    if has_password:
         raise written.error(
             "a password in a file", hint=f"write store_env: {STORE_VARIABLE}, and put the address into that variable"
         )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 from weakref import WeakValueDictionary
 
 from ..errors import AlreadyExists, SettingsError, UnknownName
+from ..ports.address import parts_of
 
 if TYPE_CHECKING:  # a process that only routes loads what a feed needs, and nothing of the rest
     from ..ports.feed import Feed
@@ -56,27 +57,25 @@ def register(scheme: str, backend: Backend) -> None:
 
 
 def _backend(url: str) -> Backend:
-    scheme, separator, _ = url.partition("://")
-    if not separator:
-        raise SettingsError("the store's address has no scheme", hint="write sqlite:///surefoot.db or postgresql://...")
+    scheme = parts_of(url).scheme
     if scheme not in _BACKENDS:
         raise UnknownName("store scheme", scheme, tuple(_BACKENDS))
     return _BACKENDS[scheme]
 
 
 def _sqlite_path(url: str) -> Path:
-    parts = urlsplit(url)
-    path = unquote(parts.path.removeprefix("/"))
-    if parts.netloc or parts.query or parts.fragment or not path:
+    _, _, rest = url.partition("://")
+    path = unquote(rest.removeprefix("/"))
+    if not rest.startswith("/") or not path or "?" in rest or "#" in rest:
         raise SettingsError(
-            f"{url} names no file", hint="three slashes and a path: sqlite:///surefoot.db; ? and # as %3F and %23"
+            "the store's address names no file",
+            hint="three slashes and a path: sqlite:///surefoot.db; ? and # as %3F and %23",
         )
     return Path(path).resolve()  # one file has one doorbell, whatever link leads to it
 
 
 def _postgres_url(url: str) -> str:
-    parts = urlsplit(url)
-    if len(parts.path) < 2:
+    if len(parts_of(url).path) < 2:
         raise SettingsError("the store's address names no database", hint="write postgresql://user@host/database")
     return url
 

@@ -6,9 +6,9 @@ import importlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Protocol, cast
-from urllib.parse import urlsplit, urlunsplit
 
 from ..errors import SettingsError
+from ..ports.address import parts_of
 
 __all__ = ["CONNECT_SECONDS", "PATIENCE_SECONDS", "Wire", "connect", "masked"]
 
@@ -57,8 +57,5 @@ async def connect(url: str, *, name: str = "surefoot", patience: float = PATIENC
 
 
 def masked(url: str) -> str:
-    """The address without its password and its options, for messages."""
-    parts = urlsplit(url)
-    user = f"{parts.username}@" if parts.username else ""
-    port = f":{parts.port}" if parts.port else ""
-    return urlunsplit((parts.scheme, f"{user}{parts.hostname or ''}{port}", parts.path, "", ""))
+    """The address without its password and its options, for messages. Raises SettingsError if it cannot be read."""
+    return parts_of(url).shown
