@@ -42,7 +42,7 @@ class Adopted(NamedTuple):
     """Spools that the store cannot take because it has lost what came before; kept aside as `.refused-<source>`."""
 
     damaged: tuple[str, ...] = ()
-    """Sources whose spool holds what no process writes; the rest of it is not counted, and kept as `.damaged-<source>`."""
+    """Sources whose spool holds what no process writes: the rest of it is not counted; kept as `.damaged-<source>`."""
 
     def plus(self, more: Adopted) -> Adopted:
         """Both together; a spool that could not be set aside is met again, and named once."""

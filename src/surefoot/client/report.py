@@ -60,6 +60,4 @@ def late_outcome(run_id: str, outcome: Outcome, *, agent: AgentName | None = Non
     seen = Observation(**values)  # type: ignore[arg-type]  # `add` made every value what its field says
     if seen == NOTHING_SEEN:
         return None
-    return Reported(
-        run_id, run.assignment, run.unit, seen, idle=Nanos(0), late=True, assumed=run.success_assumed
-    )
+    return Reported(run_id, run.assignment, run.unit, seen, idle=Nanos(0), late=True, assumed=run.success_assumed)

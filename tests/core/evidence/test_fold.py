@@ -295,7 +295,7 @@ def test_what_was_never_assumed_is_learned_as_a_unit():
 
 
 def test_a_clock_that_jumped_ahead_and_back_holds_nobody_up():
-    """A session stamped a day ahead is over when it was silent from then on, and those behind it are resolved in time."""
+    """A session stamped a day ahead is over once silent from then on; those behind it are resolved in time."""
     fold = Fold("p1")
     fold.add(turn("ahead", 86_400))
     for i in range(10):

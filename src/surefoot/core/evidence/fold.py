@@ -6,9 +6,16 @@ Two streams per binary metric. *First failure* (harm): a unit counts once per sl
 and its failure counts once. *Resolved* (non-inferiority, amounts): a unit counts once, when its outcome is final: at
 once if it is a request of its own, else when it was silent for `Record.idle`, or at `close`.
 
+A unit counts once, and so does its failure, but they need not come together. A failure that comes after its unit was
+counted (a later turn in the same slot, a success that was assumed and is corrected days later) adds no unit: n + 0,
+k + 1. So a single delta or tick may hold more bad units than units, and only the sums over all of them are exact; who
+tests tick by tick carries the surplus on (`lifecycle.probe`).
+
 A unit that comes back after it was resolved may still fail for the first time, but is not resolved again. What is
-learned late (`Record.late`) about a unit that is not open counts in the resolved stream if it is new: a metric that was
-never recorded, or a failure where success was assumed.
+learned late (`Record.late`) about a unit that is not open counts in the resolved stream if it is new: as a unit on a
+metric that was never recorded, as a failure alone on one that was, or that the run id says was assumed (then also in a
+process that has never heard of the unit; it cannot know whether the run had failed anyway, and errs on the bad side).
+A clock that jumps ahead and comes back is noticed at the next cut: whoever was seen in the future was seen then.
 
 What is remembered is bounded: beyond `capacity` open units the longest silent sixteenth is resolved early (counted in
 `hurried`), and beyond as many closed ones the oldest of the largest cohort are forgotten. One of those that comes back

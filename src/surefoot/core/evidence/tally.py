@@ -36,7 +36,7 @@ Buckets = Mapping[int, int]
 
 class Count(NamedTuple):
     """
-    Of `n` units, `k` were bad. Within one tick, or one delta, there may be more of them than units: a failure that comes
+    Of `n` units, `k` were bad. Within one tick or one delta there may be more of them than units: a failure that comes
     after its unit was counted adds no unit (`fold`).
     """
 

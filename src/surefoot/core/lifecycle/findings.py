@@ -78,10 +78,13 @@ def integrity(ln_e: float, bar: float, candidates: int, stables: int, *, times_c
 
 
 def proof(
-    check: Check, probe: Probe, margin: float, bar: float, stage: Stage | None, *, times_counted: float
+    check: Check, probe: Probe, margin: float, bar: float, stage: Stage | None, *, divisor: float = 1.0
 ) -> Finding:
-    """Evidence that the candidate is not worse by the stage's margin. With the stage comes a forecast."""
-    ln_e = probe.proof(margin) / times_counted
+    """
+    Evidence that the candidate is not worse by the stage's margin. With the stage comes a forecast. The divisor makes
+    up for units that were counted more than once (`judge.Case`).
+    """
+    ln_e = probe.proof(margin) / divisor
     proven = ln_e >= bar and probe.total.n_c > 0
     return Finding(
         metric=check.metric,
@@ -95,7 +98,6 @@ def proof(
         k_candidate=probe.total.k_c,
         margin=margin,
         units_needed=_units_needed(check, probe, margin, ln_e, stage) if stage else None,
-        times_counted=times_counted,
     )
 
 

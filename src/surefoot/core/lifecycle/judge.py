@@ -39,9 +39,6 @@ STALE_AFTER: Final = timedelta(seconds=900)
 
 _LN_MISMATCH: Final = threshold(0.001)
 _MIN_AMOUNTS: Final = 10
-_MIN_PRESENT: Final = 20
-"""Units of the sample before anything is concluded from how often they were counted."""
-
 _NO_COUNT: Final = Count()
 
 
@@ -110,16 +107,26 @@ class Case:
         """
         How often a unit was counted, on average: once, but for sessions whose turns reach several processes, of which
         each assigns and resolves them for itself. From the sample of units that all processes name (`tally.PRESENCE`).
-
-        What it is for: m processes that each see the same units, and see them independently of one another, have m
-        e-values of mean at most 1, but not independent ones, so their product is none. Its m-th root is: by Hoelder's
-        inequality (Jensen's, where all see the same) E[(f_1 ... f_m)^(1/m)] <= (E f_1 ... E f_m)^(1/m) <= 1. In
-        logarithms: the sum over all processes divided by m. A proof is divided so, and in the test of the assignment
-        the units are, before they are tested. Where sessions differ in how many processes they meet, m is an average
-        and the argument holds on average; tests/sim measures it. Harm needs no correction: the store keeps each first
-        failure once, and extra exposures are extra in both arms.
         """
-        return max(1.0, self._times_present / self._present) if self._present >= _MIN_PRESENT else 1.0
+        return max(1.0, self._times_present / self._present) if self._present else 1.0
+
+    @property
+    def _divisor(self) -> float:
+        """
+        What evidence is divided by, where units were counted more than once.
+
+        Where all are counted m times, m processes have e-values of mean at most 1 each, but not independent ones, so
+        their product is none. Its m-th root is: by Hoelder's inequality (Jensen's, where all saw the same)
+        E[(f_1 ... f_m)^(1/m)] <= (E f_1 ... E f_m)^(1/m) <= 1. In logarithms: the sum over all processes divided by m.
+        A proof is divided so; in the test of the assignment the units are, before they are tested.
+
+        Long sessions meet more processes than short ones and then carry more than their share. What counts is the
+        average number of times seen from a count, not from a unit: sum(m^2) / sum(m), which for lengths that are
+        geometric is 2m - 1. So that is taken: safe where sessions differ less, at the price of a slower proof
+        (tests/sim measures it). Harm needs none of this: the store keeps each first failure once, and exposures that
+        are too many are too many in both arms.
+        """
+        return 2.0 * self.multiplicity - 1.0
 
     def judge(self, look: Look, *, detailed: bool = True) -> Verdict:
         """
@@ -205,15 +212,15 @@ class Case:
     def _integrity(self) -> tuple[Finding, ...]:
         if self._plan.targeting.cohort:
             return ()  # whoever assigns has promised no share that the arms could miss
-        often = self.multiplicity
+        by = self._divisor
         ln_e = sum(
-            min(mismatch(candidate / often, stable / often, share), CERTAIN)
+            min(mismatch(candidate / by, stable / by, share), CERTAIN)
             for candidate, stable, share in self._assigned.values()
             if 0.0 < share < 1.0 and candidate + stable
         )
         candidates = sum(candidate for candidate, _, _ in self._assigned.values())
         stables = sum(stable for _, stable, _ in self._assigned.values())
-        return (found.integrity(ln_e, _LN_MISMATCH, candidates, stables, times_counted=often),)
+        return (found.integrity(ln_e, _LN_MISMATCH, candidates, stables, times_counted=self.multiplicity),)
 
     def _proofs(self, stage: Stage, look: Look, *, detailed: bool) -> tuple[Finding, ...]:
         bar = threshold(self._plan.alpha_promote)
@@ -224,7 +231,7 @@ class Case:
                 margin_at(self._plan, look.stage, check),
                 bar,
                 stage if detailed else None,
-                times_counted=self.multiplicity,
+                divisor=self._divisor,
             )
             for check in stage.checks
             if check.required
