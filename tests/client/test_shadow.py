@@ -11,6 +11,7 @@ from datetime import timedelta
 import pytest
 
 from surefoot.client.shadow import Shadow, ShadowLimits
+from surefoot.client.whole import MOST_CHARACTERS, MOST_PIECES
 from surefoot.core.artifact.canonical import canonical
 from surefoot.core.artifact.version import Effect, ToolSpec
 from surefoot.core.traffic.plan import UnitKind
@@ -236,6 +237,96 @@ async def test_a_candidate_that_hangs_is_a_failure_of_the_candidate():
     await answer.run("x", session="s")
     (pair,) = await asyncio.to_thread(made.settled)
     assert pair.candidate_bad["success"] is True
+
+
+def spoken(version, request, ctx):
+    yield from ("I", " am ", version.label)
+
+
+async def awaited_speech(version, request, ctx):
+    for word in spoken(version, request, ctx):
+        await asyncio.sleep(0)
+        yield word
+
+
+async def read(agent, function, *, pieces=None):
+    """The stream, or so many of its pieces."""
+    agent.runs(function)
+    if function is awaited_speech:
+        async with agent.stream("x", session="s") as stream:
+            return [await anext(stream) for _ in range(pieces)] if pieces else [piece async for piece in stream]
+    with agent.stream("x", session="s") as stream:
+        return [next(stream) for _ in range(pieces)] if pieces else list(stream)
+
+
+BOTH_COLOURS = pytest.mark.parametrize("function", [spoken, awaited_speech])
+
+
+@BOTH_COLOURS
+@story
+async def test_a_stream_that_was_read_to_its_end_is_mirrored_as_a_whole(function):
+    """Both answers are put together from their pieces."""
+    made = Mirroring()
+    assert "".join(await read(made.agent, function)) == "I am v1"
+    (pair,) = await asyncio.to_thread(made.settled)
+    assert (pair.detail["stable"], pair.detail["candidate"]) == ("I am v1", "I am v2")
+    assert pair.detail["ttft_ms"]["candidate"] is not None
+    assert pair.candidate_bad["success"] is False
+
+
+@BOTH_COLOURS
+@story
+async def test_who_stops_reading_has_no_answer_to_compare(function):
+    """Nobody knows how stable's would have gone on."""
+    made = Mirroring()
+    await read(made.agent, function, pieces=2)
+    assert await asyncio.to_thread(made.settled) == []
+    assert made.shadow.health.dropped == {}
+
+
+def test_a_stream_that_fails_is_mirrored_like_an_answer_that_does(mirroring):
+    """Stable's failures are evidence, too."""
+
+    @mirroring.agent.runs
+    def answer(version, request, ctx):
+        yield "well"
+        if version.label == "v1":
+            raise LookupError(request)
+
+    with pytest.raises(LookupError):
+        list(mirroring.agent.stream("x", session="s"))
+    (pair,) = mirroring.settled()
+    assert (pair.stable_bad["success"], pair.candidate_bad["success"]) == (True, False)
+
+
+@pytest.mark.parametrize("lengths", [[MOST_CHARACTERS, 1], [1] * (MOST_PIECES + 1)])
+def test_a_stream_that_is_too_long_to_keep_is_dropped_and_counted(mirroring, lengths):
+    """The user reads all of it; the shadow gets none of it."""
+
+    @mirroring.agent.runs
+    def answer(version, request, ctx):
+        for length in lengths:
+            yield "x" * length
+
+    assert sum(map(len, mirroring.agent.stream("x", session="s"))) == sum(lengths)
+    assert mirroring.settled() == []
+    assert mirroring.shadow.health.dropped == {"long": 1}
+
+
+def test_a_candidate_that_talks_without_end_is_read_and_not_kept(mirroring):
+    """Its answer is compared by its beginning."""
+
+    @mirroring.agent.runs
+    def answer(version, request, ctx):
+        yield "so"
+        if version.label == "v2":
+            for _ in range(MOST_PIECES):
+                yield "on"
+            ctx.observe(tokens=7)
+
+    list(mirroring.agent.stream("x", session="s"))
+    (pair,) = mirroring.settled()
+    assert pair.detail["tokens"]["candidate"] == 7
 
 
 def test_more_than_may_wait_is_dropped_and_counted():

@@ -25,6 +25,7 @@ from .seen import Outcome, Shown, Values, add
 from .streams import AsyncStream, Stream
 from .versions import Versions
 from .who import Who, no_text
+from .whole import Gathered, Whole
 
 if TYPE_CHECKING:
     from .shadow import Shadow
@@ -167,29 +168,28 @@ class Agent:
         self, run: Run, request: object, output: object, function: Callable[[AgentVersion, Any, Run], Any]
     ) -> None:
         """Have the candidate answer too, where the route says so and the agent may be mirrored."""
-        candidate = run.route.shadow
-        if candidate is None:
-            return
-        if self._shadow is None:
-            if not self._warned:
-                self._warned = True
-                _log.warning(
-                    "%s is in a shadow stage, and nothing is mirrored: if its tools are called through ctx.tool, "
-                    "open it with sf.agent(%r, shadow=ShadowLimits())",
-                    self.name,
-                    self.name,
-                )
+        candidate, shadow = run.route.shadow, self._mirroring(run)
+        if candidate is None or shadow is None:
             return
         try:
             version = self.versions.get(candidate, in_a_hurry=True)
         except Exception:  # noqa: BLE001 - the user has the answer already; who reads versions has said what is wrong
-            self._shadow.drop(run, "unknown")
+            shadow.drop(run, "unknown")
             return
         job = Mirrored(run, version, request, output, function)
         if inspect.iscoroutinefunction(function):
-            self._shadow.offer_async(job)
+            shadow.offer_async(job)
         else:
-            self._shadow.offer(job)
+            shadow.offer(job)
+
+    def gathering(self, run: Run, request: object, function: Gathered) -> Whole | None:
+        """Where a stream is to be mirrored: what keeps its pieces until it is over."""
+        shadow = self._mirroring(run)
+        if shadow is None:
+            return None
+        return Whole(
+            lambda output: self.mirror(run, request, output, function), too_long=lambda: shadow.drop(run, "long")
+        )
 
     def route(self, **who: Unpack[Who]) -> Route:
         """
@@ -298,6 +298,20 @@ class Agent:
         if traffic is not None and traffic.split is not None and traffic.split.rollout == rollout:
             idle = Nanos(int(traffic.split.session_idle.total_seconds() * 1_000_000_000))
             self._countings[rollout] = Counting(traffic.split.unit, idle)
+
+    def _mirroring(self, run: Run) -> Shadow | None:
+        """What mirrors the run; None, said once, if its route wants that and nobody has declared it safe."""
+        if run.route.shadow is None:
+            return None
+        if self._shadow is None and not self._warned:
+            self._warned = True
+            _log.warning(
+                "%s is in a shadow stage, and nothing is mirrored: if its tools are called through ctx.tool, "
+                "open it with sf.agent(%r, shadow=ShadowLimits())",
+                self.name,
+                self.name,
+            )
+        return self._shadow
 
     def _unfit(self, verb: str, function: object) -> UsageError:
         if function is None:

@@ -22,6 +22,7 @@ from .reply import Reply
 from .run import Run
 from .streams import AsyncStream, Stream
 from .who import Who
+from .whole import Gathered, Whole, gathered, gathered_async
 
 __all__ = ["NO_FALLBACK", "Answers", "AsyncAnswers", "AsyncStreams", "Begins", "NoFallback", "Streams", "wrapped"]
 
@@ -51,6 +52,10 @@ class Begins(Protocol):
         self, run: Run, request: object, output: object, function: Callable[[AgentVersion, Any, Run], Any]
     ) -> None:
         """The run is over: where its route says so, have the candidate answer too. Never raises, never waits."""
+        ...
+
+    def gathering(self, run: Run, request: object, function: Gathered) -> Whole | None:
+        """Where a stream is to be mirrored: what keeps its pieces until it is over."""
         ...
 
 
@@ -132,7 +137,8 @@ class Streams(Generic[Q, C]):
         except Killed as killed:
             return Stream(iter((_instead(fallback, killed).output,)), run=None, version="", killed=killed)
         version = _chosen(run)
-        return Stream(self.function(version, request, run), run=run, version=version.label)
+        whole = self._agent.gathering(run, request, gathered(self.function))
+        return Stream(self.function(version, request, run), run=run, version=version.label, whole=whole)
 
 
 class AsyncStreams(Generic[Q, C]):
@@ -153,7 +159,8 @@ class AsyncStreams(Generic[Q, C]):
         except Killed as killed:
             return AsyncStream(_only(_instead(fallback, killed).output), run=None, version="", killed=killed)
         version = _chosen(run)
-        return AsyncStream(self.function(version, request, run), run=run, version=version.label)
+        whole = self._agent.gathering(run, request, gathered_async(self.function))
+        return AsyncStream(self.function(version, request, run), run=run, version=version.label, whole=whole)
 
 
 def wrapped(

@@ -61,7 +61,7 @@ class ShadowHealth:
 
     paired: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict[str, int])
-    """By reason: `full`, `budget`, `closed`, `broken` (cannot be compared), `unknown` (no such version)."""
+    """By reason: `full`, `budget`, `closed`, `broken` (not comparable), `long` (a stream), `unknown` (no version)."""
 
     waiting: int = 0
     """Pairs that are not in the store yet."""

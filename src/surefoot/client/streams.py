@@ -10,6 +10,7 @@ from typing import Generic, Self, TypeVar
 from ..core.traffic.route import Reason
 from ..errors import Killed
 from .run import Run, leave
+from .whole import Whole
 
 __all__ = ["AsyncStream", "Stream"]
 
@@ -19,7 +20,7 @@ C = TypeVar("C")
 class _Timed:
     """What both kinds of stream know and measure. Time that the reader spends between two pieces is not the agent's."""
 
-    def __init__(self, run: Run | None, version: str, killed: Killed | None) -> None:
+    def __init__(self, run: Run | None, version: str, killed: Killed | None, whole: Whole | None) -> None:
         self.version = version
         """The label of the version that answers; empty for a fallback."""
 
@@ -27,6 +28,7 @@ class _Timed:
         """Why the fallback is given."""
 
         self._run = run
+        self._whole = whole
         self._waited = 0
         self._first: int | None = None
         self._has_begun = False
@@ -47,10 +49,12 @@ class _Timed:
         """To be passed with the conversation's next turn, where that may reach another process."""
         return self._run.pin if self._run else ""
 
-    def _came(self, since: int) -> None:
+    def _came(self, piece: object, since: int) -> None:
         self._waited += perf_counter_ns() - since
         if self._first is None:
             self._first = self._waited
+        if self._whole is not None:
+            self._whole.add(piece)
 
     def _end(self, error: type[BaseException] | None, since: int | None = None) -> None:
         """Record the run, once. A stream that nobody began to read was no run."""
@@ -61,6 +65,8 @@ class _Timed:
             self._waited += perf_counter_ns() - since
         if self._has_begun:
             self._run.finish(error, waited=self._waited, first=self._first)
+            if self._whole is not None:
+                self._whole.over(error)
 
     def __del__(self) -> None:
         self._end(GeneratorExit)  # left unread: closed early, only less politely
@@ -69,8 +75,16 @@ class _Timed:
 class Stream(_Timed, Iterator[C], Generic[C]):
     """The pieces of one answer. Whoever stops early closes it (or uses `with`): the run is recorded as unresolved."""
 
-    def __init__(self, pieces: Iterator[C], *, run: Run | None, version: str, killed: Killed | None = None) -> None:
-        super().__init__(run, version, killed)
+    def __init__(
+        self,
+        pieces: Iterator[C],
+        *,
+        run: Run | None,
+        version: str,
+        killed: Killed | None = None,
+        whole: Whole | None = None,
+    ) -> None:
+        super().__init__(run, version, killed, whole)
         self._pieces = pieces
 
     def __iter__(self) -> Self:
@@ -84,7 +98,7 @@ class Stream(_Timed, Iterator[C], Generic[C]):
         since = perf_counter_ns()
         try:
             piece = next(self._pieces)
-            self._came(since)
+            self._came(piece, since)
             return piece
         except StopIteration:
             self._end(None, since)
@@ -117,9 +131,15 @@ class AsyncStream(_Timed, AsyncIterator[C], Generic[C]):
     """The pieces of one answer, awaited. Whoever stops early closes it (`aclose`, or `async with`)."""
 
     def __init__(
-        self, pieces: AsyncIterator[C], *, run: Run | None, version: str, killed: Killed | None = None
+        self,
+        pieces: AsyncIterator[C],
+        *,
+        run: Run | None,
+        version: str,
+        killed: Killed | None = None,
+        whole: Whole | None = None,
     ) -> None:
-        super().__init__(run, version, killed)
+        super().__init__(run, version, killed, whole)
         self._awaited = pieces
 
     def __aiter__(self) -> Self:
@@ -133,7 +153,7 @@ class AsyncStream(_Timed, AsyncIterator[C], Generic[C]):
         since = perf_counter_ns()
         try:
             piece = await anext(self._awaited)
-            self._came(since)
+            self._came(piece, since)
             return piece
         except StopAsyncIteration:
             self._end(None, since)
