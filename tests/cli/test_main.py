@@ -11,8 +11,6 @@ import pytest
 import typer
 
 from surefoot.cli.main import COMMANDS, Command, main
-from surefoot.cli.project import find_project
-from surefoot.errors import UsageError
 from tests.cli.terminal import surefoot
 
 HEAVY = {"aiohttp", "alembic", "asyncpg", "matplotlib", "msgspec", "sqlalchemy"}
@@ -64,18 +62,6 @@ def run(*words):
 def modules(finished):
     """What the process had imported."""
     return set(json.loads(finished.stderr.splitlines()[-1]))
-
-
-def test_the_project_is_the_nearest_folder_with_settings(tmp_path):
-    """From anywhere inside a project the project is found; without one, it is here."""
-    inner = tmp_path / "a" / "b"
-    inner.mkdir(parents=True)
-    assert find_project(None, inner) == inner
-    (tmp_path / "surefoot.yaml").write_text("")
-    assert find_project(None, inner) == tmp_path
-    assert find_project(inner, tmp_path) == inner
-    with pytest.raises(UsageError, match="no such folder"):
-        find_project(tmp_path / "none", tmp_path)
 
 
 @pytest.mark.parametrize(

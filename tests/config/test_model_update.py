@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+from pathlib import Path
+
 import pytest
 
 from surefoot.config.agents import list_versions, load_version
@@ -170,3 +173,39 @@ def test_files_are_written_together_or_not_at_all(tmp_path):
     assert contents(tmp_path) == before
     write_all([*plan[:1], NewFile(path=there, text="new", replaces=True)])
     assert contents(tmp_path) == {"a.yaml": b"a", "b.yaml": b"new"}
+
+
+def test_a_replacement_that_fails_takes_those_before_it_back(tmp_path):
+    """What was replaced already has its old text again, what is new is gone, and no other file is left behind."""
+    first, folder = put(tmp_path, "a.yaml", "old"), put(tmp_path, "folder/x", "x").parent
+    before = contents(tmp_path)
+    plan = [
+        NewFile(path=tmp_path / "new.yaml", text="n"),
+        NewFile(path=first, text="new", replaces=True),
+        NewFile(path=tmp_path / "absent.yaml", text="n", replaces=True),
+        NewFile(path=folder, text="no file", replaces=True),
+    ]
+    with pytest.raises(UsageError, match="cannot write") as error:
+        write_all(plan)
+    assert error.value.hint == "nothing was changed"
+    assert contents(tmp_path) == before
+
+
+def test_what_cannot_be_put_back_is_named_with_where_its_old_text_is(tmp_path, monkeypatch):
+    """The disk fails in the middle and goes on failing: nobody is told that nothing was changed."""
+    first, second = put(tmp_path, "a.yaml", "old a"), put(tmp_path, "b.yaml", "old b")
+    replace, done = Path.replace, []
+
+    def once(self, target):
+        if done:
+            raise OSError(errno.EIO, "the disk is broken", str(target))
+        done.append(target)
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", once)
+    with pytest.raises(UsageError) as error:
+        write_all([NewFile(path=path, text="new", replaces=True) for path in (first, second)])
+    hint = error.value.hint
+    assert f"{first} was changed" in hint
+    assert Path(hint.split("its old text is in ")[1]).read_text() == "old a"
+    assert (first.read_text(), second.read_text()) == ("new", "old b")

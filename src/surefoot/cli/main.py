@@ -18,9 +18,9 @@ import typer
 import typer.core
 import typer.main
 
+from ..config.project import find_project
 from ..errors import SurefootError, Unavailable
 from .output import say, say_error
-from .project import find_project
 
 __all__ = ["COMMANDS", "Command", "app", "main"]
 

@@ -11,7 +11,7 @@ from ..core.artifact.models import ModelRegistry
 from ..core.artifact.version import AgentVersion
 from ..core.units import AgentName
 from ..errors import ArtifactError, UnknownName
-from .files import shown_path
+from .files import readable, shown_path
 from .node import Node
 from .registry import load_registry
 from .version_file import VersionReader
@@ -45,24 +45,29 @@ class VersionFile:
 
 
 def list_agents(root: Path) -> tuple[AgentName, ...]:
-    """The agents of a project by name: the folders of `agents/`."""
+    """The agents of a project by name: the folders of `agents/`. Raises ArtifactError where it cannot be read."""
     folder = root / AGENTS_FOLDER
-    if not folder.is_dir():
-        return ()
-    names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    with readable(root, folder, ArtifactError):
+        if not folder.is_dir():
+            return ()
+        names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     return tuple(AgentName(name) for name in names)
 
 
 def list_versions(root: Path, agent: str) -> tuple[VersionFile, ...]:
     """The versions of an agent, oldest label first: numbers in labels count as numbers, so v1.10 comes after v1.9.
 
-    Raises `UnknownName` for an agent without a folder, `ArtifactError` for one label in two files.
+    Raises `UnknownName` for an agent without a folder, `ArtifactError` for one label in two files and for a folder that
+    cannot be read.
     """
     if agent not in list_agents(root):
         raise UnknownName("agent", agent, list_agents(root))
+    folder = root / AGENTS_FOLDER / agent
+    with readable(root, folder, ArtifactError):
+        paths = sorted(path for path in folder.iterdir() if path.suffix in _ENDINGS and path.is_file())
     found: dict[str, VersionFile] = {}
-    for path in sorted((root / AGENTS_FOLDER / agent).iterdir()):
-        if path.suffix not in _ENDINGS or path.name.startswith(".") or not path.is_file():
+    for path in paths:
+        if path.name.startswith("."):
             continue
         if path.stem in found:
             first = found[path.stem].path

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from ..errors import AlreadyExists, UsageError
 from .node import Node
 from .yaml import MAX_BYTES
 
-__all__ = ["NewFile", "confined", "read_text", "shown_path", "write_all"]
+__all__ = ["NewFile", "confined", "read_text", "readable", "shown_path", "write_all"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,18 @@ class NewFile:
 def shown_path(root: Path, path: Path) -> str:
     """The path as people know it: relative to the project, with forward slashes on every system."""
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+
+
+@contextmanager
+def readable(root: Path, path: Path, errors: type[UsageError]) -> Generator[None]:
+    """Raise `errors` with the file's name for what the system says inside: a folder or a file nobody lets us read."""
+    try:
+        yield
+    except OSError as error:
+        found = Path(error.filename) if isinstance(error.filename, str) else path
+        raise errors(
+            f"{shown_path(root, found)}: cannot be read: {error.strerror}", hint="check its permissions"
+        ) from None
 
 
 def confined(node: Node, *, folder: Path, root: Path) -> Path:
@@ -62,14 +75,16 @@ def read_text(node: Node, path: Path) -> str:
 
 
 def write_all(files: Sequence[NewFile]) -> None:
-    """Write all of the files or, when one cannot be written, none of the new ones; never half of one.
+    """Write all of the files or, when one cannot be written, none of them; never half of one.
 
     Each text goes to a temporary file beside its target first and is synced. Then the new files appear (a hard link
     fails where somebody else was faster), and only then the replacements take over, so that whatever refers to a new
-    file comes after it. A crash between two files leaves whole files.
+    file comes after it. What was replaced is put back when a later one fails. A crash between two files leaves whole
+    files. Raises AlreadyExists, and UsageError, which names what could not even be put back.
     """
     staged: list[Path] = []
     made: list[Path] = []
+    replaced: list[_Replaced] = []
     try:
         staged.extend(_stage(file) for file in files)
         for file, temporary in zip(files, staged, strict=True):
@@ -78,15 +93,51 @@ def write_all(files: Sequence[NewFile]) -> None:
                 made.append(file.path)
         for file, temporary in zip(files, staged, strict=True):
             if file.replaces:
+                if file.path.exists():
+                    replaced.append(_kept(temporary, file.path))
+                else:
+                    made.append(file.path)
                 temporary.replace(file.path)
     except OSError as error:
-        _withdraw(made)
-        raise UsageError(f"cannot write {error.filename}: {error.strerror}", hint="nothing was changed") from None
+        stuck = _put_back(replaced, made)
+        replaced = [old for old in replaced if old not in stuck]
+        hint = "; ".join(f"{old.path} was changed, and its old text is in {old.kept}" for old in stuck)
+        raise UsageError(
+            f"cannot write {error.filename}: {error.strerror}", hint=hint or "nothing was changed"
+        ) from None
     except AlreadyExists:
         _withdraw(made)
         raise
     finally:
         _withdraw(staged)
+        _withdraw([old.kept for old in replaced])
+
+
+class _Replaced(NamedTuple):
+    """A file that is replaced, and the name under which its old content is kept until all is done."""
+
+    path: Path
+    kept: Path
+
+
+def _kept(temporary: Path, path: Path) -> _Replaced:
+    kept = temporary.with_suffix(".old")
+    os.link(path, kept)
+    return _Replaced(path, kept)
+
+
+def _put_back(replaced: Sequence[_Replaced], made: Sequence[Path]) -> list[_Replaced]:
+    """Undo what was done; the files for which even that failed."""
+    stuck: list[_Replaced] = []
+    for old in reversed(replaced):
+        try:
+            if not old.kept.samefile(old.path):  # else it was not replaced yet
+                old.kept.replace(old.path)
+        except OSError:
+            stuck.append(old)
+    if not stuck:  # else they may refer to the new files, which therefore stay
+        _withdraw(made)
+    return stuck
 
 
 def _stage(file: NewFile) -> Path:

@@ -17,7 +17,7 @@ from ..errors import ArtifactError, UnknownName, UsageError
 from .agents import VersionFile, list_agents, list_versions, next_label, parse_version, read_version
 from .edit import add_beside
 from .edit import replace as replace_value
-from .files import NewFile
+from .files import NewFile, readable
 from .registry import MODELS_FILE, load_registry, registry_text
 from .yaml import parse_yaml
 
@@ -99,7 +99,7 @@ def plan_update(
 
 def _pin(root: Path, file: VersionFile, registry: ModelRegistry, moved: ModelRegistry, role: str) -> Iterator[NewFile]:
     """The file with the model it has today written down, if it takes it from the role."""
-    text = _text(file)
+    text = _text(root, file)
     floating = [path for path, is_pinned in _uses(file, text, role) if not is_pinned]
     if not floating:
         return
@@ -114,7 +114,7 @@ def _candidate(
     root: Path, file: VersionFile, registry: ModelRegistry, role: str, model: ModelRef, taken: frozenset[str]
 ) -> Iterator[Candidate]:
     """The next version of an agent, if its newest uses the role and has another model there."""
-    text = _text(file)
+    text = _text(root, file)
     uses = list(_uses(file, text, role))
     before = read_version(root, file, registry=registry)
     if not uses:
@@ -165,7 +165,8 @@ def _expect(found: AgentVersion, wanted: AgentVersion, file: VersionFile) -> Non
         )
 
 
-def _text(file: VersionFile) -> str:
-    raw = file.path.read_bytes()
+def _text(root: Path, file: VersionFile) -> str:
+    with readable(root, file.path, ArtifactError):
+        raw = file.path.read_bytes()
     parse_yaml(raw, source=f"{file.agent}/{file.path.name}", errors=ArtifactError)  # no YAML, no UTF-8: said properly
     return raw.decode("utf-8-sig")

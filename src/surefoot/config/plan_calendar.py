@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import date, time
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from ..core.traffic.calendar import FreezeWindow
 from ..errors import nearest
-from .node import Node
+from .node import Fields, Node
 
 __all__ = ["FREEZE_KEYS", "read_freeze"]
 
@@ -27,27 +29,30 @@ def read_freeze(node: Node) -> tuple[FreezeWindow, ...]:
 
 def _window(node: Node) -> FreezeWindow:
     fields = node.mapping(known=FREEZE_KEYS)
-    zone, weekdays = fields.get("zone"), fields.get("weekdays")
-    begin, end, first, last = (fields.get(key) for key in ("from", "to", "first", "last"))
-    if weekdays is None and begin is None and end is None and first is None and last is None:
+    if not any(key in fields for key in FREEZE_KEYS[2:]):
         raise node.error("freezes for ever", hint=f"give at least one of {', '.join(FREEZE_KEYS[2:])}")
-    if (begin is None) != (end is None):
-        lonely = begin or end or node
-        raise lonely.error("hours need both ends", hint='write from: "18:00" and to: "08:00", or neither')
-    window = FreezeWindow(
-        name=fields.require("name").text(),
-        zone="UTC" if zone is None else _zone(zone),
-        weekdays=frozenset() if weekdays is None else _weekdays(weekdays),
-        start=None if begin is None else _clock(begin),
-        end=None if end is None else _clock(end),
-        first=None if first is None else _date(first),
-        last=None if last is None else _date(last),
-    )
-    if end is not None and window.start == window.end:
-        raise end.error("hours that end as they begin", hint="leave `from` and `to` out for whole days")
-    if last is not None and window.first is not None and window.last is not None and window.last < window.first:
-        raise last.error(f"ends before it begins on {window.first}", hint="both days are included; swap them")
+    _refuse_one_end(fields)
+    said = {_FIELDS[key].name: _FIELDS[key].read(value) for key, value in fields.items() if key in _FIELDS}
+    window = FreezeWindow(name=fields.require("name").text(), **said)
+    _refuse_nothing_between(fields, window)
     return window
+
+
+def _refuse_one_end(fields: Fields) -> None:
+    hours = [node for key in ("from", "to") if (node := fields.get(key)) is not None]
+    if len(hours) == 1:
+        raise hours[0].error("hours need both ends", hint='write from: "18:00" and to: "08:00", or neither')
+
+
+def _refuse_nothing_between(fields: Fields, window: FreezeWindow) -> None:
+    if window.end is not None and window.start == window.end:
+        raise fields.require("to").error(
+            "hours that end as they begin", hint="leave `from` and `to` out for whole days"
+        )
+    if window.first is not None and window.last is not None and window.last < window.first:
+        raise fields.require("last").error(
+            f"ends before it begins on {window.first}", hint="both days are included; swap them"
+        )
 
 
 def _zone(node: Node) -> str:
@@ -90,3 +95,22 @@ def _date(node: Node) -> date:
     except ValueError:
         pass
     raise node.error("expected a day", hint="write year, month and day, such as 2026-12-24")
+
+
+class _Field(NamedTuple):
+    """What a key is called in `FreezeWindow`, and how it is read."""
+
+    name: str
+    read: Callable[[Node], Any]
+
+
+_FIELDS: Final = MappingProxyType(
+    {
+        "zone": _Field("zone", _zone),
+        "weekdays": _Field("weekdays", _weekdays),
+        "from": _Field("start", _clock),
+        "to": _Field("end", _clock),
+        "first": _Field("first", _date),
+        "last": _Field("last", _date),
+    }
+)

@@ -42,9 +42,10 @@ def fraction(node: Node) -> float:
     """A part of a whole, as a number (0.02) or a percentage (2%). At least 0."""
     if node.is_number:
         return float(node.number(minimum=0))
-    found = _PERCENT.fullmatch(node.text().strip())
+    found = None if node.is_null else _PERCENT.fullmatch(node.text().strip())
     if found is None:
-        raise node.error("expected a fraction", hint="write a number such as 0.02, or a percentage such as 2%")
+        empty = ", or remove the key" if node.is_null else ""
+        raise node.error("expected a fraction", hint=f"write a number such as 0.02, or a percentage such as 2%{empty}")
     return float(Decimal(found[1]) / 100)
 
 

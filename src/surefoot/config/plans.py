@@ -25,7 +25,7 @@ from ..core.traffic.plan import (
 from ..core.traffic.presets import DEFAULT_CHECKS, PRESETS, preset
 from ..core.units import ALL_TRAFFIC, BasisPoints
 from ..errors import PlanError, nearest
-from .files import shown_path
+from .files import readable, shown_path
 from .node import Fields, Node
 from .plan_calendar import read_freeze
 from .plan_checks import read_checks
@@ -70,17 +70,20 @@ class PlanFile:
 
 
 def list_plans(root: Path) -> tuple[str, ...]:
-    """The agents that have a plan file, by name."""
+    """The agents that have a plan file, by name. Raises PlanError where the folder cannot be read: none is no plan."""
     folder = root / ROLLOUTS_FOLDER
-    if not folder.is_dir():
-        return ()
-    files = (path for path in folder.iterdir() if path.suffix in _ENDINGS and not path.name.startswith("."))
+    with readable(root, folder, PlanError):
+        if not folder.is_dir():
+            return ()
+        files = [path for path in folder.iterdir() if path.suffix in _ENDINGS and not path.name.startswith(".")]
     return tuple(sorted({path.stem for path in files}))
 
 
 def load_plan(root: Path, agent: str) -> PlanFile:
     """The plan of an agent. Raises PlanError with file, line, key and hint; also for no file, and for two."""
-    found = [path for ending in _ENDINGS if (path := root / ROLLOUTS_FOLDER / f"{agent}{ending}").is_file()]
+    folder = root / ROLLOUTS_FOLDER
+    with readable(root, folder, PlanError):
+        found = [path for ending in _ENDINGS if (path := folder / f"{agent}{ending}").is_file()]
     if Path(agent).name != agent or not found:
         raise PlanError(
             f"no plan for agent {agent!r}",

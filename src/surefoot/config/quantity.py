@@ -23,7 +23,7 @@ _DEAREST: Final = 9_007_199_254_740_991
 
 def millis(node: Node, *, minimum: int = 0) -> Millis:
     """A span of time in milliseconds: a number with `ms`, `s`, `m`, `h` or `d`. A bare number is refused."""
-    text = "" if node.is_number else node.text()
+    text = "" if node.is_number or node.is_null else node.text()
     found = _DURATION.fullmatch(text.strip())
     if found is None:
         raise node.error(
@@ -56,7 +56,7 @@ def micro_usd(node: Node) -> MicroUsd:
 
 def share(node: Node) -> BasisPoints:
     """A share of traffic such as `5%` or `0.01%`, as basis points. A bare number is refused: 5 of what?"""
-    text = "" if node.is_number else node.text()
+    text = "" if node.is_number or node.is_null else node.text()
     found = _SHARE.fullmatch(text.strip())
     if found is None:
         raise node.error("expected a share of traffic", hint="write a percentage with its sign, such as 5% or 0.01%")
