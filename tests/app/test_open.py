@@ -184,11 +184,34 @@ def test_a_broken_settings_file_is_an_error_at_once(project, text, error):
         surefoot.open(project)
 
 
-def test_a_broken_version_is_an_error_at_once(project):
-    """With file and line."""
+def test_a_broken_version_harms_its_agent_alone(project, caplog):
+    """It is named with file and line; agents beside it are served, and so is the agent's own stable version."""
+    with surefoot.open(project) as sf:
+        sf.agent("support-agent")
     write(project, "v2", "model: [\n")
-    with pytest.raises(ArtifactError, match=r"agents/support-agent/v2\.yaml"):
-        surefoot.open(project)
+    write(project, "v1", V1, agent="other")
+    with surefoot.open(project) as sf:
+        assert answering(sf, "other").run("hello").version == "v1"
+        assert answering(sf).run("hello").version == "v1"
+        assert "agents/support-agent/v2.yaml:2:1" in sf.health.trouble["support-agent"]
+    assert "agents/support-agent/v2.yaml:2:1" in caplog.text
+
+
+@pytest.mark.parametrize("named", ["", "stable: {support-agent: v2}\n"])
+def test_what_is_left_of_an_agent_is_no_answer_to_which_version_is_stable(project, named):
+    """Where the broken file may be the one that users have, the first start says what is wrong with it."""
+    write(project, "v2", "model: [\n")
+    (project / "surefoot.yaml").write_text(named)
+    with surefoot.open(project) as sf, pytest.raises((ArtifactError, UnknownName)) as refused:
+        sf.agent("support-agent")
+    assert "v2" in refused.value.message
+    (project / "surefoot.yaml").write_text("stable: {support-agent: v1}\n")
+    with surefoot.open(project) as sf:
+        assert answering(sf).run("hello").version == "v1"
+
+
+def test_what_cannot_be_opened_is_an_error_at_once(project):
+    """A folder that is not there, and a word that means nothing."""
     with pytest.raises(SettingsError, match="no such folder"):
         surefoot.open(project / "gone")
     with pytest.raises(UnknownName, match="controller"):
@@ -196,15 +219,29 @@ def test_a_broken_version_is_an_error_at_once(project):
 
 
 def test_a_closed_project_takes_no_more(project):
-    """Closing twice is closing once."""
+    """Closing twice is closing once; what nobody could stop or count any more is refused, not served."""
     sf = surefoot.open(project)
     answer = answering(sf)
     sf.close()
     sf.close()
-    assert answer.run("hello").version == "v1"
-    assert sf.health.recorder.lost == 1
+    with pytest.raises(UsageError, match="closed"):
+        answer.run("hello")
+    assert sf.health.recorder.lost == 0
     with pytest.raises(UsageError, match="closed"):
         sf.agent("support-agent")
+
+
+@pytest.mark.parametrize("then", ["", "sf.agent('support-agent').observing().__enter__().__exit__(None, None, None)"])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_short_program_that_closes_nothing_ends_quietly(project, then, is_first):
+    """Wherever it stops in the middle of getting ready: no word, code 0."""
+    if not is_first:
+        surefoot.open(project).close()
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", f"import surefoot; sf = surefoot.open()\n{then}"],
+        cwd=project, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "")
 
 
 def test_it_closes_in_asynchronous_code_without_blocking_the_loop(project):

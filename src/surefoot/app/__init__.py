@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from ..config.agents import list_agents, list_versions, read_version
 from ..config.settings import ControllerMode, find_project, load_settings
 from ..core.artifact.version import AgentVersion
 from ..core.units import AgentName
-from ..errors import UnknownName
+from ..errors import SurefootError, UnknownName
 from ..ports.clock import Clock
 from ..ports.store import Store
 from .surefoot import Health, Surefoot
 
 __all__ = ["Health", "Surefoot", "open", "store_of"]
+
+_log: Final = logging.getLogger("surefoot")
 
 
 def store_of(root: Path) -> Store:
@@ -43,8 +47,9 @@ def open(  # noqa: A001 - `surefoot.open()`, as `shelve.open()` and `dbm.open()`
     Nothing has to be there but `agents/<agent>/<label>.yaml`. What is given here goes before the file; `versions` come
     besides those of `agents/`; another `clock` is for tests and demonstrations.
 
-    Raises SettingsError and ArtifactError for files that cannot be, and UnknownName for a `stable` of an agent of which
-    there is no version; returns before the store has answered.
+    A version's file that cannot be harms its agent alone: it is logged, `health.trouble` names it, and the agent goes
+    on with its other versions. Raises SettingsError for settings that cannot be, and UnknownName for a `stable` of an
+    agent of which there is no version; returns before the store has answered.
     """
     root = find_project(None if path is None else Path(path), Path.cwd())
     settings = load_settings(root, os.environ, store=store)
@@ -57,10 +62,38 @@ def open(  # noqa: A001 - `surefoot.open()`, as `shelve.open()` and `dbm.open()`
     if stable is not None:
         named = {AgentName(agent): label for agent, label in stable.items()}
         settings = replace(settings, stable=MappingProxyType({**settings.stable, **named}))
-    found = [read_version(root, file) for agent in list_agents(root) for file in list_versions(root, agent)]
+    found, broken = _versions(root)
     known = [*found, *versions]
-    agents = {version.agent for version in known}
+    agents = {*(version.agent for version in known), *broken}
     for agent in stable or ():
         if agent not in agents:
             raise UnknownName("agent", agent, tuple(agents))
-    return Surefoot(settings, known, clock=clock)
+    return Surefoot(settings, known, clock=clock, broken=broken)
+
+
+class _Found(NamedTuple):
+    """What `agents/` holds: versions, and what is wrong with the first file of an agent that is none."""
+
+    versions: list[AgentVersion]
+    broken: dict[AgentName, SurefootError]
+
+
+def _versions(root: Path) -> _Found:
+    found = _Found([], {})
+    for agent in list_agents(root):
+        try:
+            files = list_versions(root, agent)
+        except SurefootError as error:
+            _broken(found, AgentName(agent), error)
+            continue
+        for file in files:
+            try:
+                found.versions.append(read_version(root, file))
+            except SurefootError as error:
+                _broken(found, AgentName(agent), error)
+    return found
+
+
+def _broken(found: _Found, agent: AgentName, error: SurefootError) -> None:
+    _log.error("%s: %s (%s)", agent, error.message, error.hint)
+    found.broken.setdefault(agent, error)

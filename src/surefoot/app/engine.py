@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from ..core.artifact.version import AgentVersion
@@ -44,7 +45,12 @@ class Engine:
         *,
         clock: Clock,
         controls: bool,
+        creates: bool = True,
+        broken: Mapping[AgentName, SurefootError] = MappingProxyType({}),
     ) -> None:
+        """
+        `creates`: where there is no store, make one. `broken`: agents with a file that cannot be, and what is wrong.
+        """
         self.first_try: Future[None] = Future()
         """Done when the store was made ready, or could not be at first; it is tried again and again."""
 
@@ -59,6 +65,8 @@ class Engine:
         self._stable = stable
         self._clock = clock
         self._controls = controls
+        self._creates = creates
+        self._broken = broken
         self._closing = False
         self._running: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = Future()
         self._store: Store | None = None
@@ -119,6 +127,10 @@ class Engine:
         except asyncio.CancelledError:
             return
         except Exception as error:  # noqa: BLE001 - a thread that ends must say so, to whoever waits for it too
+            if self._closing or _is_process_ending(error):
+                if not self.first_try.done():
+                    self.first_try.cancel()
+                return
             _log.exception("the background work of surefoot has ended; rollouts are not watched by this process")
             if not self.first_try.done():
                 self.first_try.set_exception(error)
@@ -166,7 +178,8 @@ class Engine:
                 return
 
     async def _set_up(self, store: Store) -> None:
-        await store.migrate()
+        await store.migrate(create=self._creates)
+        self.trouble.update(self._broken)
         for agent, versions in self._versions.items():
             try:
                 await self._tell(store, agent, versions)
@@ -191,6 +204,9 @@ class Engine:
         except UnknownName:
             from ..service.rollouts import set_stable
 
+            if agent in self._broken and agent not in self._stable:
+                # The file that cannot be read may be the one that users have: the rest of them is no answer.
+                raise self._broken[agent] from None
             await set_stable(agent, first_stable(agent, versions, self._stable), by="surefoot.open", store=store)
         if refused is not None:
             raise refused
@@ -218,3 +234,8 @@ class Engine:
         if self._store is None:
             raise StoreUnavailable("the store is not open", hint="look at the store, and try again")
         return await self._store.version(digest)
+
+
+def _is_process_ending(error: Exception) -> bool:
+    """Once the program has ended, threads cannot be started any more, and nothing is wrong with that."""
+    return not threading.main_thread().is_alive() or (isinstance(error, RuntimeError) and "shutdown" in str(error))

@@ -10,12 +10,13 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from time import monotonic
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Final, Self, TypeVar, Unpack
 from weakref import WeakSet
 
 from ..adapters.clock import SystemClock, SystemIds
 from ..client.agent import Agent
+from ..client.last_seen import LastSeen
 from ..client.recorder import EXIT_SECONDS, Recorder
 from ..client.recorder import Health as RecorderHealth
 from ..client.report import late_outcome
@@ -25,7 +26,7 @@ from ..config.settings import ControllerMode, Settings
 from ..core.artifact.version import AgentVersion, ExecutorKind
 from ..core.evidence.tally import Delta
 from ..core.units import AgentName, Digest, RolloutId
-from ..errors import StoreUnavailable, Unavailable, UnknownName, UsageError
+from ..errors import StoreUnavailable, SurefootError, Unavailable, UnknownName, UsageError
 from ..ports.clock import Clock
 from ..ports.flags import Flags
 from ..ports.sink import ClosingSink
@@ -101,8 +102,16 @@ class Surefoot:
     next start ships.
     """
 
-    def __init__(self, settings: Settings, versions: Iterable[AgentVersion], *, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        versions: Iterable[AgentVersion],
+        *,
+        clock: Clock | None = None,
+        broken: Mapping[AgentName, SurefootError] = MappingProxyType({}),
+    ) -> None:
         self.settings = settings
+        self._broken = broken
         self._clock, self._ids = clock or SystemClock(), SystemIds()
         self._versions: dict[AgentName, list[AgentVersion]] = {}
         for version in versions:
@@ -214,7 +223,7 @@ class Surefoot:
             router=self.parts.router.health(),
             controller=self.parts.engine.health,
             shadows={agent: shadow.health for agent, shadow in list(self._shadows.items())},
-            trouble={agent: error.message for agent, error in self.parts.engine.trouble.items()},
+            trouble={agent: error.message for agent, error in {**self._broken, **self.parts.engine.trouble}.items()},
         )
 
     def close(self, timeout: float = EXIT_SECONDS) -> None:
@@ -267,6 +276,9 @@ class Surefoot:
             self.settings.stable,
             clock=self._clock,
             controls=self.settings.controller is ControllerMode.EMBEDDED,
+            # Where one has been seen before, a store that is not there is lost, and a new one would hide that.
+            creates=self.settings.snapshot is None or not LastSeen(self.settings.snapshot).is_there,
+            broken=self._broken,
         )
 
     def _give_executor(self, agent: Agent) -> None:
@@ -307,6 +319,8 @@ class Surefoot:
             return
         if agent in engine.trouble:
             raise engine.trouble[agent]
+        if agent in self._broken:
+            raise self._broken[agent]
         raise UnknownName("agent", agent, tuple({*router.snapshot.agents, *self._versions}))
 
     def _seek_versions(self) -> None:
