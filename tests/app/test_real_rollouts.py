@@ -56,6 +56,13 @@ class Ended:
     is_reproduced: bool
 
 
+def side(row: Comparison) -> str:
+    """What the interval of a rate says by itself."""
+    if row.low is None or row.high is None:
+        return "not known"
+    return "worse" if row.low > 0 else "better" if row.high < 0 else "not clear"
+
+
 def version(label: str, name: str) -> AgentVersion:
     """Two labels are two versions, also when the same recorded agent stands behind both."""
     model = ModelRef(provider="recorded", name=name)
@@ -118,8 +125,8 @@ def test_a_detector_that_makes_it_safer_and_useless_is_taken_back_and_the_report
     assert "success" in ended.steps[-1].why
     assert ended.both["success"].change > 0.1
     assert ended.both["safety"].change < -0.2
-    assert ended.both["success"].words.endswith("worse")
-    assert ended.both["safety"].words.endswith("better")
+    assert side(ended.both["success"]) == "worse"
+    assert side(ended.both["safety"]) == "better"
     assert ended.exposed < 300
     assert ended.is_reproduced
 
@@ -128,7 +135,7 @@ def test_a_prompt_that_helps_is_promoted_and_its_price_in_latency_is_told(shared
     """gpt-4o -> repeat the user's prompt: better at both checks, and slower, which nobody checked."""
     ended = asyncio.run(roll_out(shared_data, ATTACKED, (GPT, f"{GPT}-repeat_user_prompt"), "success", "safety"))
     assert ended.row.phase is Phase.WARM
-    assert ended.both["success"].words.endswith("better")
+    assert side(ended.both["success"]) == "better"
     assert ended.both["latency"].change > 0.1
     assert "instead of" in ended.both["latency"].words
     assert ended.is_reproduced
@@ -149,7 +156,7 @@ def test_a_fine_tune_without_effect_gives_no_evidence_of_change(shared_data: Pat
     """tau2 retail, the same pair: 34 of 40 before and after, so nothing is held against it."""
     ended = asyncio.run(roll_out(shared_data, RETAIL, ("gpt-4.1", "ft-gpt-4.1-sft"), "success", requests=6_000))
     assert ended.row.phase is not Phase.ROLLED_BACK
-    assert ended.both["success"].words.endswith("no clear difference")
+    assert side(ended.both["success"]) == "not clear"
     assert ended.is_reproduced
 
 

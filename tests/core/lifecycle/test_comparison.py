@@ -40,11 +40,15 @@ def test_nothing_recorded_is_nothing_shown() -> None:
     assert compare([tick(ArmTick(), ArmTick())]) == ()
 
 
-def test_a_better_candidate_is_called_better_and_a_worse_one_worse() -> None:
-    """The words follow the interval, so that a report can say of one rollout that safety gained and success lost."""
-    assert row("safety", tick(rate(1000, 500), rate(1000, 100))).words.endswith(", better")
-    assert row("safety", tick(rate(1000, 100), rate(1000, 500))).words.endswith(", worse")
-    assert row("safety", tick(rate(1000, 100), rate(1000, 101))).words.endswith("no clear difference")
+def test_a_rate_is_shown_with_its_difference_and_never_with_a_verdict() -> None:
+    """Given an interval that is not sure, when the decision was, then the words do not contradict it."""
+    assert row("safety", tick(rate(1000, 500), rate(1000, 100))).words.startswith(
+        "safety: 10.0% bad instead of 50.0% (-40.0 points, about -"
+    )
+    for candidate in (1, 15, 50):
+        said = row("safety", tick(rate(128, 1), rate(80, candidate))).words
+        assert not any(word in said for word in ("worse", "better", "no clear difference"))
+    assert row("safety", tick(rate(100, 10), rate(100, 10))).words.count("+0.0 points") == 1
 
 
 def test_a_rise_of_an_unchecked_amount_is_shown_as_a_fraction_of_stable() -> None:

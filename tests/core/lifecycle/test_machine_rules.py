@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from surefoot.core.evidence.verdict import Judgement, Why
 from surefoot.core.lifecycle import rollout as ro
 from surefoot.core.lifecycle.audit import verify
-from surefoot.core.lifecycle.machine import TABLE, accepted, precedence, transition, warm_until
+from surefoot.core.lifecycle.machine import TABLE, accepted, ends_warmth, orders, precedence, transition, warm_until
 from surefoot.core.lifecycle.rollout import Phase, traffic_of
 from surefoot.core.traffic.calendar import frozen
 from surefoot.core.traffic.plan import Strategy
@@ -52,18 +52,47 @@ class TestTheTable:
     """One table; what is not in it is illegal."""
 
     @pytest.mark.parametrize(("phase", "event"), one_of_each(), ids=lambda value: type(value).__name__)
-    def test_a_pair_that_is_not_in_the_table_raises_and_lists_what_is(self, phase, event):
-        """No phase and event fall through to a default; the error names what would have been accepted."""
+    def test_a_pair_that_is_not_in_the_table_raises_and_lists_what_can_be_ordered(self, phase, event):
+        """No phase and event fall through to a default; the hint names a person's orders and nothing internal."""
         row = in_phase(phase)
         if (phase, type(event)) in TABLE:
             assert transition(row, event, at=T0).before is row
             return
         with pytest.raises(IllegalTransition) as refused:
             transition(row, event, at=T0)
-        assert f"{type(event).__name__} is not accepted" in refused.value.message
-        assert str(phase) in refused.value.message
-        for name in accepted(phase):
-            assert name in refused.value.hint
+        assert phase.replace("_", " ") in refused.value.message
+        if phase.is_final:
+            assert "over" in refused.value.hint
+        else:
+            assert refused.value.hint == f"what can be ordered now: {', '.join(orders(phase))}"
+        assert not any(internal in refused.value.hint for internal in ("Judged", "Supersede", "WarmthEnded", "Start"))
+
+    def test_what_a_person_can_order_is_said_in_the_words_of_the_commands(self):
+        """The same rows of the table, as somebody would type them."""
+        assert {phase: orders(phase) for phase in LIVE} == {
+            Phase.QUEUED: ("abort",),
+            Phase.RUNNING: ("abort", "pause", "promote"),
+            Phase.WAITING: ("abort", "approve", "pause", "promote", "reject"),
+            Phase.PAUSED: ("abort", "promote", "resume"),
+            Phase.WARM: ("abort", "promote"),
+        }
+
+    def test_an_order_that_comes_too_early_is_answered_in_its_own_words(self):
+        """Given a running rollout, when somebody approves, then the error is about approving."""
+        with pytest.raises(IllegalTransition) as refused:
+            transition(in_phase(Phase.RUNNING), ro.Approve(by="a", candidate=NEW), at=T0)
+        assert refused.value.message == "cannot approve a rollout that is running"
+
+    @pytest.mark.parametrize("whys", [[], [Why.STALE], [Why.STALE, Why.GATHERING, Why.MISMATCH]])
+    def test_a_second_pause_is_told_who_paused_and_since_when(self, whys):
+        """Given a pause, whatever was told of it since, when somebody pauses again, then the first one is named."""
+        row = transition(in_phase(Phase.RUNNING), ro.Pause(by="ann", why="too hot"), at=T0).after
+        for why in whys:
+            row = transition(row, judged(Judgement.HOLD, why), at=T0 + timedelta(hours=1)).after
+        with pytest.raises(IllegalTransition) as refused:
+            transition(row, ro.Pause(by="bob"), at=T0 + timedelta(hours=2))
+        assert refused.value.message == "already paused by ann: too hot, since 2026-01-05 09:00 UTC"
+        assert refused.value.hint == "what can be ordered now: abort, promote, resume"
 
     def test_what_each_phase_accepts_is_written_down_twice(self):
         """Once as the table and once here, so that a row that appears or disappears is somebody's decision."""
@@ -250,10 +279,16 @@ class TestRule03NoEvidenceNeverAdvances:
         row = in_phase(phase)
         assert position(transition(row, judged(Judgement.HOLD, why), at=T0).after) == position(row)
 
-    @pytest.mark.parametrize("why", [Why.MISMATCH, Why.STALE, Why.NO_TRAFFIC, Why.TIMED_OUT])
-    def test_a_hold_that_waiting_will_not_end_is_told_once(self, why):
+    @pytest.mark.parametrize("phase", [Phase.RUNNING, Phase.PAUSED, Phase.WARM])
+    @pytest.mark.parametrize("why", [Why.MISMATCH, Why.STALE, Why.NO_TRAFFIC, Why.TIMED_OUT, Why.NO_REFERENCE])
+    def test_a_hold_that_waiting_will_not_end_is_told_once(self, phase, why):
         """People hear of it at the first look, not at every look, and hear when it is over."""
-        first = transition(in_phase(Phase.RUNNING), judged(Judgement.HOLD, why), at=T0)
+        row = (
+            in_phase(phase)
+            if phase is not Phase.PAUSED
+            else transition(in_phase(Phase.RUNNING), ro.Pause(by="a"), at=T0).after
+        )
+        first = transition(row, judged(Judgement.HOLD, why), at=T0)
         assert [effect.urgent for effect in first.effects] == [True]
         assert transition(first.after, judged(Judgement.HOLD, why), at=T0).is_step is False
         over = transition(first.after, HOLD, at=T0)
@@ -431,6 +466,17 @@ class TestRule09WarmAfterAll:
         """The old version may be the broken one: a second word makes the candidate stable at once."""
         moved = transition(in_phase(Phase.WARM), ro.Promote(by="a", why="w"), at=T0)
         assert (moved.after.phase, moved.stable) == (Phase.PROMOTED, NEW)
+
+    @pytest.mark.parametrize("why", list(Why))
+    def test_warmth_ends_by_itself_only_where_harm_would_have_been_seen(self, why):
+        """Given enough time, when nothing could be concluded, or harm was, then it goes on."""
+        row = in_phase(Phase.WARM)
+        day = timedelta(days=1)
+        blind = {Why.MISMATCH, Why.STALE, Why.NO_TRAFFIC, Why.NO_DATA, Why.NO_REFERENCE}
+        assert ends_warmth(row, judged(Judgement.HOLD, why).verdict, at=T0 + day) is (why not in blind)
+        assert not ends_warmth(row, judged(Judgement.HOLD, why).verdict, at=T0 + day - timedelta(seconds=1))
+        assert not ends_warmth(row, judged(Judgement.BREACH, why).verdict, at=T0 + day)
+        assert not ends_warmth(in_phase(Phase.RUNNING), HOLD.verdict, at=T0 + day)
 
     def test_warmth_lasts_as_long_as_the_longer_of_keep_warm_and_the_last_stage(self):
         """Neither setting is ignored."""

@@ -48,14 +48,19 @@ class Comparison:
 
     @property
     def words(self) -> str:
-        """In a sentence: "success: 12.0 % bad instead of 5.0 %, worse"."""
+        """
+        In a sentence: "success: 12.0% bad instead of 5.0% (+7.0 points, about +4.1 to +9.9)".
+
+        Numbers and no verdict: rollouts are decided on other evidence, which may be sure where this interval is not.
+        """
         if self.stable is None or self.candidate is None:
             return f"{self.metric}: not recorded on both versions"
         if self.unit == "rate":
-            side = ""
+            about = ""
             if self.low is not None and self.high is not None:
-                side = ", worse" if self.low > 0 else ", better" if self.high < 0 else ", no clear difference"
-            return f"{self.metric}: {self.candidate:.1%} bad instead of {self.stable:.1%}{side}"
+                about = f", about {100 * self.low:+.1f} to {100 * self.high:+.1f}"
+            by = f"{100 * (self.candidate - self.stable):+.1f} points{about}"
+            return f"{self.metric}: {self.candidate:.1%} bad instead of {self.stable:.1%} ({by})"
         moved = f" ({self.change:+.0%})" if self.change is not None else ""
         return f"{self.metric}: {self.unit} {self.candidate:,.4g} instead of {self.stable:,.4g}{moved}"
 
@@ -79,9 +84,7 @@ def _rate(metric: Metric, ticks: list[Tick]) -> Comparison:
         sofar = epochs.get(tick.epoch, Binary(0, 0, 0, 0))
         epochs[tick.epoch] = Binary(sofar.n_c + n_c, sofar.k_c + k_c, sofar.n_s + n_s, sofar.k_s + k_s)
     # Failures that came after their units' epoch are beyond its units: shown as all of them.
-    epochs = {
-        epoch: Binary(n_c, min(k_c, n_c), n_s, min(k_s, n_s)) for epoch, (n_c, k_c, n_s, k_s) in epochs.items()
-    }
+    epochs = {epoch: Binary(n_c, min(k_c, n_c), n_s, min(k_s, n_s)) for epoch, (n_c, k_c, n_s, k_s) in epochs.items()}
     n_c, k_c, n_s, k_s = (sum(column) for column in zip(*epochs.values(), strict=True)) if epochs else (0, 0, 0, 0)
     difference = stratified_difference(epochs.values())
     return Comparison(

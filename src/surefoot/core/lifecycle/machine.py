@@ -5,7 +5,7 @@ Everything that moves a rollout from one phase to another is in TABLE below. `tr
 up and runs what it finds; a pair that is not there is illegal and changes nothing. The diagram in docs/rollouts.md is
 drawn from TABLE by scripts/draw_rollout.py, so it cannot be out of date.
 
-Four decisions that the table alone does not explain:
+Five decisions that the table alone does not explain:
 
 * **Where the stable pointer moves.** At PROMOTED, not at WARM. While it is warm the candidate is served by the split
   (100 % less the holdback) and the old version is still what routers fall back to, so a breach, a kill of the candidate
@@ -16,6 +16,9 @@ Four decisions that the table alone does not explain:
 * **Which digests are denied.** Those that end ROLLED_BACK: harm was found, a switch was pulled, or an approver said no,
   and nothing may bring them back by itself. An aborted or superseded candidate was found guilty of nothing, and only a
   person starts a rollout, so denying it would add a second command and no safety.
+* **When the warmth ends by itself.** When it lasted long enough and harm would have been seen: users came, the required
+  metrics were recorded, and enough is known of the old version to compare with. Otherwise the rollout stays WARM, says
+  why, and a person's `Promote` or `Abort` ends it. No traffic takes it back only if the plan says so.
 * **What a freeze holds back.** Every step upwards that is not a person's `Promote`: that order skips all gates, is
   signed and gives its reason. `Start`, PASS and WarmthEnded wait and are tried again; `Approve` and a Supersede that
   would promote are refused, so that whoever asked knows. Nothing downwards is ever held back.
@@ -56,7 +59,7 @@ from .rollout import (
     traffic_of,
 )
 
-__all__ = ["TABLE", "Step", "accepted", "precedence", "transition", "warm_until"]
+__all__ = ["TABLE", "Step", "accepted", "ends_warmth", "orders", "precedence", "transition", "warm_until"]
 
 
 class Step(NamedTuple):
@@ -75,10 +78,7 @@ def transition(rollout: Rollout, event: Event, *, at: datetime) -> Transition:
     """
     step = TABLE.get((rollout.phase, type(event)))
     if step is None:
-        raise IllegalTransition(
-            f"{type(event).__name__} is not accepted while the rollout is {rollout.phase}",
-            hint=f"accepted: {', '.join(accepted(rollout.phase)) or 'nothing, this rollout is over'}",
-        )
+        raise _illegal(rollout, event)
     after, effects = step(rollout, event, at)
     if (after.phase, after.opened, after.share) != (rollout.phase, rollout.opened, rollout.share):
         # max: a clock that jumped back must not make the new stage look older than it is once the clock is right again.
@@ -101,6 +101,11 @@ def accepted(phase: Phase) -> tuple[str, ...]:
     return tuple(sorted(kind.__name__ for of, kind in TABLE if of is phase))
 
 
+def orders(phase: Phase) -> tuple[str, ...]:
+    """What a person may order in a phase, in the words of the command line, sorted. Empty for a final phase."""
+    return tuple(sorted(word for kind, word in _ORDERS.items() if (phase, kind) in TABLE))
+
+
 def precedence(events: Iterable[Event]) -> tuple[Event, ...]:
     """
     Events of the same instant, the one that wins first: kill > abort > rollback > pause > promote-now > advance.
@@ -113,6 +118,30 @@ def precedence(events: Iterable[Event]) -> tuple[Event, ...]:
 def warm_until(rollout: Rollout) -> datetime:
     """When the warmth that began at `entered_at` ends: after `keep_warm`, or the last stage's duration if longer."""
     return rollout.entered_at + max(rollout.plan.keep_warm, rollout.plan.stages[-1].min_duration)
+
+
+def ends_warmth(rollout: Rollout, verdict: Verdict, *, at: datetime) -> bool:
+    """Whether a verdict on a WARM rollout lets its warmth end: it lasted, and harm would have been seen."""
+    is_clean = verdict.judgement is not Judgement.BREACH and verdict.why not in _INCONCLUSIVE
+    return rollout.phase is Phase.WARM and at >= warm_until(rollout) and is_clean
+
+
+_INCONCLUSIVE: Final = frozenset({Why.MISMATCH, Why.STALE, Why.NO_TRAFFIC, Why.NO_DATA, Why.NO_REFERENCE})
+
+
+def _illegal(rollout: Rollout, event: Event) -> IllegalTransition:
+    """In the words of people who gave an order; what only the machinery does keeps its name."""
+    phase = rollout.phase.replace("_", " ")
+    word = _ORDERS.get(type(event))
+    if rollout.phase is Phase.PAUSED and isinstance(event, Pause):
+        said = f"already {_pause_of(rollout) or 'paused'}, since {rollout.entered_at:%Y-%m-%d %H:%M %Z}"
+    elif word is None:
+        said = f"{type(event).__name__} is not accepted while the rollout is {phase}"
+    else:
+        said = f"cannot {word} a rollout that is {phase}"
+    possible = ", ".join(orders(rollout.phase))
+    hint = f"what can be ordered now: {possible}" if possible else "this rollout is over; start another one"
+    return IllegalTransition(said, hint=hint)
 
 
 def _rank(event: Event) -> int:
@@ -266,6 +295,10 @@ _ALARMING: Final = {
     Why.STALE: "no evidence arrives any more",
     Why.NO_TRAFFIC: "nobody visits this stage",
     Why.TIMED_OUT: "the stage ran out of time undecided",
+    Why.NO_REFERENCE: (
+        "too little is known of the old version to tell whether the candidate is worse; "
+        "`promote` ends the warmth on a person's word"
+    ),
 }
 """A hold for one of these will not end by waiting: somebody is told, once."""
 
@@ -273,15 +306,26 @@ _ALARMING: Final = {
 def _hold(rollout: Rollout, verdict: Verdict) -> Step:
     """Nothing moves; what changes for people is written down and told once, not at every look."""
     alarm = _ALARMING.get(verdict.why)
+    pause = _pause_of(rollout)
+    held = rollout.note.removeprefix(pause).removeprefix("; ") if pause else rollout.note
     if alarm is not None:
-        note = f"{_ON_HOLD}{alarm}"
-    elif rollout.note.startswith(_ON_HOLD):
-        note = f"going on, no longer {rollout.note}"
+        told = f"{_ON_HOLD}{alarm}"
+    elif held.startswith(_ON_HOLD):
+        told = f"going on, no longer {held}"
     else:
         return Step(rollout)
-    if note == rollout.note:
+    if told == held:
         return Step(rollout)
-    return Step(replace(rollout, note=note), (Notify(what=note, urgent=alarm is not None),))
+    note = f"{pause}; {told}" if pause else told
+    return Step(replace(rollout, note=note), (Notify(what=told, urgent=alarm is not None),))
+
+
+def _pause_of(rollout: Rollout) -> str:
+    """Who paused it and why, as its note says; empty if it is not paused. A hold stands behind it in the note."""
+    if rollout.phase is not Phase.PAUSED:
+        return ""
+    ends = [rollout.note.find(f"; {begin}") for begin in (_ON_HOLD, "going on, no longer ")]
+    return rollout.note[: min((end for end in ends if end >= 0), default=len(rollout.note))]
 
 
 def _paused(rollout: Rollout, event: Pause, at: datetime) -> Step:
@@ -325,6 +369,16 @@ def _named(window: FreezeWindow) -> str:
 def _signed(deed: str, why: str) -> str:
     return f"{deed}: {why}" if why else deed
 
+
+_ORDERS: Final[dict[type[Event], str]] = {
+    Abort: "abort",
+    Approve: "approve",
+    Pause: "pause",
+    Promote: "promote",
+    Reject: "reject",
+    Resume: "resume",
+}
+"""What a person says, and the command for it."""
 
 TABLE: Final[dict[tuple[Phase, type[Event]], Callable[..., Step]]] = {
     (Phase.QUEUED, Start): _started,

@@ -230,6 +230,10 @@ class Supersede:
 class WarmthEnded:
     """`keep_warm` has passed without harm."""
 
+    verdict: Verdict | None = None
+    look: Look | None = None
+    """What the last look of the warmth saw, so that its end can be judged again. None in trails of before."""
+
 
 Event = Start | Judged | Approve | Reject | Pause | Resume | Promote | Abort | Kill | Supersede | WarmthEnded
 
