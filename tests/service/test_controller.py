@@ -14,6 +14,7 @@ from surefoot.core.lifecycle.audit import verify
 from surefoot.core.lifecycle.rollout import Notify, Phase
 from surefoot.core.traffic.plan import OnNewCandidate
 from surefoot.errors import Unreadable
+from surefoot.service import rollouts
 from surefoot.service.cases import Cases
 from surefoot.service.controller import Controller
 from surefoot.store.memory import MemoryStore
@@ -68,7 +69,7 @@ async def a_life(fails, crash_at: int | None, *, after: bool) -> tuple[list, Tol
     scene.given_controller(mortal)
 
     for look in range(54):
-        if look % 2 == 0 and look < 50:
+        if look % 2 == 0 or look > 50:
             await scene.when_users_come(rid, 200, **fails)
         scene.clock.advance(6 * SECOND if look < 50 else 20 * MINUTE)
         await looked_at(scene)
@@ -320,8 +321,27 @@ class TestCases:
             warm, cold = await kept.of(row), await Cases(scene.store).of(row)
             sight = _look_at(row, scene)
             assert warm.case.judge(sight) == cold.case.judge(sight)
-            assert warm.last_tick_at == cold.last_tick_at
+            assert warm.last_tick_at(scene.clock.now()) == cold.last_tick_at(scene.clock.now())
         assert row.opened > 1
+
+    @pytest.mark.parametrize("end", ["order", "harm"])
+    @story
+    async def test_what_is_over_is_not_kept(self, end):
+        """Given a rollout that ended, by whomever, when the controller looks again, then nothing of it is kept."""
+        scene = Scenario(MemoryStore())
+        rid = await scene.given_rollout(ladder())
+        cases = Cases(scene.store)
+        scene.controllers[:] = [Controller(store=scene.store, clock=scene.clock, cases=cases)]
+        await scene.when_users_come(rid, 400, **(BAD if end == "harm" else GOOD))
+        await scene.when_time_passes(12 * SECOND, look_every=4 * SECOND)
+        if end == "order":
+            fold = await cases.of(await scene.then_row(rid))
+            assert await cases.of(await scene.then_row(rid)) is fold
+            await rollouts.abort(rid, by="ann", why="enough", store=scene.store, clock=scene.clock)
+        await scene.when_looked_at()
+        row = await scene.then_row(rid)
+        assert row.phase.is_final
+        assert not cases.kept
 
     @story
     async def test_a_store_that_was_restored_is_folded_again(self):

@@ -8,16 +8,19 @@ from datetime import time, timedelta
 import pytest
 
 from surefoot.core.evidence.tally import Count
+from surefoot.core.evidence.verdict import Judgement, Look, Why
 from surefoot.core.lifecycle import rollout as ro
-from surefoot.core.lifecycle.audit import GENESIS, hash_of
+from surefoot.core.lifecycle.audit import GENESIS, chained, hash_of, text_of
+from surefoot.core.lifecycle.machine import transition
 from surefoot.core.lifecycle.rollout import Phase
 from surefoot.core.traffic.calendar import FreezeWindow
 from surefoot.service import rollouts
 from surefoot.service.explain import explain, recompute
 from surefoot.store.memory import MemoryStore
 from surefoot.testing.scenario import Scenario
+from tests.core.lifecycle.walks import T0, in_phase
 
-from .stories import GOOD, HOUR, MINUTE, SECOND, ladder, stage, story
+from .stories import BAD, GOOD, HOUR, MINUTE, SECOND, ladder, stage, story
 
 WORSE = {"stable_fails": {"success": 0.05}, "candidate_fails": {"success": 0.2}}
 
@@ -43,7 +46,9 @@ async def a_run(fails):
         if row.phase is Phase.WAITING:
             await rollouts.approve(rid, candidate=row.candidate, by="bob", store=scene.store, clock=scene.clock)
         await scene.when_time_passes(12 * SECOND, look_every=4 * SECOND)
-    await scene.when_time_passes(2 * HOUR, look_every=20 * MINUTE)
+    for _ in range(6):
+        await scene.when_users_come(rid, 60, **fails)
+        await scene.when_time_passes(20 * MINUTE, look_every=10 * MINUTE)
     return scene, rid, await scene.store.audit(rid), await scene.store.ticks(rid)
 
 
@@ -60,6 +65,57 @@ class TestRecompute:
         assert again.is_reproduced, [decision for decision in again.decisions if not decision.is_reproduced]
         assert max(decision.off_by for decision in again.decisions) <= 1e-9
         assert max(decision.ticks for decision in again.decisions) > 3
+
+    @story
+    async def test_the_end_of_a_warmth_is_judged_again(self):
+        """Given a whole run, then its last step carries the look it was taken on, and every number of it."""
+        _, _, records, ticks = await a_run(GOOD)
+        ended = records[-1].transition.event
+        assert isinstance(ended, ro.WarmthEnded)
+        assert ended.verdict is not None
+        assert ended.verdict.findings
+        last = recompute(records, ticks).decisions[-1]
+        assert (last.event, last.is_reproduced, last.ticks) == ("WarmthEnded", True, ended.verdict.tick)
+        assert explain(records)[-1].numbers
+
+    @pytest.mark.parametrize("with_look", [True, False])
+    @pytest.mark.parametrize("forgery", ["too early", "in silence", "on harm"])
+    @story
+    async def test_a_warmth_that_could_not_end_is_found(self, forgery, with_look):
+        """Given a promotion forged into a trail whose hashes fit, then it does not follow from the evidence."""
+        scene = Scenario(MemoryStore())
+        rid = await scene.given_rollout(ladder(stage("50%", 5_000), stage("all", 10_000)))
+        for _ in range(10):
+            if (await scene.then_row(rid)).phase is not Phase.WARM:
+                await scene.when_users_come(rid, 400, **GOOD)
+                await scene.when_time_passes(12 * SECOND, look_every=4 * SECOND)
+        row = await scene.then_at(rid, Phase.WARM)
+        await scene.when_users_come(rid, 400, **(BAD if forgery == "on harm" else GOOD))
+        await scene.store.close_tick(
+            rid, row.epoch, sequence=len(await scene.store.ticks(rid)) + 1, at=scene.clock.now()
+        )
+        ticks = await scene.store.ticks(rid)
+        at = row.entered_at + {"too early": SECOND, "in silence": 3 * HOUR, "on harm": HOUR}[forgery]
+        if forgery == "on harm":
+            ticks = [*ticks[:-1], replace(ticks[-1], closed_at=at)]
+        verdict = replace(
+            (await scene.store.audit(rid))[-1].transition.event.verdict,
+            why=Why.GATHERING,
+            tick=len(ticks),
+            judgement=Judgement.HOLD,
+        )
+        seen = Look(at=at, stage=1, entered_at=row.entered_at, is_warm=True, last_tick_at=ticks[-1].closed_at)
+        event = ro.WarmthEnded(verdict=verdict, look=seen) if with_look else ro.WarmthEnded()
+        records = await scene.store.audit(rid)
+        again = recompute([*records, chained(transition(row, event, at=at), records[-1])], ticks)
+        assert again.chain is None
+        assert not again.decisions[-1].is_reproduced
+        assert all(decision.is_reproduced for decision in again.decisions[:-1])
+
+    def test_a_trail_of_before_reads_and_hashes_as_it_was(self):
+        """Given an end of warmth without a look, as trails had it, then its text names nothing new."""
+        text = text_of(transition(in_phase(Phase.WARM), ro.WarmthEnded(), at=T0))
+        assert '"event":{"type":"WarmthEnded"}' in text
 
     @story
     async def test_a_changed_outcome_is_noticed(self):

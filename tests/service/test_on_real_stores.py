@@ -40,7 +40,7 @@ async def raced(url, fails, end):
         rid = await scene.given_rollout(PLAN)
         scene.given_controller(stores[1])
         for look in range(14):
-            if look < 12:
+            if not (await scene.then_row(rid)).phase.is_final:
                 await scene.when_users_come(rid, 200, **fails)
             scene.clock.advance(11 * SECOND if look < 12 else HOUR)
             await asyncio.gather(*(controller.round() for controller in scene.controllers))

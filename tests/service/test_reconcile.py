@@ -11,7 +11,7 @@ from surefoot.core.lifecycle import rollout as ro
 from surefoot.core.lifecycle.machine import transition
 from surefoot.core.lifecycle.rollout import Phase
 from surefoot.core.traffic.calendar import FreezeWindow
-from surefoot.core.traffic.plan import Check
+from surefoot.core.traffic.plan import Check, NoTraffic, Strategy
 from surefoot.errors import Conflict
 from surefoot.ports.store import OpenTick
 from surefoot.service import rollouts, switch
@@ -84,7 +84,9 @@ class TestSteps:
             await scene.when_users_come(rid, 400, **GOOD)
             await scene.when_time_passes(12 * SECOND, look_every=4 * SECOND)
         warm = await scene.then_at(rid, Phase.WARM, "all")
-        await scene.when_time_passes(HOUR, look_every=MINUTE)
+        for _ in range(7):
+            await scene.when_users_come(rid, 400, **GOOD)
+            await scene.when_time_passes(10 * MINUTE, look_every=MINUTE)
         await scene.then_at(rid, Phase.PROMOTED)
         assert (await scene.store.traffic(scene.agent)).stable == warm.candidate
         assert (await scene.store.traffic(scene.agent)).split is None
@@ -207,6 +209,84 @@ class TestTwoClocks:
         script.says(judgement, why)
         await scene.when_looked_at()
         await scene.then_at(rid, phase)
+
+    @pytest.mark.parametrize("why", [Why.STALE, Why.NO_TRAFFIC, Why.NO_DATA, Why.NO_REFERENCE])
+    @story
+    async def test_warmth_does_not_end_in_silence_but_a_person_may_end_it(self, why):
+        """Given time enough, when nothing could have been seen, then it stays warm until somebody promotes."""
+        scene, script = scripted()
+        rid = await scene.given_rollout(ladder(stage("all", 10_000)))
+        script.says(Judgement.HOLD, why)
+        await scene.when_time_passes(3 * HOUR, look_every=10 * MINUTE)
+        await scene.then_at(rid, Phase.WARM)
+        await rollouts.promote(rid, by="ann", why="looked at it", store=scene.store, clock=scene.clock)
+        await scene.then_at(rid, Phase.PROMOTED)
+
+    @pytest.mark.parametrize("no_traffic", list(NoTraffic))
+    @story
+    async def test_a_day_of_warmth_without_a_single_tick_promotes_nobody(self, no_traffic):
+        """Given 25 hours without traffic, then it holds, or goes back where the plan says so; it is never promoted."""
+        scene = Scenario(MemoryStore())
+        rid = await scene.given_rollout(ladder(stage("all", 10_000), no_traffic=no_traffic))
+        await scene.when_time_passes(25 * HOUR, look_every=30 * MINUTE)
+        await scene.then_at(rid, Phase.WARM if no_traffic is NoTraffic.HOLD else Phase.ROLLED_BACK)
+
+    @pytest.mark.parametrize(
+        ("past", "fails", "phase"),
+        [(20_000, 1.0, Phase.ROLLED_BACK), (20_000, 0.01, Phase.PROMOTED), (0, 1.0, Phase.WARM)],
+    )
+    @story
+    async def test_a_manual_rollout_is_watched_by_stables_history(self, past, fails, phase):
+        """Given a person who gave everybody, then stable's past decides what is harm; without one nothing is good."""
+        scene = Scenario(MemoryStore())
+        await scene.given_history(past, {"success": 0.01})
+        rid = await scene.given_rollout(ladder(stage("all", 10_000, needs_approval=True), strategy=Strategy.MANUAL))
+        candidate = (await scene.then_row(rid)).candidate
+        await rollouts.approve(rid, candidate=candidate, by="bob", store=scene.store, clock=scene.clock)
+        for _ in range(8):
+            if not (await scene.then_row(rid)).phase.is_final:
+                await scene.when_users_come(rid, 500, candidate_fails={"success": fails})
+            await scene.when_time_passes(10 * MINUTE, look_every=5 * MINUTE)
+        row = await scene.then_at(rid, phase)
+        assert ("too little is known of the old version" in row.note) is (phase is Phase.WARM)
+
+    @story
+    async def test_units_of_an_epoch_in_which_nobody_had_the_candidate_are_not_evidence(self):
+        """Given a plan that asks first, when units are stamped with the time before, then the rollout goes on."""
+        scene = Scenario(MemoryStore())
+        asks = stage("5%", 500, needs_approval=True, checks=(*CHECKS, Check(metric="safety", max_count=0)))
+        rid = await scene.given_rollout(ladder(asks, stage("all", 10_000)))
+        candidate = (await scene.then_row(rid)).candidate
+        await rollouts.approve(rid, candidate=candidate, by="bob", store=scene.store, clock=scene.clock)
+        await scene.when_users_come(rid, 2_000, candidate_fails={"safety": 1.0}, epoch=1)
+        await scene.when_time_passes(6 * MINUTE, look_every=10 * SECOND)
+        assert scene.controllers[0].health.troubled == {}
+        assert await scene.store.ticks(rid) == ()
+        await scene.when_users_come(rid, 400, **GOOD)
+        await scene.when_time_passes(12 * SECOND)
+        assert [tick.epoch for tick in await scene.store.ticks(rid)] == [2]
+        await scene.then_at(rid, Phase.RUNNING, "5%")
+
+    @story
+    async def test_a_clock_that_ran_ahead_does_not_hide_the_silence_that_follows(self):
+        """Given a tick closed a month ahead, when nobody comes after, then it is stale within a quarter of an hour."""
+        scene = Scenario(MemoryStore())
+        rid = await scene.given_rollout(ladder())
+        await scene.when_users_come(rid, 400, **GOOD)
+        await scene.when_time_passes(12 * SECOND)
+        scene.clock.jump(30 * 24 * HOUR)
+        await scene.when_users_come(rid, 400, **GOOD)
+        await scene.when_time_passes(12 * SECOND)
+        scene.clock.jump(-30 * 24 * HOUR)
+        cases = Cases(scene.store)
+        seen = {}
+        for minutes in (1, 20, 25 * 60):
+            scene.clock.advance(minutes * MINUTE)
+            sight = await look(rid, store=scene.store, clock=scene.clock, cases=cases)
+            assert sight.judged is not None
+            seen[minutes] = sight.judged.verdict.why
+        assert seen[1] not in (Why.STALE, Why.NO_TRAFFIC)
+        assert (seen[20], seen[25 * 60]) == (Why.STALE, Why.NO_TRAFFIC)
 
     @story
     async def test_a_clock_that_jumps_back_neither_stops_protection_nor_shortens_a_stage(self):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
-from typing import Protocol
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Final, Protocol
 
 from ..core.evidence.tally import History, Tick
 from ..core.evidence.verdict import Look, Verdict
@@ -16,6 +17,8 @@ from ..core.units import RolloutId
 from ..ports.store import Evidence, Rollouts
 
 __all__ = ["Cases", "Fold", "Folds", "Judge", "history_of"]
+
+_A_MINUTE: Final = timedelta(minutes=1)
 
 
 class Judge(Protocol):
@@ -52,8 +55,24 @@ class Fold:
 
     def __init__(self, rollout: Rollout, records: Sequence[AuditRecord], folds: Folds) -> None:
         self.case = folds(rollout.plan, history_of(records))
-        self.last_tick_at: datetime | None = None
+        self.upto_epoch = max((record.transition.after.epoch for record in records), default=0)
+        """The newest epoch of the trail it was made with."""
+
+        self._closed: list[datetime] = []
         self._epochs = epochs_of(record.transition for record in records)
+
+    def has_epoch(self, epoch: int) -> bool:
+        """Whether the trail knows an epoch of that number in which the candidate had traffic."""
+        return epoch in self._epochs
+
+    def last_tick_at(self, at: datetime) -> datetime | None:
+        """
+        When the newest tick was closed that was not closed after `at`; None if there is none.
+
+        A tick closed by a clock that ran ahead says nothing about how long it has been quiet.
+        """
+        found = bisect_right(self._closed, at)
+        return self._closed[found - 1] if found else None
 
     def knows(self, ticks: Iterable[Tick]) -> bool:
         """Whether the ticks follow without a gap, all in epochs it has heard of."""
@@ -64,7 +83,15 @@ class Fold:
         """Take them in."""
         for tick in ticks:
             self.case.add(tick, self._epochs[tick.epoch])
-            self.last_tick_at = tick.closed_at
+            self._note_closing(tick.closed_at)
+
+    def _note_closing(self, at: datetime) -> None:
+        """Kept in rising order, one a minute: what a newer tick was closed before was closed in the future."""
+        while self._closed and self._closed[-1] >= at:
+            self._closed.pop()
+        if len(self._closed) > 1 and at - self._closed[-2] < _A_MINUTE:
+            self._closed.pop()
+        self._closed.append(at)
 
 
 class Cases:
@@ -75,6 +102,11 @@ class Cases:
         self._folds = folds
         self._kept: dict[RolloutId, Fold] = {}
 
+    @property
+    def kept(self) -> Collection[RolloutId]:
+        """The rollouts whose folds are kept."""
+        return self._kept.keys()
+
     async def of(self, rollout: Rollout) -> Fold:
         """
         The fold of all ticks that are closed now.
@@ -83,7 +115,7 @@ class Cases:
         a store that was restored) everything is read and folded again. Raises ValueError if even that does not fit.
         """
         kept = self._kept.get(rollout.id)
-        if kept is not None:
+        if kept is not None and kept.upto_epoch >= rollout.epoch:
             ticks = await self._store.ticks(rollout.id, after=kept.case.tick)
             # Somebody else may have used the same fold while this one waited: what it has seen by now is not new.
             fresh = [tick for tick in ticks if tick.sequence > kept.case.tick]
@@ -95,6 +127,11 @@ class Cases:
     def forget(self, id: RolloutId) -> None:
         """Drop what is kept of a rollout: it is over, or in doubt."""
         self._kept.pop(id, None)
+
+    def keep_only(self, live: Collection[RolloutId]) -> None:
+        """Drop the folds of all other rollouts: those are over."""
+        for over in self._kept.keys() - set(live):
+            del self._kept[over]
 
     async def _anew(self, rollout: Rollout) -> Fold:
         # Ticks first: the trail read after them knows every epoch they may belong to.

@@ -13,8 +13,8 @@ from ..core.evidence.verdict import Finding, Look, Verdict
 from ..core.lifecycle.audit import AuditRecord, Broken, verify
 from ..core.lifecycle.findings import describe, summary
 from ..core.lifecycle.judge import Case
-from ..core.lifecycle.machine import transition
-from ..core.lifecycle.rollout import Judged, Kill, Notify, Phase, Rollout, Transition, WarmthEnded
+from ..core.lifecycle.machine import ends_warmth, transition, warm_until
+from ..core.lifecycle.rollout import Event, Judged, Kill, Notify, Phase, Rollout, Transition, WarmthEnded
 from ..core.lifecycle.turn import SUREFOOT
 from ..core.traffic.presets import share_text
 from ..errors import SurefootError
@@ -101,13 +101,13 @@ def recompute(
 def _explained(record: AuditRecord) -> Explained:
     move = record.transition
     event = move.event
-    verdict = event.verdict if isinstance(event, Judged) else None
+    verdict = event.verdict if isinstance(event, Judged | WarmthEnded) else None
     return Explained(
         sequence=record.sequence,
         at=move.at,
         by=SUREFOOT if isinstance(event, Judged | WarmthEnded) else event.by,
         headline=_headline(move),
-        why=summary(verdict) if verdict else move.after.note,
+        why=summary(verdict) if verdict and isinstance(event, Judged) else move.after.note,
         numbers=tuple(describe(finding) for finding in verdict.findings) if verdict else (),
     )
 
@@ -142,9 +142,27 @@ class _Again:
         self._folds = folds
         self._fold = self._empty()
 
-    def judge(self, judged: Judged) -> Verdict:
+    def judge(self, look: Look, upto: int) -> Verdict:
         """Raises ValueError if a tick it had seen is missing."""
-        upto = judged.verdict.tick
+        fold = self._folded(upto)
+        if look.last_tick_at != fold.last_tick_at(look.at):
+            raise ValueError(f"tick {upto} was closed at another time than the look says")
+        return fold.case.judge(look)
+
+    def judge_at(self, row: Rollout, at: datetime) -> Verdict:
+        """What a look at that instant would have seen, where none was written down."""
+        closed = sorted(sequence for sequence, tick in self._ticks.items() if tick.closed_at <= at)
+        fold = self._folded(closed[-1] if closed else 0)
+        look = Look(
+            at=at,
+            stage=row.opened - 1,
+            entered_at=row.entered_at,
+            is_warm=row.phase is Phase.WARM,
+            last_tick_at=fold.last_tick_at(at),
+        )
+        return fold.case.judge(look)
+
+    def _folded(self, upto: int) -> Fold:
         if upto < self._fold.case.tick:
             self._fold = self._empty()
         following = range(self._fold.case.tick + 1, upto + 1)
@@ -154,9 +172,7 @@ class _Again:
         if not self._fold.knows(fresh):
             raise ValueError("a tick it had seen belongs to an epoch that the trail does not know")
         self._fold.add(fresh)
-        if judged.look.last_tick_at != self._fold.last_tick_at:
-            raise ValueError(f"tick {upto} was closed at another time than the look says")
-        return self._fold.case.judge(judged.look)
+        return self._fold
 
     def _empty(self) -> Fold:
         return Fold(self._records[-1].transition.before, self._records, self._folds)
@@ -166,15 +182,18 @@ def _decision(record: AuditRecord, again: _Again) -> Decision:
     move = record.transition
     name = type(move.event).__name__
     off_by, ticks = 0.0, 0
+    seen = _seen(move.event)
     try:
         why_not = _step_differs(move)
-        if not why_not and isinstance(move.event, Judged):
-            ticks = move.event.verdict.tick
-            why_not = _look_differs(move, move.event.look)
+        if not why_not and seen is not None:
+            ticks = seen.verdict.tick
+            why_not = _look_differs(move, seen.look)
             if not why_not:
-                verdict = again.judge(move.event)
-                why_not = _words_differ(move.event.verdict, verdict)
-                off_by = max(_distances(move.event.verdict, verdict), default=0.0)
+                verdict = again.judge(seen.look, ticks)
+                why_not = _words_differ(seen.verdict, verdict)
+                off_by = max(_distances(seen.verdict, verdict), default=0.0)
+        if not why_not and isinstance(move.event, WarmthEnded):
+            why_not = _ended_early(move, seen.verdict if seen else again.judge_at(move.before, move.at))
     except (SurefootError, ValueError, LookupError, ArithmeticError) as error:
         why_not = str(error)
     if not why_not and not off_by <= _EXACT:
@@ -182,6 +201,25 @@ def _decision(record: AuditRecord, again: _Again) -> Decision:
     return Decision(
         sequence=record.sequence, event=name, is_reproduced=not why_not, off_by=off_by, ticks=ticks, why_not=why_not
     )
+
+
+def _seen(event: Event) -> Judged | None:
+    """The look that a decision was taken on, and its verdict; None where there is none in the trail."""
+    if isinstance(event, Judged):
+        return event
+    if isinstance(event, WarmthEnded) and event.verdict is not None and event.look is not None:
+        return Judged(verdict=event.verdict, look=event.look)
+    return None
+
+
+def _ended_early(move: Transition, verdict: Verdict) -> str:
+    """A warmth ends by itself after its time, and only where harm would have been seen."""
+    if ends_warmth(move.before, verdict, at=move.at):
+        return ""
+    until = warm_until(move.before)
+    if move.at < until:
+        return f"the old version was to be kept warm until {until.isoformat()}"
+    return f"the warmth could not end on what was known: {verdict.why}"
 
 
 def _step_differs(move: Transition) -> str:

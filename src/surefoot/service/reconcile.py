@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from ..core.evidence.verdict import Judgement, Look, Why
-from ..core.lifecycle.machine import precedence, transition, warm_until
+from ..core.evidence.verdict import Look
+from ..core.lifecycle.machine import ends_warmth, precedence, transition
 from ..core.lifecycle.rollout import Event, Judged, Kill, Phase, Rollout, Start, Transition, WarmthEnded
 from ..core.lifecycle.turn import take_turn
 from ..core.traffic.kill import KillSwitch, covering
@@ -72,12 +72,16 @@ async def close_due(rollout: Rollout, *, store: Store, clock: Clock, cases: Case
     """
     Close the ticks whose time has come, oldest epoch first; how many were closed.
 
+    Units stamped with an epoch that has not begun, or in which nobody had the candidate, come from nowhere: they are
+    not evidence, and their ticks stay open.
     Raises Conflict if somebody else closed one meanwhile.
     """
     closed = 0
     for tick in await store.open_ticks(rollout.id):
-        if _is_ours(rollout, tick) and is_due(tick, at=clock.now()):
-            fold = await cases.of(rollout)
+        if not is_due(tick, at=clock.now()):
+            continue
+        fold = await cases.of(rollout)
+        if fold.has_epoch(tick.epoch):
             await store.close_tick(rollout.id, tick.epoch, sequence=fold.case.tick + 1, at=clock.now())
             closed += 1
     return closed
@@ -108,9 +112,10 @@ async def _reconcile(id: RolloutId, store: Store, clock: Clock, cases: Cases) ->
     at = clock.now()
     judged = await _judge(rollout, at, store, cases, detailed=False)
     event = precedence(_happened(rollout, judged, at))[0]
-    if isinstance(event, Judged) and transition(rollout, event, at=at).is_step:
+    if transition(rollout, event, at=at).is_step:
         # What is written down is written with every number that people will ask for.
-        event = await _judge(rollout, at, store, cases, detailed=True)
+        judged = await _judge(rollout, at, store, cases, detailed=True)
+        event = precedence(_happened(rollout, judged, at))[0]
     return await _take(stored, event, store, at)
 
 
@@ -145,7 +150,7 @@ async def _judge(rollout: Rollout, at: datetime, store: Store, cases: Cases, *, 
     fold = await cases.of(rollout)
     open_bad: Counter[str] = Counter()
     for tick in await store.open_ticks(rollout.id):
-        if _is_ours(rollout, tick):
+        if fold.has_epoch(tick.epoch):
             open_bad.update(tick.bad_candidate)
     is_shadow = rollout.stage is not None and rollout.stage.shadow
     seen = Look(
@@ -153,7 +158,7 @@ async def _judge(rollout: Rollout, at: datetime, store: Store, cases: Cases, *, 
         stage=rollout.opened - 1,
         entered_at=rollout.entered_at,
         is_warm=rollout.phase is Phase.WARM,
-        last_tick_at=fold.last_tick_at,
+        last_tick_at=fold.last_tick_at(at),
         open_bad=dict(open_bad),
         pairs=await store.pair_totals(rollout.id) if is_shadow else None,
     )
@@ -162,9 +167,9 @@ async def _judge(rollout: Rollout, at: datetime, store: Store, cases: Cases, *, 
 
 def _happened(rollout: Rollout, judged: Judged, at: datetime) -> Sequence[Event]:
     """All that is true at this instant. The warmth does not end on harm, nor while nothing can be concluded."""
-    warm_enough = rollout.phase is Phase.WARM and at >= warm_until(rollout)
-    is_clean = judged.verdict.judgement is not Judgement.BREACH and judged.verdict.why is not Why.MISMATCH
-    return (judged, WarmthEnded()) if warm_enough and is_clean else (judged,)
+    if ends_warmth(rollout, judged.verdict, at=at):
+        return judged, WarmthEnded(verdict=judged.verdict, look=judged.look)
+    return (judged,)
 
 
 async def _kill_of(rollout: Rollout, store: Store) -> KillSwitch | None:
@@ -173,8 +178,3 @@ async def _kill_of(rollout: Rollout, store: Store) -> KillSwitch | None:
 
 def _is_judged(rollout: Rollout) -> bool:
     return rollout.stage is not None and rollout.phase is not Phase.QUEUED and not rollout.phase.is_final
-
-
-def _is_ours(rollout: Rollout, tick: OpenTick) -> bool:
-    """Units stamped with an epoch that has not begun come from nowhere: they are not evidence."""
-    return 1 <= tick.epoch <= rollout.epoch

@@ -60,6 +60,14 @@ class Scenario:
         await rollouts.set_stable(self.agent, digest, by="ann", store=self.store)
         return digest
 
+    async def given_history(self, units: int, fails: Mapping[str, float], label: str = "v1") -> None:
+        """That version has answered so many users before any rollout; per metric, the rate at which it failed."""
+        digest = await self.given_stable(label)
+        resolved = {metric: Count(units, round(units * rate)) for metric, rate in fails.items()}
+        counts = ArmCounts(requests=units, assigned=units, resolved=resolved)
+        key = DeltaKey(self.agent, digest, None, 0, Arm.STABLE)
+        await self.store.absorb(Delta(source="history", sequence=1, at=self.clock.now(), counts={key: counts}))
+
     async def given_version(self, label: str) -> Digest:
         """A version is known."""
         return await self.store.put_version(a_version(self.agent, label))
