@@ -17,6 +17,7 @@ __all__ = [
     "Corrected",
     "JudgeErrors",
     "Tried",
+    "bootstrap_means",
     "clopper_pearson",
     "cluster_bootstrap",
     "hit_at_k",
@@ -174,18 +175,26 @@ def cluster_bootstrap(
     Whole clusters are drawn with replacement, because trials of a case resemble one another: Field and Welsh (2007),
     JRSS-B 69. Equal seeds give equal intervals. None without clusters, or when none of them has a trial.
     """
-    filled = [cluster for cluster in clusters if cluster.n]
-    if not filled:
+    means = bootstrap_means(clusters, seed=seed, resamples=resamples)
+    if not means:
         return None
+    means.sort()
+    tail = 0.5 * (1.0 - confidence)
+    return Bounds(_percentile(means, tail), _percentile(means, 1.0 - tail))
+
+
+def bootstrap_means(clusters: Sequence[Cluster], *, seed: int, resamples: int = 2000) -> list[float]:
+    """The means of samples of whole clusters, drawn with replacement. Empty where no cluster has a trial."""
+    filled = [cluster for cluster in clusters if cluster.n]
     totals, sizes, count = [c.total for c in filled], [c.n for c in filled], len(filled)
+    if not count:
+        return []
     draw = uniform(seed, count)
     means: list[float] = []
     for _ in range(resamples):
         chosen = list(islice(draw, count))
         means.append(sum([totals[place] for place in chosen]) / sum([sizes[place] for place in chosen]))
-    means.sort()
-    tail = 0.5 * (1.0 - confidence)
-    return Bounds(_percentile(means, tail), _percentile(means, 1.0 - tail))
+    return means
 
 
 def _percentile(ordered: Sequence[float], share: float) -> float:

@@ -1,0 +1,175 @@
+"""
+The one gate: results of a suite, a replay, a red team or somebody else's tool in; passed, failed or not decided out.
+
+Order: what makes the whole run worthless, invariants, thresholds and suites, regressions, budgets, simple rules. All of
+them are always looked at, so that one run tells everything; the worst decides (`decision_of`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Final
+
+from ...errors import GateError
+from .absolute import budget, invariant, suite, threshold
+from .baseline import Baseline, suite_name
+from .chance import seed_of
+from .comparing import compared, decided, simple
+from .gate import Decision, GateReport, Ruling, decision_of
+from .gate_kinds import BudgetGate, Gate, Gates, InvariantGate, RegressionGate, RuleGate, SuiteGate, ThresholdGate
+from .judged import Judged
+from .regression import Quarantined, flipped, with_fresh
+from .table import ScoreTable
+
+__all__ = ["Conduct", "FreshTrials", "gates_for", "rule"]
+
+_ORDER: Final = (InvariantGate, ThresholdGate, SuiteGate, RegressionGate, BudgetGate, RuleGate)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conduct:
+    """How the run itself went: what a table of scores does not say."""
+
+    stopped: str = ""
+    """Why it ended before its end (a budget spent, a limit reached); empty if it did not."""
+
+    replays: int = 0
+    diverged: int = 0
+    """Replays of the candidate that left their tape."""
+
+    baseline_diverged: int = 0
+    """The baseline's, on the same tape."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreshTrials:
+    """Further trials of the cases that flipped (`regression.retrials`), in both arms."""
+
+    candidate: ScoreTable
+    baseline: ScoreTable
+
+
+def gates_for(gates: Gates, suite: str) -> tuple[Gate, ...]:
+    """The gates that look at this suite: its own, and those for any."""
+    return tuple(gate for gate in gates.gates if gate.suite in ("", suite_name(suite)))
+
+
+def rule(
+    gates: Gates,
+    candidate: ScoreTable,
+    baseline: ScoreTable | Baseline | None = None,
+    *,
+    conduct: Conduct | None = None,
+    fresh: FreshTrials | None = None,
+    quarantine: Iterable[Quarantined] = (),
+    today: date | None = None,
+    seed: int | None = None,
+) -> GateReport:
+    """
+    Hold a version's results against the gates.
+
+    `today` decides which quarantine has expired and has to be given with one. `seed` of the shuffles behind false-alarm
+    rates: from the data's own names if not given, so equal data give equal reports. Gates of another suite are not
+    looked at; if none is left, the report is undecided. Raises GateError for a quarantine without a day.
+    """
+    listed = tuple(quarantine)
+    if listed and today is None:
+        raise GateError("a quarantine has an end, and no day was given", hint="pass today=")
+    current = tuple(one for one in listed if today is not None and one.until >= today)
+    before = baseline.table if isinstance(baseline, Baseline) else baseline
+    why = _no_baseline(candidate, before)
+    again: tuple[Ruling, ...] = ()
+    if fresh is not None and before is not None and not why:
+        candidate, before, again = _renewed(gates, candidate, before, fresh)
+    names = (candidate.suite, candidate.version, "" if before is None else before.version)
+    judged = Judged(
+        gates=gates,
+        candidate=candidate,
+        baseline=None if why else before,
+        no_baseline=why,
+        quarantined=lambda metric: frozenset(one.case for one in current if one.metric in (None, metric)),
+        seed=seed_of(*names) if seed is None else seed,
+    )
+    rulings = (*_conduct(conduct, gates), *again, *_all(judged))
+    return GateReport(
+        decision=decision_of(rulings),
+        version=candidate.version,
+        suite=candidate.suite,
+        rulings=rulings,
+        baseline=None if before is None else before.version,
+    )
+
+
+def _all(judged: Judged) -> tuple[Ruling, ...]:
+    wanted = sorted(gates_for(judged.gates, judged.candidate.suite), key=lambda gate: _ORDER.index(type(gate)))
+    regressions = iter(decided([compared(gate, judged) for gate in wanted if isinstance(gate, RegressionGate)], judged))
+    rulings: list[Ruling] = []
+    for gate in wanted:
+        match gate:
+            case InvariantGate():
+                rulings.append(invariant(gate, judged))
+            case ThresholdGate():
+                rulings.append(threshold(gate, judged))
+            case SuiteGate():
+                rulings.append(suite(gate, judged))
+            case RegressionGate():
+                rulings.append(next(regressions))
+            case BudgetGate():
+                rulings.append(budget(gate, judged))
+            case RuleGate():
+                rulings.append(simple(gate, judged))
+    return tuple(rulings)
+
+
+def _no_baseline(candidate: ScoreTable, before: ScoreTable | None) -> str:
+    """Why there is nothing to compare with; empty where there is."""
+    if before is None:
+        return "there is no baseline: bless one with `surefoot eval bless`"
+    if before.suite != candidate.suite:
+        return (
+            f"the baseline is of {before.suite!r} and not of {candidate.suite!r}: other cases cannot be compared; "
+            "run the baseline's version on these"
+        )
+    return ""
+
+
+def _conduct(conduct: Conduct | None, gates: Gates) -> Iterable[Ruling]:
+    if conduct is None:
+        return
+    if conduct.stopped:
+        yield _of_run(f"the run ended before its end: {conduct.stopped}")
+    if conduct.replays and conduct.diverged > gates.max_diverged * conduct.replays:
+        yield _of_run(
+            f"{conduct.diverged} of {conduct.replays} replays left their tape "
+            f"(the baseline: {conduct.baseline_diverged}); what came after is not known"
+        )
+
+
+def _of_run(reason: str) -> Ruling:
+    return Ruling(gate="the run", kind="run", metric="", decision=Decision.UNDECIDED, reason=reason)
+
+
+def _renewed(
+    gates: Gates, candidate: ScoreTable, before: ScoreTable, fresh: FreshTrials
+) -> tuple[ScoreTable, ScoreTable, tuple[Ruling, ...]]:
+    """Both tables with fresh trials only where a case flipped; and why that is not enough, if it is not."""
+    if _named(fresh.candidate) != _named(candidate) or _named(fresh.baseline) != _named(before):
+        return candidate, before, (_of_run("the fresh trials are of other versions or of another suite"),)
+    metrics = [gate.metric for gate in gates.gates if isinstance(gate, RegressionGate | RuleGate)]
+    both = [metric for metric in metrics if metric in candidate.columns and metric in before.columns]
+    cases = dict.fromkeys(
+        case for metric in both for case in flipped(candidate.columns[metric], before.columns[metric])
+    )
+    new, old = with_fresh(candidate, fresh.candidate, cases), with_fresh(before, fresh.baseline, cases)
+    samples = [table.columns[metric].samples for table in (new, old) for metric in both]
+    untried = tuple(case for case in cases if any(case in one and not one[case].n for one in samples))
+    if not untried:
+        return new, old, ()
+    reason = f"{len(untried)} cases flipped and were not tried again on both sides"
+    return new, old, (replace(_of_run(reason), cases=untried),)
+
+
+def _named(table: ScoreTable) -> tuple[str, str]:
+    return table.suite, table.version

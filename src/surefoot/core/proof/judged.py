@@ -1,0 +1,121 @@
+"""What is held against the gates, and the reasons why no gate can decide on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from .baseline import COUNTS_SUITE
+from .gate import Decision, Ruling
+from .gate_kinds import BudgetGate, Gate, Gates, InvariantGate, RegressionGate, RuleGate, SuiteGate, ThresholdGate
+from .table import Column, Sample, ScoreTable
+
+__all__ = ["Judged", "Scored", "draft", "percent", "scored", "settled", "worst_case"]
+
+_KINDS = {
+    ThresholdGate: "threshold",
+    SuiteGate: "suite",
+    RegressionGate: "regression",
+    InvariantGate: "invariant",
+    BudgetGate: "budget",
+    RuleGate: "rule",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """The two tables, already without doubt about what they are; and what all gates share."""
+
+    gates: Gates
+    candidate: ScoreTable
+    baseline: ScoreTable | None
+    no_baseline: str
+    """Why there is nothing to compare with; empty where there is."""
+
+    quarantined: Callable[[str], frozenset[str]]
+    """Cases that do not count, by metric."""
+
+    seed: int
+
+    @property
+    def has_cases(self) -> bool:
+        """Whether single cases are known, and not only totals."""
+        return self.candidate.suite != COUNTS_SUITE
+
+
+class Scored(NamedTuple):
+    """A column that a gate may look at."""
+
+    column: Column
+    """Without the cases in quarantine."""
+
+    quarantined: tuple[str, ...]
+    """Cases that were left out."""
+
+    note: str
+    """To be added to a reason; empty where there is nothing to add."""
+
+
+def draft(gate: Gate, decision: Decision, reason: str) -> Ruling:
+    """A ruling without its numbers."""
+    return Ruling(
+        gate=gate.name,
+        kind=_KINDS[type(gate)],
+        metric=gate.metric,
+        decision=decision,
+        reason=reason,
+        is_blocking=gate.is_blocking,
+    )
+
+
+def settled(ruling: Ruling, decision: Decision, reason: str) -> Ruling:
+    """The ruling, decided."""
+    return replace(ruling, decision=decision, reason=reason)
+
+
+def scored(gate: Gate, judged: Judged, *, counts_all: bool = False) -> Ruling | Scored:
+    """
+    The column of a gate's metric, or the ruling that nothing can be said of it.
+
+    `counts_all`: quarantine and errors are the gate's own business.
+    """
+    column = judged.candidate.columns.get(gate.metric)
+    if column is None:
+        known = ", ".join(judged.candidate.columns) or "none"
+        return draft(gate, Decision.UNDECIDED, f"{gate.metric} was not measured (measured: {known})")
+    held = frozenset[str]() if counts_all else judged.quarantined(gate.metric) & column.samples.keys()
+    kept = {case: sample for case, sample in column.samples.items() if case not in held}
+    if held and len(held) > judged.gates.max_quarantined * len(column.samples):
+        return draft(gate, Decision.UNDECIDED, f"{len(held)} of {len(column.samples)} cases are in quarantine")
+    column = replace(column, samples=kept)
+    why = _unscored(column, judged.gates.max_errors if not counts_all else 1.0)
+    if why:
+        return draft(gate, Decision.UNDECIDED, why)
+    return Scored(column, tuple(sorted(held)), f"; {len(held)} in quarantine" if held else "")
+
+
+def worst_case(column: Column) -> Mapping[str, Sample]:
+    """The samples of a rate, every trial without a score counted as one that did not pass."""
+    return {
+        case: sample._replace(n=sample.n + sample.errors, errors=0) if sample.errors else sample
+        for case, sample in column.samples.items()
+    }
+
+
+def percent(value: float) -> str:
+    """A share as people read it."""
+    return f"{100 * value:.1f} %"
+
+
+def _unscored(column: Column, most_errors: float) -> str:
+    """Why nothing can be said; empty if something can."""
+    skipped = sum(sample.skipped for sample in column.samples.values())
+    tried = column.n + column.errors
+    if not tried:
+        return "nothing ran" if not skipped else f"every one of {skipped} trials was skipped"
+    if not column.n:
+        return f"all {tried} trials ended without a score"
+    if column.errors > most_errors * tried:
+        return f"{column.errors} of {tried} trials ended without a score"
+    return ""
