@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-from pathlib import Path
-
 import pytest
 
 from surefoot.config.agents import list_versions, load_version
@@ -189,23 +186,3 @@ def test_a_replacement_that_fails_takes_those_before_it_back(tmp_path):
         write_all(plan)
     assert error.value.hint == "nothing was changed"
     assert contents(tmp_path) == before
-
-
-def test_what_cannot_be_put_back_is_named_with_where_its_old_text_is(tmp_path, monkeypatch):
-    """The disk fails in the middle and goes on failing: nobody is told that nothing was changed."""
-    first, second = put(tmp_path, "a.yaml", "old a"), put(tmp_path, "b.yaml", "old b")
-    replace, done = Path.replace, []
-
-    def once(self, target):
-        if done:
-            raise OSError(errno.EIO, "the disk is broken", str(target))
-        done.append(target)
-        return replace(self, target)
-
-    monkeypatch.setattr(Path, "replace", once)
-    with pytest.raises(UsageError) as error:
-        write_all([NewFile(path=path, text="new", replaces=True) for path in (first, second)])
-    hint = error.value.hint
-    assert f"{first} was changed" in hint
-    assert Path(hint.split("its old text is in ")[1]).read_text() == "old a"
-    assert (first.read_text(), second.read_text()) == ("new", "old b")
