@@ -9,7 +9,8 @@ once if it is a request of its own, else when it was silent for `Record.idle`, o
 A unit counts once, and so does its failure, but they need not come together. A failure that comes after its unit was
 counted (a later turn in the same slot, a success that was assumed and is corrected days later) adds no unit: n + 0,
 k + 1. So a single delta or tick may hold more bad units than units, and only the sums over all of them are exact; who
-tests tick by tick carries the surplus on (`lifecycle.probe`).
+tests tick by tick carries the surplus on within the epoch (`lifecycle.probe`). Until it is corrected an assumed success
+is taken for one: where failures are only known much later, success should not be assumed (docs/evidence.md).
 
 A unit that comes back after it was resolved may still fail for the first time, but is not resolved again. What is
 learned late (`Record.late`) about a unit that is not open counts in the resolved stream if it is new: as a unit on a
