@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final, NamedTuple, cast
@@ -24,11 +25,25 @@ from .output import say, say_error
 
 __all__ = ["COMMANDS", "Command", "app", "main"]
 
-_USAGE_EXIT: Final = 2
-"""The request cannot work as it was made, and nothing was changed."""
-
 _INTERRUPTED_EXIT: Final = 130
 """Ctrl-C, as shells count it: 128 + SIGINT."""
+
+
+class _Exits(NamedTuple):
+    """Exit codes of errors."""
+
+    usage: int = 2
+    """The request cannot work as it was made, and nothing was changed."""
+
+    infrastructure: int = 2
+    """A store, an endpoint or a disk failed."""
+
+    unread: int = 0
+    """Whoever read the answer closed the pipe before its end."""
+
+
+_PROOF_EXITS: Final = _Exits(usage=3, infrastructure=4, unread=4)
+"""Where 1 means failed and 2 not decided, errors are neither: CI must be able to tell them apart."""
 
 
 class Command(NamedTuple):
@@ -37,6 +52,8 @@ class Command(NamedTuple):
     name: str
     target: str
     summary: str
+    proves: bool = False
+    """Its exit codes are 0 passed, 1 failed, 2 not decided, 3 wrong usage, 4 infrastructure; of others 0, 1 and 2."""
 
 
 COMMANDS: Final = (
@@ -47,6 +64,7 @@ COMMANDS: Final = (
     Command("rollout", "surefoot.cli.rollout:app", "Candidates on their way: start, watch, explain, simulate."),
     Command("traffic", "surefoot.cli.traffic:app", "Tenants kept out of rollouts, and tenants pinned to a version."),
     Command("controller", "surefoot.cli.controller:app", "Advance rollouts and take them back."),
+    Command("store", "surefoot.cli.store:app", "Make a store where one was lost."),
     Command("models", "surefoot.cli.models:app", "Which model plays which role, and updating it everywhere at once."),
 )
 
@@ -60,26 +78,38 @@ app = typer.Typer(
 
 
 def main(argv: Sequence[str] | None = None, *, commands: Sequence[Command] = COMMANDS) -> int:
-    """Run one command line and return its exit code: 0 done, 1 found something, 2 cannot be done, 130 interrupted."""
+    """
+    Run one command line and return its exit code: 0 done, 1 found something, 2 cannot be done, 130 interrupted.
+
+    Commands that prove (`Command.proves`) have codes of their own for what cannot be done.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
     as_json = "--json" in arguments
+    proves = _proves(arguments, commands)
+    exits = _PROOF_EXITS if proves else _Exits()
     try:
         outcome: object = _command_tree(arguments, commands).main(
             args=arguments, prog_name="surefoot", standalone_mode=False
         )
     except SurefootError as error:
         say_error(error.code, error.message, error.hint, as_json=as_json)
-        return _USAGE_EXIT
+        return exits.infrastructure if isinstance(error, Unavailable) else exits.usage
     except typer.TyperException as error:
-        return _misused(error, as_json=as_json)
+        _say_misused(error, as_json=as_json)
+        return exits.usage
     except (typer.Abort, KeyboardInterrupt):
         return _INTERRUPTED_EXIT
     except BrokenPipeError:  # whoever read the answer has read enough, as in `surefoot kills | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return exits.unread
     except OSError as error:
         say_error(Unavailable.code, _foreign(error), "check that it is there, and its permissions", as_json=as_json)
-        return _USAGE_EXIT
+        return exits.infrastructure
+    except Exception:
+        if not proves:
+            raise
+        traceback.print_exc()  # Python would end with 1, which says that a gate failed
+        return exits.infrastructure
     return outcome if isinstance(outcome, int) else 0
 
 
@@ -104,13 +134,23 @@ def _foreign(error: OSError) -> str:
     return f"{error.filename}: {said}" if error.filename else said
 
 
-def _misused(error: typer.TyperException, *, as_json: bool) -> int:
+def _proves(arguments: Sequence[str], commands: Sequence[Command]) -> bool:
+    """Whether the first word that names a command names one that proves; the value of --project is no command."""
+    proofs = {command.name: command.proves for command in commands}
+    words = (
+        word
+        for before, word in zip(["", *arguments], arguments, strict=False)
+        if word in proofs and before != "--project"
+    )
+    return proofs.get(next(words, ""), False)
+
+
+def _say_misused(error: typer.TyperException, *, as_json: bool) -> None:
     message = error.format_message()
     if message:  # without one the help was asked for and is already printed
         context: object = getattr(error, "ctx", None)
         path: str = getattr(context, "command_path", "surefoot")
         say_error("usage", message, f"run `{path} --help`", as_json=as_json)
-    return _USAGE_EXIT
 
 
 def _show_version(wanted: bool) -> None:
