@@ -1,53 +1,149 @@
-"""Trace files: JSON Lines in, traces out, a line at a time, so that no file is too large."""
+"""Trace files: JSON Lines in, traces out, a block at a time, so that no file is too large."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple, cast
 
 import msgspec
+import xxhash
 
 from ..core.proof.trace import Trace
 from ..errors import TraceError
+from .trace_lines import LONGEST_LINE, Block, blocks_of, problem_in, too_long
+from .trace_records import TRACES
 
-__all__ = ["read_traces"]
+__all__ = ["Broken", "TraceLine", "read_lines", "read_traces", "trace_of"]
 
-_DECODER: Final = msgspec.json.Decoder(Trace)
-_SHOWN: Final = 80
+Broken = Callable[[TraceError], None]
+"""Is told what is wrong with a line that is left out."""
+
+_ANY: Final = msgspec.json.Decoder()
+_ABSENT: Final = ("tool_calls", "tool_results")
+"""Lists that may be null: not recorded, which the value says by being empty."""
 
 
-def read_traces(path: Path, *, broken: Callable[[TraceError], None] | None = None) -> Iterator[Trace]:
+class TraceLine(NamedTuple):
+    """A line of a trace file as it stands there."""
+
+    number: int
+    """From 1."""
+
+    text: bytes
+    """Without the end of the line."""
+
+    trace: Trace
+    end: int
+    """Bytes of the file up to the end of the line's block: how far the reading is."""
+
+
+def read_traces(
+    path: Path, *, broken: Broken | None = None, distinct: bool = False, longest: int = LONGEST_LINE
+) -> Iterator[Trace]:
     """
     The traces of a file, in order. Empty lines are skipped.
 
-    A line that is no trace raises TraceError naming file, line and field; with `broken` given it is told instead, and
-    the other lines are used. A file that cannot be read raises TraceError too.
+    A line that is no trace (no JSON, not UTF-8, cut off, a field of the wrong type, longer than `longest` bytes) raises
+    TraceError naming file, line and field; with `broken` given it is told instead, and the other lines are used. With
+    `distinct` a trace_id that stood in the file before is such a line too; it costs some hundred bytes a trace. A file
+    that cannot be read raises TraceError in any case.
     """
+    seen: set[int] | None = set() if distinct else None
+    for block in blocks_of(path, longest=longest):
+        traces = None if distinct else _at_once(block)
+        if traces is not None:
+            yield from traces
+        else:
+            for line in _one_by_one(path, block, broken, seen, longest, strict=False):
+                yield line.trace
+
+
+def read_lines(
+    path: Path, *, broken: Broken | None = None, distinct: bool = True, longest: int = LONGEST_LINE
+) -> Iterator[TraceLine]:
+    """
+    The same, line by line with the bytes that stand there: for what rewrites a file, or says where something is.
+
+    A byte that is no UTF-8 is found in every field; `read_traces` finds it only in fields that it reads.
+    """
+    seen: set[int] | None = set() if distinct else None
+    for block in blocks_of(path, longest=longest):
+        yield from _one_by_one(path, block, broken, seen, longest, strict=True)
+
+
+def trace_of(text: bytes) -> Trace:
+    """The trace of one line. Raises msgspec.DecodeError or UnicodeDecodeError."""
     try:
-        lines = path.open("rb")
-    except OSError as error:
-        raise TraceError(f"{path}: {error.strerror or error}", hint="name a JSONL file of traces") from error
-    with lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
+        return TRACES.decode(text)
+    except msgspec.ValidationError:
+        value = _ANY.decode(text)
+        if not isinstance(value, dict):
+            raise
+        return msgspec.convert(_without_nulls(cast("dict[str, object]", value)), TRACES.type)
+
+
+def _at_once(block: Block) -> Sequence[Trace] | None:
+    """All traces of a block, or None if a line of it needs a closer look."""
+    if block.is_cut:
+        return None
+    try:
+        traces = TRACES.decode_lines(block.lines)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    # The parser minds neither two values in a line nor one on two lines: only as many values as lines are lines.
+    return traces if len(traces) == block.ends else None
+
+
+def _one_by_one(
+    path: Path, block: Block, broken: Broken | None, seen: set[int] | None, longest: int, *, strict: bool
+) -> Iterator[TraceLine]:
+    if block.is_cut:
+        _tell(too_long(path, block.first, longest), broken, None)
+        return
+    for number, text in enumerate(bytes(block.lines).split(b"\n"), block.first):
+        if not text or text.isspace():
+            continue
+        try:
+            if strict:
+                text.decode()
+            trace = trace_of(text)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            _tell(problem_in(path, number, text, error), broken, error)
+            continue
+        if seen is not None:
+            name = xxhash.xxh3_64_intdigest(trace.trace_id.encode())
+            if name in seen:
+                _tell(_duplicate(path, number, trace.trace_id), broken, None)
                 continue
-            try:
-                yield _DECODER.decode(line)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                problem = _problem(path, number, line, error)
-                if broken is None:
-                    raise problem from error
-                broken(problem)
+            seen.add(name)
+        yield TraceLine(number, text, trace, block.end)
 
 
-def _problem(path: Path, number: int, line: bytes, error: Exception) -> TraceError:
-    start = line.strip()[:_SHOWN].decode("utf-8", "replace")
-    if isinstance(error, msgspec.ValidationError):
-        return TraceError(
-            f"{path}:{number}: {error}", hint="null means not recorded; see docs/traces.md for every field and its type"
-        )
+def _tell(problem: TraceError, broken: Broken | None, cause: Exception | None) -> None:
+    if broken is None:
+        raise problem from cause
+    broken(problem)
+
+
+def _duplicate(path: Path, number: int, trace_id: str) -> TraceError:
     return TraceError(
-        f"{path}:{number}: this line is no JSON ({error}): {start!r}",
-        hint="one JSON object a line; mend the line, or remove it",
+        f"{path}:{number}:trace_id: {trace_id!r} stands in an earlier line too",
+        hint="give every run an id of its own, or allow broken lines to be left out: the first of them is used",
     )
+
+
+def _without_nulls(value: dict[str, object]) -> dict[str, object]:
+    """The object with lists and arguments that were not recorded left out instead of null."""
+    kept = {name: member for name, member in value.items() if member is not None or name not in _ABSENT}
+    calls = kept.get("tool_calls")
+    if isinstance(calls, list):
+        kept["tool_calls"] = [_without_args(call) for call in cast("list[object]", calls)]
+    return kept
+
+
+def _without_args(call: object) -> object:
+    if not isinstance(call, dict):
+        return call
+    members = cast("dict[str, object]", call)
+    return {name: member for name, member in members.items() if member is not None or name != "args"}

@@ -3,36 +3,85 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, fields
+from typing import Final, cast
 
 from ..evidence.observation import Observation
 from ..units import MicroUsd, Millis
 
-__all__ = ["Trace", "TracedCall", "TracedResult", "observation_of"]
+__all__ = ["ALWAYS_WRITTEN", "Trace", "TracedCall", "TracedResult", "TracedStep", "observation_of", "written"]
 
 _MICRO: Final = 1_000_000
+
+ALWAYS_WRITTEN: Final = (
+    "trace_id",
+    "request",
+    "tool_calls",
+    "tool_results",
+    "response",
+    "outcome",
+    "latency_ms",
+    "cost_tokens",
+)
+"""Fields that stand in every line, as null where they were not recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracedCall:
-    """A tool the agent called."""
+    """A tool the agent called, as it was before it was dispatched."""
 
     name: str
     args: Mapping[str, object] = field(default_factory=dict[str, object])
+    effect: str | None = None
+    """`read`, `idempotent_write`, `write` or `external`, where the tool declared it."""
+
+    schema: str | None = None
+    """Digest of the tool's schema when the call was made: a tape of another schema is stale."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracedResult:
-    """What the call at the same position got back."""
+    """What the call at the same position got back, before anything was made of it."""
 
     success: bool | None = None
     result: object = None
+    latency_ms: float | None = None
+    truncated: bool | None = None
+    """True: the recording is shorter than the result was, so it cannot stand in for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracedStep:
+    """One thing that happened in a run, in order: a model was asked, a tool was used, something else was done."""
+
+    kind: str
+    """`model`, `tool`, or a word of the recorder's own."""
+
+    name: str | None = None
+    """Of the model or the tool."""
+
+    started_at: str | None = None
+    """ISO 8601, with an offset."""
+
+    latency_ms: float | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    calls: tuple[int, ...] | None = None
+    """Positions in `tool_calls` that a model step asked for, or the one that a tool step is."""
+
+    text: str | None = None
+    """What the model said in this step."""
+
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """A recorded run. Fields beyond these may stand in the file; they are not read."""
+    """
+    A recorded run. None is not recorded, never zero; fields beyond these may stand in the file and are not read.
+
+    What rewrites a file keeps them all the same.
+    """
 
     trace_id: str
     request: object
@@ -47,9 +96,15 @@ class Trace:
     task_id: str | None = None
     """What the run was asked to do: runs of several versions at one task can be compared."""
 
+    trial: int | None = None
+    """Which attempt of the same version at the same task, from 0."""
+
     agent: str | None = None
     model: str | None = None
     version: str | None = None
+    version_digest: str | None = None
+    """What ran, to the letter: the digest of the version's file."""
+
     allowed_tools: tuple[str, ...] | None = None
     expected_outcome: str | None = None
     """What counts as success; "success" unless recorded otherwise, e.g. for a request that should be refused."""
@@ -65,6 +120,45 @@ class Trace:
     quality: float | None = None
     feedback: float | None = None
     checkpoint: bool | None = None
+    error: str | None = None
+    """Why the run ended without an answer."""
+
+    started_at: str | None = None
+    """ISO 8601, with an offset."""
+
+    tenant: str | None = None
+    session: str | None = None
+    steps: tuple[TracedStep, ...] | None = None
+    user_turns: tuple[str, ...] | None = None
+    """What the user said in each turn, where the run was a conversation."""
+
+    source: str | None = None
+    """Where the recording comes from: `client`, `otlp`, `inspect`, ..."""
+
+
+def written(trace: Trace) -> dict[str, object]:
+    """The trace as one JSON object: what was not recorded is left out, but for the fields of every line."""
+    line = {name: getattr(trace, name) for name in ALWAYS_WRITTEN}
+    line |= {"tool_calls": _objects(trace.tool_calls), "tool_results": _objects(trace.tool_results)}
+    for member in fields(Trace):
+        value: object = getattr(trace, member.name)
+        if member.name not in line and value is not None:
+            line[member.name] = value
+    if trace.steps is not None:
+        line["steps"] = _objects(trace.steps)
+    return line
+
+
+def _objects(values: tuple[TracedCall, ...] | tuple[TracedResult, ...] | tuple[TracedStep, ...]) -> list[object]:
+    """`success` and `result` stay when they are null: a result that was not recorded is a fact about the run."""
+    return [
+        {
+            member.name: value
+            for member in fields(one)
+            if (value := cast("object", getattr(one, member.name))) is not None or member.name in {"success", "result"}
+        }
+        for one in values
+    ]
 
 
 def observation_of(trace: Trace) -> Observation:

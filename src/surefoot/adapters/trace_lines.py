@@ -1,0 +1,146 @@
+"""
+Lines of a file of any size in a fixed amount of memory, and a line that is no trace as an error that says where.
+
+A block is read into a buffer that is used again and again, and ends where its last line ends; what is left over moves
+to the front. A line longer than the limit is an error, not memory.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Final, NamedTuple
+
+import msgspec
+
+from ..errors import TraceError
+
+__all__ = ["LONGEST_LINE", "Block", "blocks_of", "open_traces", "problem_in", "too_long"]
+
+LONGEST_LINE: Final = 4 << 20
+"""Bytes. A trace is a few kilobytes; a line of this length is a file that is no JSONL, or a recording gone wrong."""
+
+_BLOCK: Final = 1 << 18
+_SHOWN: Final = 80
+_PLACE: Final = re.compile(r"^(?P<what>.*?) - at `(?:key in )?\$(?P<path>.*)`$", re.DOTALL)
+_MISSING: Final = re.compile("missing required field `([^`]*)`")
+
+
+class Block(NamedTuple):
+    """Whole lines of a file."""
+
+    first: int
+    """Number of its first line, from 1."""
+
+    lines: memoryview
+    """Valid until the next block is asked for."""
+
+    ends: int
+    """Of line ends in it; a last line without one counts."""
+
+    end: int
+    """Bytes of the file up to its end."""
+
+    is_cut: bool = False
+    """The block is the beginning of a line that is longer than the limit; the rest of it is skipped."""
+
+
+def open_traces(path: Path) -> BinaryIO:
+    """The file, unbuffered, because blocks are buffer enough. Raises TraceError if it cannot be opened."""
+    try:
+        return path.open("rb", buffering=0)
+    except OSError as error:
+        raise TraceError(f"{path}: {error.strerror or error}", hint="name a JSONL file of traces") from error
+
+
+def blocks_of(path: Path, *, longest: int = LONGEST_LINE) -> Iterator[Block]:
+    """The file in blocks of whole lines, in order. Raises TraceError for a file that cannot be read."""
+    with open_traces(path) as file:
+        buffer = bytearray(_BLOCK)
+        have, first, end, skipping = 0, 1, 0, False
+        while True:
+            read = _read_into(file, buffer, have, path)
+            searched, have, end = have, have + read, end + read
+            if skipping:  # the rest of a line that was too long
+                cut = buffer.find(b"\n", 0, have) + 1
+                if not cut and read:
+                    have = 0
+                    continue
+                buffer[: have - cut], have, skipping = buffer[cut:have], have - cut, False
+                first += 1
+                searched = 0
+            stop = buffer.rfind(b"\n", searched, have) + 1 if read else have
+            if stop:
+                with memoryview(buffer) as view, view[:stop] as lines:
+                    ends = _ends(buffer, stop)
+                    yield Block(first, lines, ends, end - (have - stop))
+                first += ends
+                buffer[: have - stop], have = buffer[stop:have], have - stop
+            if not read:
+                return
+            if have > longest:
+                with memoryview(buffer) as view, view[:_SHOWN] as lines:
+                    yield Block(first, lines, 1, end, is_cut=True)
+                buffer, have, skipping = bytearray(_BLOCK), 0, True
+            elif len(buffer) - have <= _BLOCK // 2:
+                buffer = bytearray(buffer[:have]) + bytes(max(_BLOCK, have))
+
+
+_NEWLINE: Final = 10
+
+
+def _read_into(file: BinaryIO, buffer: bytearray, start: int, path: Path) -> int:
+    try:
+        with memoryview(buffer) as view, view[start:] as free:
+            return file.readinto(free) or 0  # type: ignore[attr-defined]  # typeshed has it on the raw file
+    except OSError as error:
+        raise TraceError(f"{path}: {error.strerror or error}", hint="name a JSONL file of traces") from error
+
+
+def _ends(buffer: bytearray, stop: int) -> int:
+    """Lines up to there. From end to end, because `count` looks at every byte and takes longer than the reading."""
+    ends = place = 0
+    while (place := buffer.find(b"\n", place, stop)) >= 0:
+        ends += 1
+        place += 1
+    return ends + (buffer[stop - 1] != _NEWLINE)
+
+
+def problem_in(path: Path, number: int, line: bytes, error: Exception) -> TraceError:
+    """What is wrong with a line, as `file:line:field: ...`, and what to do about it."""
+    if isinstance(error, msgspec.ValidationError):
+        what, field = _placed(str(error))
+        return TraceError(
+            f"{path}:{number}:{field}: {what}" if field else f"{path}:{number}: {what}",
+            hint="null means not recorded; see docs/traces.md for every field and its type",
+        )
+    start = line.strip()[:_SHOWN].decode("utf-8", "replace")
+    if isinstance(error, UnicodeDecodeError):
+        return TraceError(
+            f"{path}:{number}: this line is no JSON, because it is not UTF-8 text: {start!r}",
+            hint="save the file as UTF-8, or allow broken lines to be left out",
+        )
+    return TraceError(
+        f"{path}:{number}: this line is no JSON ({error}): {start!r}",
+        hint="one JSON object a line (NaN is no JSON: write null); mend or remove the line, or allow broken "
+        "lines to be left out",
+    )
+
+
+def too_long(path: Path, number: int, longest: int) -> TraceError:
+    """The error for a line beyond the limit."""
+    return TraceError(
+        f"{path}:{number}: this line is longer than {longest:,} bytes",
+        hint="one JSON object a line; cut long texts where they are recorded, or read with a higher limit",
+    )
+
+
+def _placed(message: str) -> tuple[str, str]:
+    """The parser's message and the field it is about, as a path without the sign for the root."""
+    found = _PLACE.match(message)
+    what, path = (found["what"], found["path"].lstrip(".")) if found else (message, "")
+    missing = _MISSING.search(what)
+    if missing:
+        path = f"{path}.{missing[1]}" if path else missing[1]
+    return what, path
