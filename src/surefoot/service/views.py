@@ -9,7 +9,7 @@ from typing import Final
 
 from ..core.evidence.verdict import Finding, FindingKind, Judgement, Verdict, Why
 from ..core.lifecycle.findings import describe, summary
-from ..core.lifecycle.machine import warm_until
+from ..core.lifecycle.machine import ends_warmth, warm_until
 from ..core.lifecycle.rollout import Judged, Phase, Rollout
 from ..core.traffic.calendar import frozen
 from ..core.traffic.plan import Strategy
@@ -311,13 +311,22 @@ def _next_step(row: Rollout, verdict: Verdict | None, at: datetime) -> str:
         case Phase.PAUSED:
             return "somebody has to resume it; it is still watched"
         case Phase.WARM:
-            return f"watched until {_instant(warm_until(row))}; then it is promoted and the old version is let go"
+            return _warm(row, verdict, at)
         case Phase.PROMOTED:
             return f"nothing: the candidate is the stable version; the old one is {_kept(row, at)}"
         case Phase.ROLLED_BACK:
             return "nothing: this version is denied until somebody re-opens it"
         case Phase.ABORTED:
             return "nothing: it may be started again"
+
+
+def _warm(row: Rollout, verdict: Verdict | None, at: datetime) -> str:
+    until = warm_until(row)
+    if verdict is None or ends_warmth(row, verdict, at=max(at, until)):
+        return f"watched until {_instant(until)}; then it is promoted and the old version is let go"
+    if verdict.judgement is Judgement.BREACH:
+        return "goes back at the next look"
+    return f"watched until {_instant(until)} at least, and until that is over: {summary(verdict)}"
 
 
 def _running(row: Rollout, verdict: Verdict | None, at: datetime) -> str:
