@@ -47,7 +47,7 @@ def tick(number, stable, candidate):
 
 
 def corrected_later(seed, stable, candidate, *, delay):
-    """Proof at the margin, as it is and with each corrected unit counted twice; `delay` is a mean in ticks (100 units)."""
+    """Proof at the margin, as it is and with corrected units counted twice; `delay` is a mean in ticks (100 units)."""
     chance = Chance(seed)
     probe, twice = probe_for(Check(metric="success"), [MARGIN], History()), BinaryNonInferiority(MARGIN)
     told = [Counter(), Counter()]
