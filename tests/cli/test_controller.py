@@ -14,7 +14,6 @@ from tests.cli.terminal import surefoot
 def test_rounds_are_counted(tmp_path):
     """So many rounds as asked, over every rollout under way, and then the end."""
     root = bot_project(tmp_path, stable="v1")
-    assert surefoot(root, "controller", "--rounds", "1").out == "rounds: 1; looks at rollouts: 0; steps taken: 0\n"
     started(root)
     assert surefoot(root, "controller", "--rounds", "2").out == "rounds: 2; looks at rollouts: 2; steps taken: 0\n"
 

@@ -200,6 +200,7 @@ def test_saying_yes_or_no_and_reopening_answer_in_json(project):
 
 def test_a_list_of_an_agent_that_nobody_has_is_an_error(project):
     """An empty list would look like good news; an agent without a rollout has one."""
+    surefoot(project, "traffic", "opt-out", "bot", "acme", "--reason", "their contract")
     ended = surefoot(project, "rollout", "list", "--agent", "bott")
     assert (ended.code, "did you mean 'bot'?" in ended.err) == (2, True)
     assert surefoot(project, "rollout", "list", "--agent", "bot", "--json").json == []

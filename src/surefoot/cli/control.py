@@ -25,19 +25,26 @@ ByOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
 
 
-def controlled(ctx: typer.Context, body: Callable[[Control], Awaitable[T]]) -> T:
-    """Run a command's body with the project's store. Raises what the store raises, such as StoreUnavailable."""
-    return asyncio.run(_with_store(project_of(ctx), body))
+def controlled(ctx: typer.Context, body: Callable[[Control], Awaitable[T]], *, creates: bool = False) -> T:
+    """
+    Run a command's body with the project's store. Raises what the store raises, such as StoreUnavailable.
+
+    Only a command that `creates` makes one, in a project with agents, and not where one was seen before: that one is
+    lost, and a new one would hide it.
+    """
+    return asyncio.run(_with_store(project_of(ctx), body, creates=creates))
 
 
-async def _with_store(project: Path, body: Callable[[Control], Awaitable[T]]) -> T:
+async def _with_store(project: Path, body: Callable[[Control], Awaitable[T]], *, creates: bool) -> T:
     from ..adapters.clock import SystemClock, SystemIds
     from ..app import store_of
+    from ..app.recovery import was_seen
+    from ..config.agents import list_agents
     from ..service.cases import Cases
 
     store = store_of(project)
     try:
-        await store.migrate()
+        await store.migrate(create=creates and bool(list_agents(project)) and not was_seen(project))
         return await body(
             Control(project=project, store=store, clock=SystemClock(), ids=SystemIds(), cases=Cases(store))
         )

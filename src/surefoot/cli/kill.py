@@ -8,6 +8,7 @@ import msgspec
 import typer
 
 from ..app.control import Control
+from ..app.recovery import unknown_kills
 from ..core.traffic.kill import KillSwitch
 from ..errors import UsageError
 from ..service import switch
@@ -61,12 +62,22 @@ def _kill(
 def _unkill(
     ctx: typer.Context,
     id: Annotated[str, typer.Argument(metavar="ID", help="As `surefoot kills` shows it.", show_default=False)],
+    *,
+    lost: Annotated[
+        bool, typer.Option("--lost", help="Also one that this store never had, seen elsewhere before a store was lost.")
+    ] = False,
     by: ByOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Lift a kill switch. What it rolled back stays back."""
     who = whoever(by)
-    controlled(ctx, lambda control: switch.unkill(id, by=who, store=control.store, clock=control.clock))
+
+    async def order(control: Control) -> None:
+        # One that was seen on this machine and that `kills` shows is no typing error, whatever the store says.
+        is_known = lost or id in {kill.id for kill in await unknown_kills(control.project, control.store)}
+        await switch.unkill(id, by=who, store=control.store, clock=control.clock, lost=is_known)
+
+    controlled(ctx, order)
     if as_json:
         say_json({"lifted": id, "by": who})
     else:
@@ -75,15 +86,23 @@ def _unkill(
 
 @kills_app.command(epilog="Example: surefoot kills --json")
 def _kills(ctx: typer.Context, as_json: JsonOption = False) -> None:
-    """The kill switches that are up, oldest first."""
+    """The kill switches that are up, oldest first, and those of a lost store that are obeyed all the same."""
 
-    async def read(control: Control) -> list[_Worded]:
-        return [_Worded(kill, await _scope_words(kill, control)) for kill in await switch.kills(store=control.store)]
+    async def read(control: Control) -> _Found:
+        up = [_Worded(kill, await _scope_words(kill, control)) for kill in await switch.kills(store=control.store)]
+        return _Found(up, await unknown_kills(control.project, control.store))
 
-    found = controlled(ctx, read)
+    found, unknown = controlled(ctx, read)
     if as_json:
-        say_json([msgspec.to_builtins(kill) for kill, _ in found])
-    elif found:
+        ours = [{**msgspec.to_builtins(kill), "in_store": True} for kill, _ in found]
+        say_json([*ours, *({**msgspec.to_builtins(kill), "in_store": False} for kill in unknown)])
+        return
+    for kill in unknown:
+        say(
+            f"the store has never heard of {kill.id} by {kill.author}: {kill.reason}",
+            f"it was seen here and is obeyed until you say: surefoot unkill {kill.id}",
+        )
+    if found:
         say_table(
             ("id", "stops", "by", "since", "reason"),
             [
@@ -91,8 +110,15 @@ def _kills(ctx: typer.Context, as_json: JsonOption = False) -> None:
                 for kill, words in found
             ],
         )
-    else:
+    elif not unknown:
         say("no kill switch is up")
+
+
+class _Found(NamedTuple):
+    """Switches that the store has, and those it has never heard of."""
+
+    up: list[_Worded]
+    unknown: tuple[KillSwitch, ...]
 
 
 class _Worded(NamedTuple):

@@ -65,7 +65,7 @@ def _start(
         started = await control.start(agent, candidate, by=whoever(by), stable=stable, plan=plan)
         return _Started(await control.view(started.id), chosen)
 
-    now, chosen = controlled(ctx, order)
+    now, chosen = controlled(ctx, order, creates=True)
     if as_json:
         say_json({**msgspec.to_builtins(now), "plan": chosen})
     else:

@@ -140,7 +140,7 @@ def _unpin(
 def _order(
     ctx: typer.Context, give: Callable[[Control], Awaitable[TrafficOrder]], words: str, *, as_json: bool
 ) -> None:
-    given = controlled(ctx, give)
+    given = controlled(ctx, give, creates=True)
     if as_json:
         say_json(msgspec.to_builtins(given))
     else:

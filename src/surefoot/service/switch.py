@@ -57,11 +57,15 @@ async def kill(
     return switch
 
 
-async def unkill(id: str, *, by: str, store: Switches, clock: Clock) -> None:
-    """Lift a switch. What it rolled back stays back: that takes a person and a new start. Raises UnknownName."""
+async def unkill(id: str, *, by: str, store: Switches, clock: Clock, lost: bool = False) -> None:
+    """
+    Lift a switch. What it rolled back stays back: that takes a person and a new start. Raises UnknownName.
+
+    `lost`: also one that the store has never heard of, because it was raised in a store that is lost.
+    """
     if not by.strip():
         raise UsageError("a switch is lifted by somebody", hint="say who: --by NAME")
-    await store.unkill(id, by=by, at=clock.now())
+    await store.unkill(id, by=by, at=clock.now(), lost=lost)
 
 
 async def kills(*, store: Switches) -> Sequence[KillSwitch]:
