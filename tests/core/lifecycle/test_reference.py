@@ -204,6 +204,13 @@ class TestSilenceWhileWarm:
         assert look(self.warm()).why is Why.GATHERING
         assert look(self.warm(), at=T0 + timedelta(minutes=15)).why is Why.STALE
 
+    def test_what_no_user_can_end_is_said_before_what_one_can(self):
+        """Given nothing known of stable, when it is quiet too, then people hear of the first, and only once."""
+        case = Case(plan())
+        add(case, WARM, counted(300, 3))
+        for minutes in (1, 20, 1, 20):
+            assert look(case, at=T0 + timedelta(minutes=minutes)).why is Why.NO_REFERENCE
+
     def test_ticks_without_the_required_metric_are_no_data(self):
         """Given users whose outcomes nobody records, then the warmth has shown nothing."""
         case = Case(plan())

@@ -256,11 +256,13 @@ class Case:
 
     def _while_warm(self, stage: Stage, look: Look) -> tuple[Judgement, Why]:
         """No harm was found. That is good news only if it could have been: if users come, and stable is known."""
-        if silence := self._silence(look):
-            return silence
+        silence = self._silence(look)
         probes = [self._probes[check.metric] for check in _required(stage)]
-        if not all(probe.has_reference for probe in probes):
+        # Before what is merely stale: users who come again would end that, and nobody but a person ends this.
+        if not all(probe.has_reference for probe in probes) and (silence is None or silence[1] is Why.STALE):
             return Judgement.HOLD, Why.NO_REFERENCE
+        if silence is not None:
+            return silence
         if not all(probe.warm_units for probe in probes):
             return Judgement.HOLD, Why.NO_DATA
         return Judgement.HOLD, Why.GATHERING
