@@ -99,11 +99,13 @@ def table_of(suite: str, version: Digest, results: Iterable[Result], *, metrics:
     for result in results:
         if result.attempt.version != version:
             continue
+        case = result.attempt.case
         said = {score.metric: score for score in result.scores}
-        for metric in dict.fromkeys((*wanted, *said)):
-            why = result.error or "the evaluator said nothing"
-            score = said.get(metric) or Score.failed(metric, why)
-            scores.setdefault(metric, []).append((result.attempt.case, score))
+        for metric, score in said.items():
+            scores.setdefault(metric, []).append((case, score))
+        for metric in wanted:
+            if metric not in said:
+                scores[metric].append((case, Score.failed(metric, result.error or "the evaluator said nothing")))
     return ScoreTable(
         suite=suite, version=version, columns={metric: _column(found) for metric, found in scores.items()}
     )
@@ -114,7 +116,8 @@ def _column(found: list[tuple[str, Score]]) -> Column:
     is_rate = bool(scored) and all(score.passed is not None for score in scored)
     samples: dict[str, Sample] = {}
     for case, score in found:
-        samples[case] = samples.get(case, Sample()).plus(_sample(score, is_rate=is_rate))
+        sample, before = _sample(score, is_rate=is_rate), samples.get(case)
+        samples[case] = sample if before is None else before.plus(sample)
     return Column(samples=samples, is_rate=is_rate, judges=tuple(sorted({score.judge for score in scored} - {""})))
 
 
@@ -124,4 +127,4 @@ def _sample(score: Score, *, is_rate: bool) -> Sample:
     if score.status is Status.ERROR or score.value is None:
         return Sample(errors=1)
     value = float(bool(score.passed)) if is_rate else score.value
-    return Sample(n=1, total=value, squares=value * value)
+    return Sample(1, value, value * value)

@@ -1,0 +1,54 @@
+"""Evaluators that have to ask somebody: a model, most of all. They cost, they may fail, and they may be busy."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from ..core.proof.case import Case
+from ..core.proof.score import Score
+from ..core.proof.trace import Trace
+
+__all__ = ["Judge", "Judged", "Usage"]
+
+
+class Usage(NamedTuple):
+    """What one call used. None is not known, and not zero."""
+
+    usd: float | None = None
+    tokens: int | None = None
+
+
+class Judged(NamedTuple):
+    """A score, and what it cost to get."""
+
+    score: Score
+    usage: Usage = Usage()
+
+
+class Judge(Protocol):
+    """
+    One metric that a model scores.
+
+    Duties: an answer outside of its vocabulary is `Score.failed`, never a pass or a fail; what is missing is
+    `Score.skipped`. A transport that fails raises ExecutorFailed with `transient` or `overloaded` set: the caller
+    repeats, waits and slows down for all judges of one `endpoint` together.
+    """
+
+    @property
+    def metric(self) -> str:
+        """The name of the metric, unique within a suite."""
+        ...
+
+    @property
+    def endpoint(self) -> str:
+        """What is shared with others: an address."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Model, prompt and parameters, so that scores of another judge are never taken for its own."""
+        ...
+
+    async def judge(self, case: Case, trace: Trace) -> Judged:
+        """Score one run."""
+        ...

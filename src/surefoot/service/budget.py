@@ -1,0 +1,121 @@
+"""What a run may use: every call reserves before it is made and settles when it is over. There is no other way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final
+
+from ..core.proof.suite import Limits
+from ..ports.judge import Usage
+
+__all__ = ["Budget", "Spending"]
+
+_MICRO: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spending:
+    """What has been used so far."""
+
+    usd: float = 0.0
+    tokens: int = 0
+    calls: int = 0
+
+
+class Budget:
+    """
+    The caps of one run, on money, tokens, calls, and whatever else stops it. For one event loop.
+
+    What a call will use is not known before; it is reserved at the dearest that its payer's calls have been so far, and
+    until the first one is settled a payer has one call under way at most. So a cap is passed by at most what the calls
+    under way cost more than those before them.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.stopped = ""
+        """Why nothing more is launched; empty while it goes on. The first reason stays."""
+
+        self._usd = None if limits.usd is None else limits.usd / _MICRO
+        self._tokens = limits.tokens
+        self._calls = limits.calls
+        self._metered = limits.usd is not None or limits.tokens is not None
+        self._spent_usd, self._spent_tokens, self._made = 0.0, 0, 0
+        self._dearest: dict[str, tuple[float, int]] = {}
+        self._under_way: Counter[str] = Counter()
+        self._waiting: list[asyncio.Future[None]] = []
+
+    @property
+    def spent(self) -> Spending:
+        """What has been settled; calls count when they are made."""
+        return Spending(usd=self._spent_usd, tokens=self._spent_tokens, calls=self._made)
+
+    def stop(self, reason: str) -> None:
+        """Launch nothing more. What is under way may end."""
+        self.stopped = self.stopped or reason
+        self._wake()
+
+    async def reserve(self, payer: str) -> bool:
+        """Whether one more call may be made; waits while that depends on calls under way. True has to be settled."""
+        while not self.stopped:
+            if self._calls is not None and self._made >= self._calls:
+                self.stop(f"the limit of {self._calls} calls is reached")
+            elif not self._metered or self._fits(payer):
+                self._made += 1
+                self._under_way[payer] += 1
+                return True
+            elif self._under_way.total():
+                await self._settled()
+            else:
+                self.stop(self._reached())
+        return False
+
+    def settle(self, payer: str, usage: Usage) -> None:
+        """What the call used. Under a cap, what is not known stops the run: it cannot be kept by guessing."""
+        self._under_way[payer] -= 1
+        usd, count = usage.usd or 0.0, usage.tokens or 0
+        self._spent_usd += usd
+        self._spent_tokens += count
+        if self._metered:
+            before = self._dearest.get(payer, (0.0, 0))
+            self._dearest[payer] = (max(before[0], usd), max(before[1], count))
+            for limit, value, what in ((self._usd, usage.usd, "cost"), (self._tokens, usage.tokens, "token count")):
+                if limit is not None and value is None:
+                    self.stop(f"there is a limit, and the {what} of a call of {payer} is not known")
+            self._wake()
+
+    def settle_failed(self, payer: str, *, charged: bool) -> None:
+        """The call gave nothing. `charged`: it may have been paid for all the same, as the dearest so far."""
+        self._under_way[payer] -= 1
+        usd, count = self._dearest.get(payer, (0.0, 0)) if charged else (0.0, 0)
+        self._spent_usd += usd
+        self._spent_tokens += count
+        self._wake()
+
+    def _fits(self, payer: str) -> bool:
+        if payer not in self._dearest and self._under_way[payer]:
+            return False
+        reserved = [(self._dearest.get(name, (0.0, 0)), n) for name, n in self._under_way.items() if n]
+        usd, count = self._dearest.get(payer, (0.0, 0))
+        usd += self._spent_usd + sum(dearest[0] * n for dearest, n in reserved)
+        count += self._spent_tokens + sum(dearest[1] * n for dearest, n in reserved)
+        return (self._usd is None or (usd <= self._usd and self._spent_usd < self._usd)) and (
+            self._tokens is None or (count <= self._tokens and self._spent_tokens < self._tokens)
+        )
+
+    def _reached(self) -> str:
+        if self._usd is not None:
+            return f"the limit of ${self._usd:g} is reached: ${self._spent_usd:.6g} spent, {self._spent_tokens} tokens"
+        return f"the limit of {self._tokens} tokens is reached: {self._spent_tokens} used"
+
+    async def _settled(self) -> None:
+        waiting = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiting)
+        await waiting
+
+    def _wake(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)

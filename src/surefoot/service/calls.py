@@ -1,0 +1,135 @@
+"""Every call of a run, to executors and judges alike: reserved, throttled, watched, repeated, settled."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Final, NamedTuple, TypeVar
+
+from ..errors import ExecutorFailed, SurefootError
+from ..ports.clock import Clock
+from ..ports.judge import Usage
+from .budget import Budget
+from .throttle import Throttle
+
+__all__ = ["Calls", "Failure", "Lane"]
+
+T = TypeVar("T")
+
+_FIRST_WAIT_S: Final = 0.5
+_LONGEST_WAIT_S: Final = 30.0
+_LOOKS: Final = 8
+"""How often a call is looked at within its time-out: it ends at most an eighth late."""
+
+_HOPELESS: Final = 5
+"""Attempts in a row whose transport failed to the end, after which an endpoint is given up."""
+
+
+class Failure(NamedTuple):
+    """Why a call gave nothing, for the record."""
+
+    reason: str
+
+
+class Lane:
+    """An endpoint: what shares a throttle, and fails together."""
+
+    def __init__(self, endpoint: str, most: int) -> None:
+        self.endpoint = endpoint
+        self.throttle = Throttle(most)
+        self.failed_in_a_row = 0
+
+
+class _TooLong(Exception):
+    """A call was ended by the watch."""
+
+
+class Calls:
+    """The one way out of a run. For one event loop; `watch` has to run beside it."""
+
+    def __init__(self, *, budget: Budget, clock: Clock, timeout: float, tries: int, seed: int) -> None:
+        self._budget = budget
+        self._clock = clock
+        self._timeout = timeout
+        self._tries = tries
+        self._chance = random.Random(seed)  # noqa: S311 - jitter, not secrets
+        self._look = 0
+        self._began: dict[asyncio.Task[object], int] = {}
+        self._too_long: set[asyncio.Task[object]] = set()
+
+    async def watch(self) -> None:
+        """End whatever takes longer than the time-out. Runs until it is cancelled."""
+        while True:
+            await self._clock.sleep(self._timeout / _LOOKS)
+            self._look += 1
+            for task, began in list(self._began.items()):
+                if self._look - began > _LOOKS and task not in self._too_long:
+                    self._too_long.add(task)
+                    task.cancel()
+
+    async def make(
+        self, lane: Lane, payer: str, call: Callable[[], Awaitable[T]], usage: Callable[[T], Usage]
+    ) -> T | Failure | None:
+        """
+        What the call gives, or why it gave nothing; None if it was not made, because the run stops.
+
+        A transport that fails is tried again, later each time and by chance a little earlier or later still; anything
+        else is an answer, however bad.
+        """
+        for nth in range(1, self._tries + 1):
+            place = await lane.throttle.acquire()
+            if not await self._budget.reserve(payer):
+                lane.throttle.release(place)
+                return None
+            overloaded = charged = False
+            try:
+                answer = await self._watched(call)
+            except _TooLong:
+                failed = ExecutorFailed(f"no answer within {self._timeout:g} s", hint="", overloaded=True)
+                overloaded = charged = True
+            except ExecutorFailed as error:
+                failed, overloaded = error, error.overloaded
+            except SurefootError as error:
+                failed = ExecutorFailed(error.message, hint=error.hint)
+            except Exception as error:  # noqa: BLE001 - the code under test may raise anything: that is its result
+                failed = ExecutorFailed(f"{type(error).__name__}: {error}", hint="")
+            else:
+                lane.throttle.release(place)
+                lane.failed_in_a_row = 0
+                self._budget.settle(payer, usage(answer))
+                return answer
+            lane.throttle.release(place, overloaded=overloaded)
+            self._budget.settle_failed(payer, charged=charged)
+            if not failed.transient:
+                return Failure(failed.message)
+            if nth == self._tries:
+                return self._gave_up(lane, failed)
+            await self._wait(nth, failed)
+        return None
+
+    async def _watched(self, call: Callable[[], Awaitable[T]]) -> T:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine that is awaited runs in a task
+        self._began[task] = self._look
+        try:
+            return await call()
+        except asyncio.CancelledError:
+            if task not in self._too_long:
+                raise
+            task.uncancel()
+            raise _TooLong from None
+        finally:
+            del self._began[task]
+            self._too_long.discard(task)
+
+    async def _wait(self, nth: int, failed: ExecutorFailed) -> None:
+        longest = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2 ** (nth - 1))
+        wait = longest * self._chance.uniform(0.5, 1.0)
+        await self._clock.sleep(max(wait, min(failed.retry_after or 0.0, 2 * _LONGEST_WAIT_S)))
+
+    def _gave_up(self, lane: Lane, failed: ExecutorFailed) -> Failure:
+        lane.failed_in_a_row += 1
+        if lane.failed_in_a_row >= _HOPELESS:
+            self._budget.stop(f"{_HOPELESS} attempts in a row failed at {lane.endpoint}: {failed.message}")
+        return Failure(f"{failed.message} ({self._tries} tries)")

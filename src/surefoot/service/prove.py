@@ -1,0 +1,458 @@
+"""A suite run: cases x trials x versions, each answered, scored and kept, whatever stops it and whenever."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final, NamedTuple, cast
+
+from ..core.artifact.version import AgentVersion
+from ..core.proof.case import Case
+from ..core.proof.evaluator import Evaluator
+from ..core.proof.score import Attempt, Result, Score
+from ..core.proof.suite import Suite, case_digest
+from ..core.proof.table import ScoreTable, table_of
+from ..core.proof.text import answer_text
+from ..core.proof.trace import Trace, TracedCall, TracedResult
+from ..core.units import Digest
+from ..errors import SurefootError, UsageError
+from ..ports.answers import Answers
+from ..ports.clock import Clock
+from ..ports.executor import Answer, Executor
+from ..ports.judge import Judge, Judged, Usage
+from ..ports.results import ProofRun, Results
+from .budget import Budget, Spending
+from .calls import Calls, Failure, Lane
+
+__all__ = ["Contender", "Order", "Progress", "Proof", "prove", "recorded_cost", "trace_of"]
+
+_BATCH: Final = 50
+_TURN: Final = 64
+"""Attempts after which a worker lets the others have their turn, however fast it is."""
+
+_LONGEST_OUTPUT: Final = 2_000
+_MICRO: Final = 1_000_000
+_NOTHING: Final = Usage(0.0, 0)
+
+
+def recorded_cost(answer: Answer) -> float | None:
+    """What the executor itself says it cost, in US dollars."""
+    return None if answer.seen.cost is None else answer.seen.cost / _MICRO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contender:
+    """A version, and what it takes to run and judge it."""
+
+    version: AgentVersion
+    executor: Executor
+    evaluators: tuple[Evaluator, ...]
+    judges: tuple[Judge, ...] = ()
+    endpoint: str = "local"
+    """Contenders and judges of one endpoint share its pace."""
+
+    price: Callable[[Answer], float | None] = recorded_cost
+    """US dollars of one answer; None where it is not known."""
+
+    is_priced: bool | None = None
+    """False: no price is known for it, which a cap on money does not accept. None: its answers say."""
+
+    is_free: bool = False
+    """Running it spends nothing, whatever its answers say they cost: a tape."""
+
+    remembers: bool = False
+    """Its digest says all that its answers depend on, so they may be used again in another run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What to run."""
+
+    suite: Suite
+    contenders: tuple[Contender, ...]
+    run: ProofRun
+    """Resumed if its id is known; its suite is `suite.identity`."""
+
+    first_trial: int = 0
+    """Where trials start: fresh ones have numbers that none had before."""
+
+    trials: int | None = None
+    """None: as many as the suite says."""
+
+    only: frozenset[str] | None = None
+    """Ids of the cases to run; None: all."""
+
+
+class Progress(NamedTuple):
+    """How far a run is."""
+
+    done: int
+    total: int
+    errors: int
+    spent: Spending
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What a run found."""
+
+    run: ProofRun
+    # Neither is shown: asyncio writes down what a program's last task returned, and that may be a million results.
+    tables: Mapping[Digest, ScoreTable] = field(repr=False)
+    """By version, of everything the run has kept, resumed attempts included."""
+
+    results: tuple[Result, ...] = field(repr=False)
+    """By version, then as in the suite, then by trial."""
+
+    stopped: str
+    """Why it ended before its end; empty if it did not. What is missing then is not decided."""
+
+    made: int
+    """Attempts of this process. Others were there already (`resumed`)."""
+
+    resumed: int
+    remembered: int
+    """Of those made, the ones whose answer was known from another run."""
+
+    errors: int
+    spent: Spending
+
+
+async def prove(
+    order: Order,
+    *,
+    results: Results,
+    clock: Clock,
+    seed: int,
+    answers: Answers | None = None,
+    told: Callable[[Progress], None] | None = None,
+) -> Proof:
+    """
+    Run it. Raises UsageError for what can be known to be impossible before, StoreUnavailable where results cannot be
+    kept (what was kept before stays); anything else that goes wrong is a result with an error.
+    """
+    _refuse(order)
+    results.begin(order.run)
+    run = _Run(order, results, clock, seed, answers, told)
+    await run.through()
+    return run.proof()
+
+
+class _Job(NamedTuple):
+    attempt: Attempt
+    case: Case
+    contender: Contender
+
+
+class _Run:
+    """One run under way."""
+
+    def __init__(
+        self,
+        order: Order,
+        results: Results,
+        clock: Clock,
+        seed: int,
+        answers: Answers | None,
+        told: Callable[[Progress], None] | None,
+    ) -> None:
+        suite = order.suite
+        self._order = order
+        self._clock = clock
+        self._budget = Budget(suite.limits)
+        self._calls = Calls(
+            budget=self._budget, clock=clock, timeout=suite.timeout / 1000, tries=suite.tries, seed=seed
+        )
+        self._lanes: dict[str, Lane] = {}
+        self._finished = results.finished(order.run.id)
+        self._log = _Log(order.run.id, results, answers, self._budget, self._tell)
+        self._told = told
+        self._jobs = self._planned()
+        self._keys: Mapping[Attempt, str] = {} if answers is None else self._named()
+        self._known: Mapping[str, Trace] = {} if answers is None else answers.find(list(self._keys.values()))
+        self._total = sum(map(len, self._jobs.values()))
+        self._done = self._errors = self._reused = 0
+
+    async def through(self) -> None:
+        """Until everything is done, or something stops it."""
+        tasks = [asyncio.create_task(self._calls.watch())]
+        if (limit := self._order.suite.limits.time) is not None:
+            tasks.append(asyncio.create_task(self._ended(limit / 1000)))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for endpoint, jobs in self._jobs.items():
+                    for _ in range(min(self._order.suite.concurrency, len(jobs))):
+                        group.create_task(self._work(self._lane(endpoint), jobs))
+        except BaseExceptionGroup as errors:
+            raise _first(errors) from None
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._log.flush()
+        if self._log.failure is not None:
+            raise self._log.failure
+
+    def proof(self) -> Proof:
+        """Everything the run has, this process's part and those before."""
+        suite, run = self._order.suite, self._order.run
+        places = {case.id: place for place, case in enumerate(suite.cases)}
+        # What this process made is at hand; what was there before is read.
+        kept = self._log.results.results(run.id) if self._finished else self._log.written
+        found = sorted(kept, key=lambda one: (one.attempt.version, places[one.attempt.case], one.attempt.trial))
+        metrics = suite.metrics
+        tables = {
+            contender.version.digest: table_of(suite.identity, contender.version.digest, found, metrics=metrics)
+            for contender in self._order.contenders
+        }
+        return Proof(
+            run=run,
+            tables=tables,
+            results=tuple(found),
+            stopped=self._budget.stopped if self._done < self._total else "",
+            made=self._done,
+            resumed=len(self._finished),
+            remembered=self._reused,
+            errors=self._errors,
+            spent=self._budget.spent,
+        )
+
+    def _planned(self) -> dict[str, deque[_Job]]:
+        """By endpoint: trial by trial, case by case, the versions side by side, so that time treats them alike."""
+        order, planned = self._order, dict[str, deque[_Job]]()
+        trials = order.suite.trials if order.trials is None else order.trials
+        for trial in range(order.first_trial, order.first_trial + trials):
+            for case in order.suite.cases:
+                if order.only is not None and case.id not in order.only:
+                    continue
+                for contender in order.contenders:
+                    attempt = Attempt(case.id, contender.version.digest, trial)
+                    if attempt not in self._finished:
+                        planned.setdefault(contender.endpoint, deque()).append(_Job(attempt, case, contender))
+        return planned
+
+    def _named(self) -> Mapping[Attempt, str]:
+        """The keys of answers that may be used again."""
+        if not any(contender.remembers for contender in self._order.contenders):
+            return {}
+        digests = {case.id: case_digest(case) for case in self._order.suite.cases}
+        return {
+            job.attempt: _key(job, digests) for jobs in self._jobs.values() for job in jobs if job.contender.remembers
+        }
+
+    def _lane(self, endpoint: str) -> Lane:
+        lane = self._lanes.get(endpoint)
+        if lane is None:
+            lane = self._lanes[endpoint] = Lane(endpoint, self._order.suite.concurrency)
+        return lane
+
+    async def _work(self, lane: Lane, jobs: deque[_Job]) -> None:
+        turn = 0
+        while jobs and not self._budget.stopped:
+            result = await self._attempt(lane, jobs.popleft())
+            if result is None:
+                return
+            self._done += 1
+            self._errors += result.error is not None
+            self._log.keep(result)
+            turn += 1
+            if turn % _TURN == 0:
+                await asyncio.sleep(0)
+
+    async def _attempt(self, lane: Lane, job: _Job) -> Result | None:
+        """The result of one attempt; None if the run stops before there is one."""
+        key = self._keys.get(job.attempt)
+        trace = self._known.get(key) if key is not None else None
+        if trace is not None:
+            self._reused += 1
+        else:
+            answered = await self._answer(lane, job)
+            if answered is None:
+                return None
+            if isinstance(answered, Failure):
+                return Result(attempt=job.attempt, error=_clean(answered.reason))
+            trace = answered
+            if key is not None:
+                self._log.answers[key] = trace
+        scores = [_scored(evaluator, job.case, trace) for evaluator in job.contender.evaluators]
+        for judge in job.contender.judges:
+            score = await self._judged(judge, job.case, trace)
+            if score is None:
+                return None
+            scores.append(score)
+        return Result(
+            attempt=job.attempt,
+            scores=tuple(scores),
+            output=_clean(answer_text(trace.response) or ""),
+            latency_ms=trace.latency_ms,
+            tokens=trace.cost_tokens,
+            cost_usd=trace.cost_usd,
+        )
+
+    async def _answer(self, lane: Lane, job: _Job) -> Trace | Failure | None:
+        contender, version = job.contender, job.contender.version
+        case, digest, trial = job.attempt
+        key = f"{digest}:{case}:{trial}"
+        found = await self._calls.make(lane, version.label, partial(_asked, contender, job.case, key), _usage)
+        if not isinstance(found, _Answered):
+            return found
+        return trace_of(found.answer, job.case, version, key, found.usd)
+
+    async def _judged(self, judge: Judge, case: Case, trace: Trace) -> Score | None:
+        said = await self._calls.make(
+            self._lane(judge.endpoint), judge.metric, partial(judge.judge, case, trace), _used
+        )
+        if isinstance(said, Failure):
+            return Score.failed(judge.metric, _clean(said.reason), judge=judge.fingerprint)
+        return None if said is None else said.score
+
+    async def _ended(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        self._budget.stop(f"the limit of {seconds:g} s is reached")
+
+    def _tell(self) -> None:
+        if self._told is not None:
+            self._told(Progress(self._done, self._total, self._errors, self._budget.spent))
+
+
+class _Log:
+    """What is finished, on its way into the store: at once where calls are slow, in batches where they are not."""
+
+    def __init__(
+        self, run: str, results: Results, answers: Answers | None, budget: Budget, tell: Callable[[], None]
+    ) -> None:
+        self.results = results
+        self.answers: dict[str, Trace] = {}
+        self.failure: SurefootError | None = None
+        self._run = run
+        self._kept = answers
+        self._budget = budget
+        self._tell = tell
+        self._waiting: list[Result] = []
+        self.written: list[Result] = []
+
+    def keep(self, result: Result) -> None:
+        """Keep it before the event loop turns again, or with the next 49."""
+        self._waiting.append(result)
+        if len(self._waiting) >= _BATCH:
+            self.flush()
+        elif len(self._waiting) == 1:
+            asyncio.get_running_loop().call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Into the store. What cannot be kept stops the run: paying for results that are lost helps nobody."""
+        if not self._waiting or self.failure is not None:
+            return
+        results, self._waiting = self._waiting, []
+        answers, self.answers = self.answers, {}
+        try:
+            if answers and self._kept is not None:
+                self._kept.keep(answers)
+            self.results.append(self._run, results)
+        except SurefootError as error:
+            self.failure = error
+            self._budget.stop(error.message)
+        else:
+            self.written += results
+            self._tell()
+
+
+def trace_of(answer: Answer, case: Case, version: AgentVersion, key: str, cost_usd: float | None) -> Trace:
+    """The run as a trace. A run that gave nothing answered with nothing: it is there, and it is empty."""
+    seen, calls = answer.seen, answer.tool_calls
+    return Trace(
+        trace_id=key,
+        request=case.request,
+        tool_calls=tuple([TracedCall(name=call.name, args=call.arguments) for call in calls]) if calls else (),
+        tool_results=tuple([TracedResult(success=call.success, result=call.result) for call in calls]) if calls else (),
+        response="" if answer.output is None else answer.output,
+        outcome=None if seen.success is None else "success" if seen.success else "failure",
+        latency_ms=seen.latency_ms,
+        cost_tokens=_tokens(answer),
+        task_id=case.id,
+        agent=version.agent,
+        model=version.model.id,
+        version=version.digest,
+        allowed_tools=case.allowed_tools,
+        safety=None if seen.safety_violation is None else {"violated": seen.safety_violation},
+        input_tokens=answer.input_tokens,
+        output_tokens=answer.output_tokens,
+        cost_usd=cost_usd,
+        ttft_ms=seen.ttft_ms,
+        model_calls=seen.model_calls,
+        quality=seen.quality,
+        feedback=seen.feedback,
+        checkpoint=seen.checkpoint,
+    )
+
+
+def _refuse(order: Order) -> None:
+    if not order.contenders:
+        raise UsageError("no version to run", hint="name one with --version")
+    labels = [contender.version.digest for contender in order.contenders]
+    if len(set(labels)) < len(labels):
+        raise UsageError("two versions are the same", hint="a version against itself is `surefoot eval calibrate`")
+    if order.suite.limits.usd is not None:
+        for contender in order.contenders:
+            if contender.is_priced is False and not contender.is_free:
+                model = contender.version.model.id
+                raise UsageError(
+                    f"the suite caps the cost, and the price of {model} is not known",
+                    hint=f"write prices: {{{model}: {{input: ..., output: ...}}}} into surefoot.yaml (USD per million)",
+                )
+
+
+def _tokens(answer: Answer) -> int | None:
+    if answer.seen.tokens is not None or answer.input_tokens is None or answer.output_tokens is None:
+        return answer.seen.tokens
+    return answer.input_tokens + answer.output_tokens
+
+
+class _Answered(NamedTuple):
+    answer: Answer
+    usd: float | None
+    is_free: bool
+
+
+async def _asked(contender: Contender, case: Case, key: str) -> _Answered:
+    answer = await contender.executor.run(contender.version, case.request, key=key)
+    return _Answered(answer, contender.price(answer), contender.is_free)
+
+
+def _usage(answered: _Answered) -> Usage:
+    return _NOTHING if answered.is_free else Usage(answered.usd, _tokens(answered.answer))
+
+
+def _used(judged: Judged) -> Usage:
+    return judged.usage
+
+
+def _scored(evaluator: Evaluator, case: Case, trace: Trace) -> Score:
+    try:
+        return evaluator.evaluate(case, trace)
+    except Exception as error:  # noqa: BLE001 - an evaluator of the user's may raise anything: that is no score
+        return Score.failed(evaluator.metric, _clean(f"{type(error).__name__}: {error}"))
+
+
+def _key(job: _Job, digests: Mapping[str, str]) -> str:
+    """What an answer depends on: version (with its parameters), case, trial."""
+    text = f"{job.attempt.version} {digests[job.attempt.case]} {job.attempt.trial}"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _clean(text: str) -> str:
+    """Cut to what a person would read, and without half characters, which no file takes."""
+    cut = text if len(text) <= _LONGEST_OUTPUT else text[: _LONGEST_OUTPUT - 1] + "\u2026"
+    return cut if cut.isascii() else cut.encode("utf-8", "replace").decode("utf-8")
+
+
+def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    for error in errors.exceptions:
+        return (
+            _first(cast("BaseExceptionGroup[BaseException]", error)) if isinstance(error, BaseExceptionGroup) else error
+        )
+    return errors
