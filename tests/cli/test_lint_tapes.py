@@ -11,7 +11,7 @@ TAPES = {
     "missing": (None, "none.jsonl"),
     "empty": ("", "holds no run"),
     "broken": ('{"trace_id": "1", "request": "hi"}\nno json\n', ":2: this line is no JSON"),
-    "of another shape": ('{"trace_id": 7}\n', ":1: "),
+    "of another shape": ('{"trace_id": "1", "request": "hi", "latency_ms": "fast"}\n', ":1:"),
 }
 
 

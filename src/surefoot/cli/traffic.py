@@ -179,7 +179,7 @@ def _say_log(found: TrafficView) -> None:
                 f"{order.at:%Y-%m-%d %H:%M:%S %Z}",
                 order.kind,
                 order.tenant,
-                order.version or "",
+                found.labels[order.version] if order.version else "",
                 order.author,
                 order.reason,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -93,6 +94,9 @@ class TrafficView:
     orders: tuple[TrafficOrder, ...]
     """All that was ever ordered for tenants, oldest first."""
 
+    labels: Mapping[Digest, str]
+    """What people call the versions that orders name."""
+
 
 async def traffic(agent: AgentName, *, store: Store) -> TrafficView:
     """Who gets what of the agent now, and who said so. Raises UnknownName for an agent that the store does not know."""
@@ -120,6 +124,7 @@ async def traffic(agent: AgentName, *, store: Store) -> TrafficView:
         pins=tuple(line(TrafficOrderKind.PIN, tenant, digest) for tenant, digest in sorted(now.pins.items())),
         opted_out=tuple(line(TrafficOrderKind.OPT_OUT, tenant) for tenant in sorted(now.opted_out)),
         orders=orders,
+        labels={order.version: labels.get(order.version, order.version) for order in orders if order.version},
     )
 
 
