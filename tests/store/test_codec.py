@@ -21,7 +21,7 @@ from surefoot.core.traffic.kill import KillSwitch
 from surefoot.core.traffic.plan import Check, Plan, Stage, Targeting
 from surefoot.core.traffic.route import AgentTraffic
 from surefoot.errors import Unreadable
-from surefoot.ports.store import ShadowPair
+from surefoot.ports.store import GateVerdict, ShadowPair
 from surefoot.store.accumulate import Gathering
 from surefoot.store.codec import STORED, decode, decode_effect, encode
 from surefoot.store.traffic_text import decode_traffic
@@ -106,7 +106,7 @@ PLAIN[Plan] = plans()
 
 @pytest.mark.parametrize(
     "kind",
-    [Plan, Rollout, Transition, Tick, Delta, KillSwitch, AgentTraffic, Gathering, PairTotals, ShadowPair],
+    [Plan, Rollout, Transition, Tick, Delta, KillSwitch, AgentTraffic, Gathering, GateVerdict, PairTotals, ShadowPair],
     ids=lambda kind: kind.__name__,
 )
 def test_every_value_reads_back_equal(kind):

@@ -17,6 +17,7 @@ from ..core.artifact.version import AgentVersion
 from ..core.evidence.tally import Delta, History, PairTotals, Tick
 from ..core.lifecycle.audit import AuditRecord
 from ..core.lifecycle.rollout import Effect, Phase, Rollout, Transition
+from ..core.proof.gate import GateReport
 from ..core.traffic.kill import KillSwitch
 from ..core.traffic.orders import TrafficOrder
 from ..core.traffic.route import AgentTraffic, Snapshot
@@ -27,6 +28,8 @@ __all__ = [
     "Catalog",
     "DueEffect",
     "Evidence",
+    "GateReports",
+    "GateVerdict",
     "OpenTick",
     "Outbox",
     "Rollouts",
@@ -87,6 +90,15 @@ class ShadowPair:
 
     detail: Mapping[str, object] | None = None
     """For people: answers (redacted), tool calls, latencies, tokens, costs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateVerdict:
+    """A gate's report, and who had it made."""
+
+    report: GateReport
+    at: datetime
+    by: str
 
 
 class Catalog(Protocol):
@@ -266,7 +278,19 @@ class Shadow(Protocol):
         ...
 
 
-class Store(Catalog, Rollouts, Evidence, Switches, Outbox, Shadow, Protocol):
+class GateReports(Protocol):
+    """What gates said, bound to the version they judged."""
+
+    async def put_gate(self, verdict: GateVerdict) -> Revision:
+        """Keep what a gate said. Nothing is replaced: what counts is the newest of each suite."""
+        ...
+
+    async def gates(self, version: Digest) -> Sequence[GateVerdict]:
+        """All that was said of a version, in the order it was written. Empty for an unknown one."""
+        ...
+
+
+class Store(Catalog, Rollouts, Evidence, Switches, Outbox, Shadow, GateReports, Protocol):
     """All of it behind one transaction boundary; parts of surefoot ask for the small protocols they need."""
 
     async def migrate(self, *, create: bool = True) -> None:

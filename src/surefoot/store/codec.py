@@ -21,7 +21,7 @@ from ..core.traffic.kill import KillSwitch
 from ..core.traffic.plan import Plan
 from ..core.traffic.route import AgentTraffic
 from ..errors import SurefootError
-from ..ports.store import ShadowPair
+from ..ports.store import GateVerdict, ShadowPair
 from .accumulate import Gathering
 from .strict import refuse_unknown, unreadable
 
@@ -30,8 +30,8 @@ __all__ = ["STORED", "decode", "decode_effect", "encode"]
 T = TypeVar("T")
 
 STORED: Final = (
-    AgentTraffic, AgentVersion, Delta, Gathering, History, KillSwitch, PairTotals, Plan, Rollout, ShadowPair, Tick,
-    Transition,
+    AgentTraffic, AgentVersion, Delta, Gathering, GateVerdict, History, KillSwitch, PairTotals, Plan, Rollout,
+    ShadowPair, Tick, Transition,
 )  # fmt: skip
 """What may be asked for."""
 

@@ -18,7 +18,7 @@ from ..core.traffic.route import AgentTraffic, Snapshot
 from ..core.units import AgentName, Digest, Revision, RolloutId
 from ..errors import AlreadyExists, StoreUnavailable, UnknownName
 from ..ports.feed import Changes
-from ..ports.store import DueEffect, OpenTick, ShadowPair, Stored
+from ..ports.store import DueEffect, GateVerdict, OpenTick, ShadowPair, Stored
 from .accumulate import NO_PAIRS, Gathering, closed, gathered, looked_at, remembered, with_pairs
 from .rules import (
     after_commit,
@@ -78,6 +78,7 @@ class MemoryStore:
         self._pairs: dict[RolloutId, dict[str, ShadowPair]] = {}
         self._paired: set[tuple[RolloutId, str]] = set()
         self._totals: dict[RolloutId, PairTotals] = {}
+        self._gates: dict[Digest, list[GateVerdict]] = {}
 
     @contextmanager
     def _reading(self) -> Generator[None]:
@@ -351,6 +352,17 @@ class MemoryStore:
             kept = self._pairs.get(rollout, {}).values()
             newest = sorted(kept, key=lambda pair: (pair.at, pair.run_id), reverse=True)
             return tuple(newest[:limit])
+
+    # --- GateReports
+
+    async def put_gate(self, verdict: GateVerdict) -> Revision:
+        with self._writing() as at:
+            self._gates.setdefault(verdict.report.version, []).append(verdict)
+        return at
+
+    async def gates(self, version: Digest) -> Sequence[GateVerdict]:
+        with self._reading():
+            return tuple(self._gates.get(version, ()))
 
     # --- Store
 

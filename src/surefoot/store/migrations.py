@@ -87,6 +87,15 @@ MIGRATIONS: Final = (
             "UPDATE revision SET identity = CAST(gen_random_uuid() AS TEXT)",
         ),
     ),
+    Migration(
+        number=4,
+        name="what gates said of versions",
+        statements=(
+            """CREATE TABLE gate_reports (revision BIGINT NOT NULL PRIMARY KEY, version TEXT NOT NULL,
+            suite TEXT NOT NULL, body TEXT NOT NULL)""",
+            "CREATE INDEX gate_reports_version ON gate_reports (version, revision)",
+        ),
+    ),
 )
 
 NEWEST: Final = MIGRATIONS[-1].number

@@ -16,6 +16,7 @@ __all__ = [
     "audit",
     "denied",
     "failed_units",
+    "gate_reports",
     "history",
     "kills",
     "metadata",
@@ -122,10 +123,16 @@ pairs: Final = Table(
 paired_units: Final = Table("paired_units", metadata, _key("rollout"), _key("unit"))
 """Units that have a pair which counts."""
 
+gate_reports: Final = Table(
+    "gate_reports", metadata, _numbered("revision"), _text("version"), _text("suite"), _text("body"),
+)  # fmt: skip
+"""What gates said of versions. Rows are only ever added."""
+
 pair_totals: Final = Table("pair_totals", metadata, _key("rollout"), _text("body"))
 
 Index("traffic_revision", traffic.c.revision)
 Index("traffic_orders_agent", traffic_orders.c.agent, traffic_orders.c.revision)
+Index("gate_reports_version", gate_reports.c.version, gate_reports.c.revision)
 Index("kills_revision", kills.c.revision)
 Index("rollouts_agent", rollouts.c.agent, rollouts.c.created)
 Index("outbox_next", outbox.c.next_at)

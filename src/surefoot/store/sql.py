@@ -22,6 +22,7 @@ from .rules import check_switch, tick_moved
 from .schema import history, kills, open_ticks, outbox, pair_totals, paired_units, ticks
 from .schema import pairs as pair_rows
 from .sql_catalog import CatalogRows, RolloutRows
+from .sql_gates import GateRows
 from .statements import LAST_SEQUENCE, LIFTED_KILLS, UP_KILLS, Ask, kill_switch, micros
 
 __all__ = ["EvidenceRows", "OutboxRows", "ShadowRows", "SqlStore", "SwitchRows"]
@@ -219,7 +220,7 @@ class ShadowRows:
         return tuple(decode(ShadowPair, body) for body in bodies)
 
 
-class SqlStore(CatalogRows, RolloutRows, EvidenceRows, SwitchRows, OutboxRows, ShadowRows):
+class SqlStore(CatalogRows, RolloutRows, EvidenceRows, SwitchRows, OutboxRows, ShadowRows, GateRows):
     """A `Store` on a database. For one event loop; any number of them may share one database."""
 
     def __init__(self, db: Database) -> None:

@@ -13,6 +13,7 @@ from .contract import StoreUnderTest
 from .contract_catalog import CatalogContract
 from .contract_evidence import EvidenceContract
 from .contract_feed import FeedContract, SinkContract
+from .contract_gates import GateContract
 from .contract_rollouts import RolloutContract
 from .contract_switches import OutboxContract, ShadowContract, SwitchContract
 
@@ -26,6 +27,7 @@ class StoreContract(
     SwitchContract,
     OutboxContract,
     ShadowContract,
+    GateContract,
     FeedContract,
     SinkContract,
 ):
