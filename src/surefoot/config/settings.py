@@ -13,9 +13,11 @@ from types import MappingProxyType
 from typing import Final, NamedTuple, TypeVar
 from urllib.parse import quote, unquote
 
+from ..core.artifact.models import parse_model
 from ..core.units import AgentName
-from ..errors import SettingsError
+from ..errors import ArtifactError, SettingsError
 from ..ports.address import parts_of
+from ..ports.prices import Price
 from .files import shown_path
 from .node import Fields, Node
 from .project import SETTINGS_FILE, find_project
@@ -111,6 +113,8 @@ class Settings:
     """Labels of the versions that are stable when the store does not know the agent yet."""
 
     lease: Lease | None = None
+    prices: Mapping[str, Price] = field(default_factory=lambda: MappingProxyType({}))
+    """By model id, in US dollars for a million tokens."""
 
 
 class Setting(NamedTuple):
@@ -166,6 +170,12 @@ SETTINGS: Final = (
         "none: go on as before, for ever",
         "What is served when the store has not been heard from for so long.",
     ),
+    Setting(
+        "prices",
+        "models and prices, such as `openai/gpt-4o: {input: 2.5, output: 10}`",
+        "those of the package genai-prices, where it is installed",
+        "US dollars for a million tokens. A model without a price cannot be run under a cap in money.",
+    ),
 )
 """Every key the file may have."""
 
@@ -190,6 +200,7 @@ def load_settings(root: Path, environ: Mapping[str, str], *, store: str | None =
         controller=_get(fields, "controller", _controller, default=ControllerMode.EMBEDDED),
         stable=_get(fields, "stable", _labels, default=MappingProxyType({})),
         lease=_get(fields, "lease", _lease, default=None),
+        prices=_get(fields, "prices", _prices, default=MappingProxyType({})),
     )
 
 
@@ -266,6 +277,18 @@ def _controller(node: Node) -> ControllerMode:
 
 def _labels(node: Node) -> Mapping[AgentName, str]:
     return MappingProxyType({AgentName(agent): label.text() for agent, label in node.mapping().items()})
+
+
+def _prices(node: Node) -> Mapping[str, Price]:
+    found: dict[str, Price] = {}
+    for model, price in node.mapping().items():
+        try:
+            parse_model(model)
+        except ArtifactError as error:
+            raise price.error(error.message, hint=error.hint) from None
+        fields = price.mapping(known=Price._fields)
+        found[model] = Price(*(float(fields.require(side).number(minimum=0)) for side in Price._fields))
+    return MappingProxyType(found)
 
 
 def _lease(node: Node) -> Lease:
