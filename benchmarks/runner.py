@@ -2,10 +2,10 @@
 What running a suite costs besides the agent: per case, with its full record kept in SQLite so that it can be resumed.
 
 The agent answers at once, an evaluator compares the answer with what was expected, and every attempt goes through the
-budget, the throttle, the watch and the log, as in production; the table is made at the end. What the agent itself takes
-is measured in the same repeat and taken off. Beside it, where it is installed, pydantic-evals with an agent that returns
-a text and an evaluator of its own; it keeps its report in memory and resumes nothing. Figures are CPU time of the
-process, medians of interleaved repeats. Target: at most 20 us a case.
+budget, the throttle, the watch and the log, as in production; the table is made at the end. What the agent itself
+takes is measured in the same repeat and taken off. Beside it, where it is installed, pydantic-evals with an agent that
+returns a text and an evaluator of its own; it keeps its report in memory and resumes nothing. Figures are CPU time of
+the process, medians of interleaved repeats. Target: at most 20 us a case.
 
     python benchmarks/runner.py               ours, and pydantic-evals where it is installed (20 s)
     python benchmarks/runner.py --peers       installs pydantic-evals into build/peers first (the network)

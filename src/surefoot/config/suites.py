@@ -22,6 +22,7 @@ __all__ = ["CASE_KEYS", "LIMIT_KEYS", "SUITES_FOLDER", "SUITE_KEYS", "list_suite
 SUITES_FOLDER: Final = "evals"
 SUITE_KEYS: Final = (
     "description",
+    "agent",
     "tags",
     "cases",
     "evaluators",
@@ -81,6 +82,7 @@ def _suite(node: Node, name: str, folder: Path, root: Path) -> Suite:
         cases=_cases(cases_node, folder, root),
         evaluators=_evaluators(judged),
         description=fields.text("description", ""),
+        agent=fields.text("agent", ""),
         tags=() if tags is None else tags.texts(),
         trials=fields.integer("trials", 1, minimum=1, maximum=_MOST_TRIALS),
         limits=NO_LIMITS if limits is None else _limits(limits),

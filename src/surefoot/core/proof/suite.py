@@ -66,6 +66,9 @@ class Suite:
     """At least one, with distinct metrics."""
 
     description: str = ""
+    agent: str = ""
+    """Whose versions it is for; empty: any."""
+
     tags: tuple[str, ...] = ()
     """`smoke`, `integration`, `regression`, ..."""
 

@@ -1,0 +1,165 @@
+"""Suites put together with everything they need: versions, executors, evaluators, prices, the file of results."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from ..adapters.clock import SystemClock, SystemIds
+from ..adapters.executors import executor_for
+from ..adapters.prices import PriceTable
+from ..config.agents import list_agents, load_version
+from ..config.evaluators import build
+from ..config.settings import load_settings
+from ..core.artifact.version import AgentVersion, ExecutorKind
+from ..core.proof.suite import Suite
+from ..errors import SuiteError, UsageError
+from ..ports.clock import Clock, Ids
+from ..ports.executor import Answer
+from ..ports.prices import Prices
+from ..ports.results import ProofRun
+from ..service.prove import Contender, Order, Progress, Proof, prove, recorded_cost
+
+if TYPE_CHECKING:
+    from ..store.results import SqliteResults
+
+__all__ = ["RESULTS_FILE", "Asked", "Proving"]
+
+RESULTS_FILE: Final = ".surefoot/results.db"
+"""Where a project keeps what its suites found. Made when the first suite runs; safe to remove."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """How a suite is to be run."""
+
+    suite: Suite
+    versions: tuple[AgentVersion, ...]
+    trials: int | None = None
+    """None: as many as the suite says."""
+
+    first_trial: int = 0
+    resume: bool = False
+    """Go on with the newest run of this suite, if there is one."""
+
+    fresh: bool = False
+    """Do not use answers that are known from other runs."""
+
+    only: frozenset[str] | None = None
+    """Ids of the cases to run."""
+
+    purpose: str = ""
+    """Runs of another purpose are apart: they are neither resumed nor judged by a gate."""
+
+
+class Proving:
+    """A project's suites. Opens the file of results when the first of them runs."""
+
+    def __init__(self, root: Path, *, clock: Clock | None = None, ids: Ids | None = None) -> None:
+        self.root = root
+        self._clock = clock or SystemClock()
+        self._ids = ids or SystemIds()
+        self._prices: Prices | None = None
+        self._results: SqliteResults | None = None
+
+    @property
+    def results(self) -> SqliteResults:
+        """The file of results, made if it is not there."""
+        if self._results is None:
+            from ..store.results import SqliteResults
+
+            self._results = SqliteResults(self.root / RESULTS_FILE)
+        return self._results
+
+    @property
+    def has_results(self) -> bool:
+        """Whether any suite has ever run here."""
+        return (self.root / RESULTS_FILE).is_file()
+
+    def version(self, suite: Suite, named: str, agent: str | None = None) -> AgentVersion:
+        """`LABEL` of the agent given, of the suite's, or of the only one there is; or `AGENT@LABEL`."""
+        before, at, label = named.rpartition("@")
+        agents = list_agents(self.root)
+        chosen = before if at else agent or suite.agent or (agents[0] if len(agents) == 1 else "")
+        if not chosen:
+            raise UsageError(
+                f"which agent's {named}? there are {len(agents)}",
+                hint=f"write --version AGENT@{label}, or `agent:` into the suite",
+            )
+        return load_version(self.root, chosen, label)
+
+    def contender(self, suite: Suite, version: AgentVersion) -> Contender:
+        """A version with its executor, the suite's evaluators, its endpoint and its price."""
+        if self._prices is None:
+            self._prices = PriceTable(load_settings(self.root, os.environ).prices)
+        kind, prices = version.executor.kind, self._prices
+        try:
+            evaluators = tuple(build(spec, version) for spec in suite.evaluators)
+        except ValueError as error:
+            raise SuiteError(
+                f"suite {suite.name} does not fit {version.agent} {version.label}: {error}",
+                hint="mend the version's tools",
+            ) from None
+        price = partial(_price, version, prices)
+        known = prices.usd(version.model, 0, 0) is not None or _has_own_price(version)
+        return Contender(
+            version=version,
+            executor=executor_for(version, project=self.root),
+            evaluators=evaluators,
+            endpoint=str(version.executor.setting("base_url") or kind.value),
+            price=price,
+            is_priced=True if known else None if kind is ExecutorKind.PYTHON else False,
+            is_free=kind is ExecutorKind.TAPE,
+            # A function's code and a model that may move are not in the digest; a tape is there already.
+            remembers=kind is ExecutorKind.OPENAI and not version.model.may_move,
+        )
+
+    async def run(self, asked: Asked, *, told: Callable[[Progress], None] | None = None) -> Proof:
+        """Run the suite. See `service.prove.prove` for what is raised, and what is a result instead."""
+        results = self.results
+        order = Order(
+            suite=asked.suite,
+            contenders=tuple(self.contender(asked.suite, version) for version in asked.versions),
+            run=self._run(asked),
+            first_trial=asked.first_trial,
+            trials=asked.trials,
+            only=asked.only,
+        )
+        return await prove(
+            order,
+            results=results,
+            clock=self._clock,
+            seed=self._ids.seed(),
+            answers=None if asked.fresh else results,
+            told=told,
+        )
+
+    def runs(self, suite: Suite) -> Sequence[ProofRun]:
+        """The runs of exactly this suite, oldest first."""
+        return self.results.runs(suite.identity) if self.has_results else ()
+
+    def close(self) -> None:
+        """Let go of the file. Idempotent."""
+        if self._results is not None:
+            self._results.close()
+
+    def _run(self, asked: Asked) -> ProofRun:
+        suite = f"{asked.suite.identity} {asked.purpose}".rstrip()
+        before = self.results.runs(suite) if asked.resume else ()
+        return before[-1] if before else ProofRun(id=self._ids.new(), suite=suite)
+
+
+def _has_own_price(version: AgentVersion) -> bool:
+    settings = (version.executor.setting(f"usd_per_million_{side}") for side in ("input", "output"))
+    return all(isinstance(value, int | float) for value in settings)
+
+
+def _price(version: AgentVersion, prices: Prices, answer: Answer) -> float | None:
+    cost = recorded_cost(answer)
+    if cost is not None or answer.input_tokens is None or answer.output_tokens is None:
+        return cost
+    return prices.usd(version.model, answer.input_tokens, answer.output_tokens)
