@@ -1,0 +1,133 @@
+"""An agent that is a model and its tools: asked until it answers, its calls answered by a tape or a fake world."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple, cast
+
+from ...core.artifact.version import AgentVersion
+from ...core.proof.tape import Answering
+from ...core.proof.text import answer_text
+from ...core.proof.trace import Trace, TracedCall
+from ...ports.executor import Answer, Executor
+
+__all__ = ["Looped", "loop", "next_action", "prefixes"]
+
+_MOST_STEPS: Final = 50
+"""Model calls in one run of a version that sets no `max_steps`."""
+
+
+class Looped(NamedTuple):
+    """How a run ended."""
+
+    output: object
+    """None where it was ended before it answered."""
+
+    why: str
+    """Why it was ended; empty where it answered."""
+
+    model_ms: float | None
+    tokens: int | None
+    model_calls: int
+
+
+async def loop(executor: Executor, version: AgentVersion, trace: Trace, answering: Answering, *, key: str) -> Looped:
+    """
+    Run a version on a recorded request, with the user's recorded turns where it was a conversation.
+
+    The recorded user goes on saying what was said then, whatever the agent says now. Raises ExecutorFailed.
+    """
+    turns = list(trace.user_turns[1:]) if trace.user_turns else []
+    messages, total = _asked(trace.request), _Total()
+    for _ in range(version.policies.max_steps or _MOST_STEPS):
+        answer = await executor.run(version, {"messages": list(messages)}, key=f"{key}:{total.calls}")
+        total.add(answer)
+        if answer.tool_calls:
+            messages.append(_assistant(answer, total.calls))
+            for place, call in enumerate(answer.tool_calls):
+                served = answering(call.name, call.arguments)
+                if served.stops:
+                    return total.ended(None, f"{call.name} was not recorded and is not made")
+                messages.append(_tool(_call_id(total.calls, place), served.result))
+        elif turns:
+            messages.append({"role": "assistant", "content": answer_text(answer.output) or ""})
+            messages.append({"role": "user", "content": turns.pop(0)})
+        else:
+            return total.ended("" if answer.output is None else answer.output, "")
+    return total.ended(None, f"no answer after {total.calls} model calls")
+
+
+async def next_action(
+    executor: Executor, version: AgentVersion, messages: Sequence[Mapping[str, object]], *, key: str
+) -> Answer:
+    """What a version does next after what was recorded. Raises ExecutorFailed."""
+    return await executor.run(version, {"messages": list(messages)}, key=key)
+
+
+class Prefix(NamedTuple):
+    """A point where the recorded run decided."""
+
+    messages: tuple[dict[str, Any], ...]
+    recorded: TracedCall | None
+    """What it did there: a call, or None for its answer."""
+
+
+def prefixes(trace: Trace) -> list[Prefix]:
+    """Every decision of a recorded run, with all that had happened before it. Later turns of a user are left out."""
+    messages, found = _asked(trace.request), list[Prefix]()
+    for place, call in enumerate(trace.tool_calls):
+        found.append(Prefix(tuple(messages), call))
+        result = trace.tool_results[place] if place < len(trace.tool_results) else None
+        if result is None:
+            return found
+        named = _call_id(place + 1, 0)
+        messages.append({"role": "assistant", "content": None, "tool_calls": [_written(named, call.name, call.args)]})
+        messages.append(_tool(named, result.result))
+    if trace.response not in (None, "") and not (trace.user_turns and len(trace.user_turns) > 1):
+        found.append(Prefix(tuple(messages), None))
+    return found
+
+
+class _Total:
+    """What a run has used. One unknown amount makes the sum unknown."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self._ms: float | None = 0.0
+        self._tokens: int | None = 0
+
+    def add(self, answer: Answer) -> None:
+        seen = answer.seen
+        self.calls += 1
+        self._ms = None if self._ms is None or seen.latency_ms is None else self._ms + seen.latency_ms
+        self._tokens = None if self._tokens is None or seen.tokens is None else self._tokens + seen.tokens
+
+    def ended(self, output: object, why: str) -> Looped:
+        return Looped(output, why, self._ms, self._tokens, self.calls)
+
+
+def _asked(request: object) -> list[dict[str, Any]]:
+    if isinstance(request, Mapping):
+        asked = cast("Mapping[str, object]", request).get("messages")
+        if isinstance(asked, list):
+            return list(cast("list[dict[str, Any]]", asked))
+    return [{"role": "user", "content": answer_text(cast("object", request)) or ""}]
+
+
+def _assistant(answer: Answer, turn: int) -> dict[str, Any]:
+    calls = [_written(_call_id(turn, place), call.name, call.arguments) for place, call in enumerate(answer.tool_calls)]
+    return {"role": "assistant", "content": answer.output, "tool_calls": calls}
+
+
+def _written(named: str, name: str, arguments: Mapping[str, object]) -> dict[str, Any]:
+    text = json.dumps(arguments, ensure_ascii=False, default=str)
+    return {"id": named, "type": "function", "function": {"name": name, "arguments": text}}
+
+
+def _tool(named: str, result: object) -> dict[str, Any]:
+    return {"role": "tool", "tool_call_id": named, "content": answer_text(result) or ""}
+
+
+def _call_id(turn: int, place: int) -> str:
+    return f"call_{turn}_{place}"

@@ -1,0 +1,263 @@
+"""Two versions on the same tape, side by side: per trace, in total, and what the gates say to it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+from typing import Final, NamedTuple
+
+from ..units import Digest
+from .gate import Decision, GateReport, Ruling, decision_of
+from .gate_kinds import BudgetGate, Gate, Gates, RegressionGate
+from .gating import Conduct, rule
+from .replay import METRICS, Level, Limits, Outcome, outcome_of
+from .score import Result, Score
+from .significance import mcnemar
+from .table import ScoreTable, table_of
+
+__all__ = ["Arm", "Ratio", "Replayed", "Row", "Totals", "replay_gates", "verdict"]
+
+_KIND: Final = re.compile(r"(?:^|; )([a-z_]+): ")
+_NOT_FAILED: Final = frozenset({"diverged"})
+"""To leave the tape more often than before is no failure: nobody knows what would have come of it."""
+
+
+class Arm(NamedTuple):
+    """One version's results."""
+
+    label: str
+    version: Digest
+    results: tuple[Result, ...]
+
+
+class Totals(NamedTuple):
+    """One version over all traces."""
+
+    traces: int
+    outcomes: Mapping[Outcome, int]
+    success: float | None
+    """Share of passes among those that passed or failed; None where none did."""
+
+    misused: int
+    """Traces with at least one misuse of a tool."""
+
+    misuse: Mapping[str, int]
+    """Findings by kind."""
+
+    latency_ms: float | None
+    """Median of those recorded."""
+
+    tokens: float | None
+    latency_overruns: int
+    latency_unknown: int
+    """Traces without a recorded latency: not within the limit, not over it."""
+
+    token_overruns: int
+    tokens_unknown: int
+    fidelity: float | None
+
+
+class Row(NamedTuple):
+    """One trace, both versions."""
+
+    case: str
+    baseline: Result | None
+    candidate: Result | None
+
+    @property
+    def outcomes(self) -> tuple[Outcome | None, Outcome | None]:
+        """Baseline's and candidate's; None where it did not run."""
+        one, other = self.baseline, self.candidate
+        return None if one is None else outcome_of(one), None if other is None else outcome_of(other)
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether the two differ in outcome or in misuse."""
+        before, after = self.outcomes
+        return before is not after or _value(self.baseline, "tool_misuse") != _value(self.candidate, "tool_misuse")
+
+
+class Ratio(NamedTuple):
+    """An amount of the candidate over the baseline's, on traces where both are known."""
+
+    metric: str
+    median: float
+    n: int
+    p_value: float
+    """Two-sided sign test that one is as often dearer as the other."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """All that a replay found."""
+
+    suite: str
+    level: Level
+    limits: Limits
+    baseline: ScoreTable
+    candidate: ScoreTable
+    baseline_label: str
+    candidate_label: str
+    rows: tuple[Row, ...]
+    baseline_totals: Totals
+    candidate_totals: Totals
+    ratios: tuple[Ratio, ...]
+    gates: GateReport
+
+    @property
+    def exit_code(self) -> int:
+        """0 passed, 1 failed, 2 not decided."""
+        return self.gates.exit_code
+
+
+def replay_gates(level: Level, limits: Limits) -> Gates:
+    """What a replay is held against where nobody wrote gates."""
+    metrics = ["step_agreement"] if level is Level.STEP else ["success"]
+    gates: list[Gate] = [RegressionGate(name=f"{metric} is no worse", metric=metric) for metric in metrics]
+    lower = ["tool_misuse", "diverged"]
+    for limit, overrun, metric in (
+        (limits.max_latency_ms, "latency_overrun", "latency_ms"),
+        (limits.max_cost_tokens, "token_overrun", "tokens"),
+    ):
+        if limit is not None:
+            lower.append(overrun)
+            gates.append(BudgetGate(name=f"{metric} within budget", metric=metric, limit=float(limit)))
+    gates += [RegressionGate(name=f"{metric} is no worse", metric=metric, is_lower_better=True) for metric in lower]
+    return Gates(gates=tuple(gates))
+
+
+def verdict(
+    suite: str,
+    baseline: Arm,
+    candidate: Arm,
+    *,
+    level: Level,
+    limits: Limits,
+    gates: Gates | None = None,
+    stopped: str = "",
+) -> Replayed:
+    """Put both side by side and hold the candidate against the gates. No trace at all is not decided."""
+    held = gates or replay_gates(level, limits)
+    tables = [table_of(suite, arm.version, arm.results, metrics=METRICS) for arm in (candidate, baseline)]
+    totals = [_totals(arm.results) for arm in (candidate, baseline)]
+    conduct = Conduct(
+        stopped=stopped,
+        replays=len(candidate.results),
+        diverged=totals[0].outcomes.get(Outcome.DIVERGED, 0),
+        baseline_diverged=totals[1].outcomes.get(Outcome.DIVERGED, 0),
+    )
+    report = rule(held, tables[0], tables[1], conduct=conduct)
+    strict = [
+        table_of(suite, arm.version, map(_as_failure, arm.results), metrics=METRICS) for arm in (candidate, baseline)
+    ]
+    report = _sensitive(report, rule(held, strict[0], strict[1]))
+    known = {result.attempt.case: result for result in baseline.results}
+    others = {result.attempt.case: result for result in candidate.results}
+    rows = tuple(Row(case, known.get(case), others.get(case)) for case in dict.fromkeys((*known, *others)))
+    return Replayed(
+        suite=suite,
+        level=level,
+        limits=limits,
+        baseline=tables[1],
+        candidate=tables[0],
+        baseline_label=baseline.label,
+        candidate_label=candidate.label,
+        rows=rows,
+        baseline_totals=totals[1],
+        candidate_totals=totals[0],
+        ratios=tuple(ratio for metric in ("latency_ms", "tokens") if (ratio := _ratio(metric, rows)) is not None),
+        gates=report,
+    )
+
+
+def _sensitive(report: GateReport, strict: GateReport) -> GateReport:
+    """What holds only as long as those that left the tape are left out, or counted, is not decided."""
+    others = {ruling.gate: ruling for ruling in strict.rulings}
+    rulings = tuple(_settled(ruling, others.get(ruling.gate)) for ruling in report.rulings)
+    return replace(report, rulings=rulings, decision=decision_of(rulings))
+
+
+def _settled(ruling: Ruling, strict: Ruling | None) -> Ruling:
+    if ruling.metric in _NOT_FAILED and ruling.decision is Decision.FAILED:
+        reason = f"it leaves the tape more often than its baseline, so the rest is not known: {ruling.reason}"
+        return replace(ruling, decision=Decision.UNDECIDED, reason=reason)
+    decided = {Decision.PASSED, Decision.FAILED}
+    if (
+        strict is None
+        or ruling.metric != "success"
+        or strict.decision is ruling.decision
+        or not decided >= {strict.decision, ruling.decision}
+    ):
+        return ruling
+    reason = f"{ruling.reason}; {strict.decision} if runs that left the tape count as failures, so it is not decided"
+    return replace(ruling, decision=Decision.UNDECIDED, reason=reason)
+
+
+def _as_failure(result: Result) -> Result:
+    if outcome_of(result) is not Outcome.DIVERGED:
+        return result
+    failed = Score.scored("success", 0.0, passed=False, reason="it left its tape")
+    return replace(result, scores=(failed, *(score for score in result.scores if score.metric != "success")))
+
+
+def _totals(results: Sequence[Result]) -> Totals:
+    outcomes = Counter(map(outcome_of, results))
+    judged = outcomes[Outcome.PASS] + outcomes[Outcome.FAIL]
+    kinds: Counter[str] = Counter()
+    for result in results:
+        said = _score(result, "tool_misuse")
+        if said is not None:
+            kinds.update(_KIND.findall(said.reason))
+    fidelity = _values(results, "fidelity")
+    return Totals(
+        traces=len(results),
+        outcomes={outcome: outcomes[outcome] for outcome in Outcome},
+        success=outcomes[Outcome.PASS] / judged if judged else None,
+        misused=sum(value > 0 for value in _values(results, "tool_misuse")),
+        misuse=dict(sorted(kinds.items())),
+        latency_ms=_median(_values(results, "latency_ms")),
+        tokens=_median(_values(results, "tokens")),
+        latency_overruns=sum(value > 0 for value in _values(results, "latency_overrun")),
+        latency_unknown=_unknown(results, "latency_ms"),
+        token_overruns=sum(value > 0 for value in _values(results, "token_overrun")),
+        tokens_unknown=_unknown(results, "tokens"),
+        fidelity=sum(fidelity) / len(fidelity) if fidelity else None,
+    )
+
+
+def _ratio(metric: str, rows: Sequence[Row]) -> Ratio | None:
+    both = [
+        (mine, theirs)
+        for row in rows
+        if (mine := _value(row.candidate, metric)) is not None
+        and (theirs := _value(row.baseline, metric)) is not None
+        and theirs > 0
+    ]
+    if not both:
+        return None
+    dearer, cheaper = sum(a > b for a, b in both), sum(a < b for a, b in both)
+    return Ratio(metric, median(a / b for a, b in both), len(both), mcnemar(dearer, cheaper, two_sided=True))
+
+
+def _score(result: Result | None, metric: str) -> Score | None:
+    return None if result is None else next((score for score in result.scores if score.metric == metric), None)
+
+
+def _value(result: Result | None, metric: str) -> float | None:
+    score = _score(result, metric)
+    return None if score is None else score.value
+
+
+def _values(results: Sequence[Result], metric: str) -> list[float]:
+    return [value for result in results if (value := _value(result, metric)) is not None]
+
+
+def _unknown(results: Sequence[Result], metric: str) -> int:
+    return sum((score := _score(result, metric)) is not None and score.value is None for result in results)
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return median(values) if values else None
