@@ -65,6 +65,7 @@ COMMANDS: Final = (
     Command("traffic", "surefoot.cli.traffic:app", "Tenants kept out of rollouts, and tenants pinned to a version."),
     Command("controller", "surefoot.cli.controller:app", "Advance rollouts and take them back."),
     Command("store", "surefoot.cli.store:app", "Make a store where one was lost."),
+    Command("traces", "surefoot.cli.traces:app", "Recorded runs: lint, stats, convert, sample, redact."),
     Command("models", "surefoot.cli.models:app", "Which model plays which role, and updating it everywhere at once."),
 )
 

@@ -1,0 +1,224 @@
+"""A run put together from what was recorded of it: model calls, tool calls, and the span around them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from ...core.proof.trace import Trace, TracedCall, TracedResult, TracedStep
+from .messages import AskedCall, GivenResult, Message, last_user_text, shown
+from .untyped import iso_of
+
+__all__ = ["Asked", "Recorded", "Used", "assembled"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A call to a model."""
+
+    model: str | None = None
+    started_ms: float | None = None
+    """Since 1970."""
+
+    ended_ms: float | None = None
+    before: tuple[Message, ...] = ()
+    """What it was given."""
+
+    after: tuple[Message, ...] = ()
+    """What it said."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+    ttft_ms: float | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Used:
+    """A tool that ran."""
+
+    name: str
+    args: dict[str, object]
+    result: object = None
+    success: bool | None = None
+    id: str | None = None
+    started_ms: float | None = None
+    ended_ms: float | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """What is known of one run."""
+
+    trace_id: str
+    source: str
+    asked: tuple[Asked, ...] = ()
+    used: tuple[Used, ...] = ()
+    agent: str | None = None
+    request: object = None
+    response: object = None
+    started_ms: float | None = None
+    ended_ms: float | None = None
+    error: str | None = None
+    version: str | None = None
+    session: str | None = None
+    tenant: str | None = None
+    allowed_tools: tuple[str, ...] | None = None
+    outcome: str | None = None
+    cost_usd: float | None = None
+    feedback: float | None = None
+    latency_ms: float | None = None
+
+
+def assembled(run: Recorded) -> Trace:
+    """
+    The trace of a run.
+
+    Calls are the tools that ran, in the order they began, and those that a model asked for without one that ran; a
+    result that no tool recorded is taken from what the model was told. Sums are null where one part was not recorded.
+    """
+    asked = sorted(run.asked, key=lambda one: one.started_ms or 0.0)
+    used = _calls(asked, sorted(run.used, key=lambda one: one.started_ms or 0.0))
+    messages = [message for one in asked for message in (*one.before, *one.after)]
+    first = list(asked[0].before) if asked else []
+    tokens_in, tokens_out = _sum(one.input_tokens for one in asked), _sum(one.output_tokens for one in asked)
+    texts = [message.text for one in asked for message in one.after if message.role == "assistant" and message.text]
+    return Trace(
+        trace_id=run.trace_id,
+        source=run.source,
+        agent=run.agent,
+        model=next((one.model for one in asked if one.model), None),
+        version=run.version,
+        request=run.request if run.request is not None else last_user_text(first or messages),
+        tool_calls=tuple(TracedCall(name=one.name, args=one.args) for one in used),
+        tool_results=tuple(_result(one) for one in used),
+        response=run.response if run.response is not None else (texts[-1] if texts else None),
+        outcome=run.outcome,
+        latency_ms=run.latency_ms if run.latency_ms is not None else _between(run.started_ms, run.ended_ms),
+        cost_tokens=None if tokens_in is None or tokens_out is None else tokens_in + tokens_out,
+        input_tokens=tokens_in,
+        output_tokens=tokens_out,
+        cost_usd=run.cost_usd if run.cost_usd is not None else _sum_usd(one.cost_usd for one in asked),
+        model_calls=len(asked) or None,
+        ttft_ms=asked[0].ttft_ms if asked else None,
+        error=run.error,
+        started_at=iso_of(run.started_ms),
+        session=run.session,
+        tenant=run.tenant,
+        allowed_tools=run.allowed_tools,
+        feedback=run.feedback,
+        steps=_steps(asked, used) or None,
+    )
+
+
+def _calls(asked: Sequence[Asked], used: list[Used]) -> list[Used]:
+    told: dict[str | None, GivenResult] = {
+        given.id: given
+        for one in asked
+        for message in (*one.before, *one.after)
+        for given in message.results
+        if given.id
+    }
+    calls = list(used)
+    open_by_id = {one.id: place for place, one in enumerate(calls) if one.id}
+    free = [place for place, one in enumerate(calls) if not one.id]
+    seen: set[str] = set()
+    for one in asked:
+        # What was said earlier in the conversation stands in the next input again: an id is counted once.
+        for message in (*one.before, *one.after):
+            for call in message.calls:
+                if call.id in seen or call.id in open_by_id:
+                    continue
+                if call.id is not None:
+                    seen.add(call.id)
+                elif message in one.before:
+                    continue  # without an id it cannot be told from the one that was said before
+                place = next((place for place in free if _same(calls[place], call)), None)
+                if place is None:
+                    calls.append(_unrun(call, told.get(call.id), one.ended_ms))
+                else:
+                    free.remove(place)
+                    calls[place] = replace(calls[place], id=call.id)
+    return _with_nameless([_with_told(one, told.get(one.id)) for one in calls], asked)
+
+
+def _with_nameless(calls: list[Used], asked: Sequence[Asked]) -> list[Used]:
+    """Results without the id of their call belong to the calls of that tool in order, in the longest conversation."""
+    longest = max((one.before for one in asked), key=len, default=())
+    given = [one for message in longest for one in message.results if one.id is None]
+    for place, call in enumerate(calls):
+        match = next((one for one in given if one.name in {None, call.name}), None) if call.result is None else None
+        if match is not None:
+            given.remove(match)
+            calls[place] = _with_told(call, match)
+    return calls
+
+
+def _same(used: Used, call: AskedCall) -> bool:
+    return used.name == call.name and shown(used.args) == shown(call.args)
+
+
+def _unrun(call: AskedCall, told: GivenResult | None, at: float | None) -> Used:
+    success, result = (told.success, told.result) if told else (None, None)
+    return Used(name=call.name, args=call.args, id=call.id, success=success, result=result, started_ms=at)
+
+
+def _with_told(one: Used, told: GivenResult | None) -> Used:
+    if told is None or one.result is not None:
+        return one
+    return replace(one, result=told.result, success=one.success if one.success is not None else told.success)
+
+
+def _result(one: Used) -> TracedResult:
+    result = one.result if one.result is not None else one.error
+    return TracedResult(success=one.success, result=result, latency_ms=_between(one.started_ms, one.ended_ms))
+
+
+def _steps(asked: Sequence[Asked], used: Sequence[Used]) -> tuple[TracedStep, ...]:
+    """Model and tool steps in the order they began; only steps whose time was recorded have a place in it."""
+    places = {one.id: place for place, one in enumerate(used) if one.id}
+    steps: list[tuple[float, TracedStep]] = []
+    for one in asked:
+        calls = tuple(places[call.id] for message in one.after for call in message.calls if call.id in places)
+        text = "\n".join(message.text for message in one.after if message.text)
+        step = TracedStep(
+            kind="model",
+            name=one.model,
+            started_at=iso_of(one.started_ms),
+            latency_ms=_between(one.started_ms, one.ended_ms),
+            input_tokens=one.input_tokens,
+            output_tokens=one.output_tokens,
+            calls=calls or None,
+            text=text or None,
+            error=one.error,
+        )
+        steps.append((one.started_ms or 0.0, step))
+    for place, call in enumerate(used):
+        if call.ended_ms is not None:
+            step = TracedStep(
+                kind="tool",
+                name=call.name,
+                started_at=iso_of(call.started_ms),
+                latency_ms=_between(call.started_ms, call.ended_ms),
+                calls=(place,),
+                error=call.error,
+            )
+            steps.append((call.started_ms or 0.0, step))
+    return tuple(step for _, step in sorted(steps, key=lambda item: item[0]))
+
+
+def _between(start: float | None, end: float | None) -> float | None:
+    return None if start is None or end is None or end < start else round(end - start, 3)
+
+
+def _sum(values: Iterable[int | None]) -> int | None:
+    """None where one is unknown, and where there is none: half a sum is a wrong number."""
+    known = list(values)
+    return sum(value for value in known if value is not None) if known and None not in known else None
+
+
+def _sum_usd(values: Iterable[float | None]) -> float | None:
+    known = list(values)
+    return round(sum(v for v in known if v is not None), 9) if known and None not in known else None

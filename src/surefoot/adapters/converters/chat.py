@@ -1,0 +1,221 @@
+"""
+Chat-completions logs: requests and responses of an OpenAI-compatible endpoint, streamed or not; also VCR cassettes.
+
+An entry is `{"request": {...}, "response": {...}}`, with `latency_ms` and `started_at` beside them where they were
+logged. Entries that go on with the messages of the one before are one run: the model was asked again after a tool ran.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import xxhash
+
+from ...core.proof.trace import Trace
+from .assembling import Asked, Recorded, assembled
+from .messages import Message, last_user_text, messages_of, shown
+from .untyped import (
+    as_count,
+    as_list,
+    as_mapping,
+    as_number,
+    as_text,
+    at,
+    first_of,
+    is_array,
+    is_object,
+    millis_of,
+    parsed,
+)
+
+__all__ = ["chat_traces", "is_chat"]
+
+
+def is_chat(value: Any) -> bool:
+    """Whether it is an entry of a log, a cassette, or a bare list of messages."""
+    value = as_mapping(value)
+    if is_array(value.get("interactions")) or is_array(value.get("messages")):
+        return True
+    asked = as_mapping(parsed(value.get("request")))
+    return bool({"messages", "input", "body", "prompt"} & asked.keys()) and "response" in value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Entry:
+    given: list[Any]
+    said: dict[str, Any]
+    about: dict[str, Any] = field(default_factory=dict[str, Any])
+    model: str | None = None
+    tools: tuple[str, ...] | None = None
+    error: str | None = None
+
+
+def chat_traces(values: Iterable[Any]) -> Iterator[Trace]:
+    """The runs of a log, in order."""
+    run: list[_Entry] = []
+    for value in values:
+        for entry in _entries(as_mapping(value)):
+            if run and not _goes_on(run[-1], entry):
+                yield _trace(run)
+                run = []
+            run.append(entry)
+    if run:
+        yield _trace(run)
+
+
+def _entries(value: dict[str, Any]) -> Iterator[_Entry]:
+    if is_array(value.get("interactions")):
+        for item in value["interactions"]:
+            yield _entry(_of_cassette(as_mapping(item)))
+    else:
+        yield _entry(value)
+
+
+def _of_cassette(item: dict[str, Any]) -> dict[str, Any]:
+    body = at(item, "response", "body")
+    code = as_count(at(item, "response", "status", "code"))
+    said = at(body, "string") if is_object(body) else body
+    return {"request": at(item, "request", "body"), "response": _text(said), "status": code}
+
+
+def _entry(value: dict[str, Any]) -> _Entry:
+    asked = as_mapping(parsed(_text(value.get("request")))) or value
+    asked = as_mapping(parsed(_text(asked["body"]))) if "body" in asked else asked
+    said = _said(value.get("response"))
+    given = first_of(asked, "messages", "input", "prompt")
+    error = at(said, "error", "message") or (said.get("error") if isinstance(said.get("error"), str) else None)
+    status = as_count(value.get("status"))
+    return _Entry(
+        given=given if is_array(given) else [given],
+        said=said,
+        about=value,
+        model=as_text(said.get("model")) or as_text(asked.get("model")),
+        tools=_tool_names(asked),
+        error=as_text(error) or (f"HTTP {status}" if status is not None and status >= 400 else None),
+    )
+
+
+def _tool_names(asked: dict[str, Any]) -> tuple[str, ...] | None:
+    tools = [as_mapping(tool) for tool in as_list(asked.get("tools"))]
+    names = [as_text(first_of(as_mapping(tool.get("function")) or tool, "name")) for tool in tools]
+    return tuple(name for name in names if name) or None
+
+
+def _goes_on(before: _Entry, after: _Entry) -> bool:
+    length = len(before.given)
+    return len(after.given) > length and shown(after.given[:length]) == shown(before.given)
+
+
+def _trace(run: list[_Entry]) -> Trace:
+    first, last = run[0], run[-1]
+    said = messages_of(_output(last.said), role="assistant")
+    started = millis_of(first_of(first.about, "started_at", "timestamp", "start_time"))
+    ended = millis_of(first_of(last.about, "ended_at", "end_time"))
+    took = [as_number(entry.about.get("latency_ms")) for entry in run]
+    named = first_of(first.about, "trace_id", "id") or first.said.get("id")
+    return assembled(
+        Recorded(
+            trace_id=str(named or f"chat-{xxhash.xxh3_64_hexdigest(shown([first.given, first.said]).encode())}"),
+            source="chat",
+            asked=tuple(_asked(entry) for entry in run if entry.said or entry.error),
+            request=last_user_text(_messages(first.given)),
+            response=_answer(said) if last.said else _answer(_messages(last.given)),
+            started_ms=started,
+            ended_ms=ended,
+            latency_ms=None if None in took else sum(one for one in took if one is not None),
+            error=last.error,
+            agent=as_text(first.about.get("agent")),
+            version=as_text(first.about.get("version")),
+            session=as_text(first_of(first.about, "session", "session_id")),
+            allowed_tools=first.tools,
+        )
+        if last.said or last.error
+        else Recorded(
+            trace_id=str(named or f"chat-{xxhash.xxh3_64_hexdigest(shown(first.given).encode())}"),
+            source="chat",
+            asked=(Asked(model=first.model, after=tuple(_messages(first.given))),),
+            request=last_user_text(_messages(first.given)),
+        )
+    )
+
+
+def _asked(entry: _Entry) -> Asked:
+    usage = as_mapping(entry.said.get("usage"))
+    return Asked(
+        model=entry.model,
+        started_ms=millis_of(first_of(entry.about, "started_at", "timestamp", "start_time")),
+        ended_ms=millis_of(first_of(entry.about, "ended_at", "end_time")),
+        before=tuple(_messages(entry.given)),
+        after=tuple(messages_of(_output(entry.said), role="assistant")),
+        input_tokens=as_count(first_of(usage, "prompt_tokens", "input_tokens")),
+        output_tokens=as_count(first_of(usage, "completion_tokens", "output_tokens")),
+        ttft_ms=as_number(entry.about.get("ttft_ms")),
+        error=entry.error,
+    )
+
+
+def _messages(given: list[Any]) -> list[Message]:
+    return messages_of(given)
+
+
+def _answer(messages: list[Message]) -> str | None:
+    return next((message.text for message in reversed(messages) if message.role == "assistant" and message.text), None)
+
+
+def _output(said: dict[str, Any]) -> Any:
+    """The first choice: the others were not the run's answer."""
+    choices = as_list(said.get("choices"))
+    return as_mapping(choices[0]).get("message") if choices else said.get("output")
+
+
+def _said(value: Any) -> dict[str, Any]:
+    text = _text(value)
+    if isinstance(text, str) and text.lstrip().startswith(("data:", "event:")):
+        return _streamed(text)
+    said = as_mapping(parsed(text))
+    return _said(said["body"]) if "body" in said else said
+
+
+def _text(value: Any) -> Any:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def _streamed(text: str) -> dict[str, Any]:
+    """A stream of server-sent events, put together as the response it stands for."""
+    said: dict[str, Any] = {}
+    content: list[str] = []
+    calls: dict[int, dict[str, Any]] = {}
+    for line in text.splitlines():
+        if not line.startswith("data:"):
+            continue
+        try:
+            chunk = as_mapping(json.loads(line.removeprefix("data:")))
+        except ValueError:
+            continue  # `[DONE]`, and what was cut off
+        if is_object(chunk.get("response")):
+            said = chunk["response"]  # the Responses API sends the whole again and again; the last is complete
+            continue
+        said |= {name: chunk[name] for name in ("id", "model", "usage", "error") if chunk.get(name)}
+        for choice in map(as_mapping, as_list(chunk.get("choices"))[:1]):
+            if choice.get("index", 0) == 0:
+                _add(as_mapping(choice.get("delta")), content, calls)
+    if content or calls:
+        message = {"role": "assistant", "content": "".join(content), "tool_calls": list(calls.values())}
+        said["choices"] = [{"message": message}]
+    return said
+
+
+def _add(delta: dict[str, Any], content: list[str], calls: dict[int, dict[str, Any]]) -> None:
+    if isinstance(delta.get("content"), str):
+        content.append(delta["content"])
+    for part in map(as_mapping, as_list(delta.get("tool_calls"))):
+        function = as_mapping(part.get("function"))
+        call = calls.setdefault(
+            as_count(part.get("index")) or 0, {"id": None, "function": {"name": "", "arguments": ""}}
+        )
+        call["id"] = call["id"] or part.get("id")
+        call["function"]["name"] += as_text(function.get("name")) or ""
+        call["function"]["arguments"] += as_text(function.get("arguments")) or ""

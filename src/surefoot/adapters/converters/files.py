@@ -1,0 +1,121 @@
+"""Which tool wrote a recording, and the runs in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+import msgspec
+import yaml
+
+from ...core.proof.trace import Trace
+from ...errors import TraceError
+from ..traces import Broken
+from .chat import chat_traces, is_chat
+from .inspect import eval_traces, inspect_traces, is_inspect
+from .langfuse import is_langfuse, langfuse_traces
+from .otlp import is_otlp, otlp_traces
+from .untyped import as_list, as_mapping
+
+__all__ = ["FORMATS", "converted"]
+
+
+def _each(read: Callable[[Any], Iterator[Trace]]) -> Callable[[Iterable[Any]], Iterator[Trace]]:
+    def all_of(values: Iterable[Any]) -> Iterator[Trace]:
+        for value in values:
+            yield from read(value)
+
+    return all_of
+
+
+FORMATS: Final[Mapping[str, Callable[[Iterable[Any]], Iterator[Trace]]]] = MappingProxyType(
+    {
+        "otlp": _each(otlp_traces),
+        "inspect": _each(inspect_traces),
+        "langfuse": _each(langfuse_traces),
+        "chat": chat_traces,
+    }
+)
+"""By name: the runs in the values of a file."""
+
+_SIGNS: Final = (("otlp", is_otlp), ("inspect", is_inspect), ("langfuse", is_langfuse), ("chat", is_chat))
+_ZIP: Final = b"PK\x03\x04"
+_SHOWN: Final = 80
+
+
+def converted(path: Path, source: str = "auto", *, broken: Broken | None = None) -> Iterator[Trace]:
+    """
+    The runs in a recording. `source` is a name in FORMATS, or `auto`: told by what is in the file.
+
+    The file is JSON, JSON Lines, a list of such values, an `.eval` zip, or YAML for cassettes. Raises TraceError for a
+    file that cannot be read or is none of these; `broken` is told of lines that are no JSON, and the others are used.
+    """
+    try:
+        with path.open("rb") as file:
+            is_zip = file.read(len(_ZIP)) == _ZIP
+        if is_zip:
+            if source not in {"auto", "inspect"}:
+                raise TraceError(f"{path}: a zip is no {source} recording", hint="leave --from away, or write inspect")
+            yield from eval_traces(path)
+            return
+        values = _values(path, broken)
+    except OSError as error:
+        raise TraceError(f"{path}: {error.strerror or error}", hint="name a recording") from error
+    name = _told(path, values) if source == "auto" else source
+    if source != "auto" and values and _sign_of(values[0]) not in {source, None}:
+        raise TraceError(
+            f"{path}: looks like {_sign_of(values[0])}, not like {source}", hint="leave --from away: it is found out"
+        )
+    try:
+        yield from FORMATS[name](values)
+    except (RecursionError, KeyError, TypeError, AttributeError, ValueError) as error:
+        raise TraceError(f"{path}: no readable {name} recording ({error})", hint="export it again") from error
+
+
+def _values(path: Path, broken: Broken | None) -> list[Any]:
+    """What the file holds, as a list: one JSON value, one a line, or a YAML document."""
+    data = path.read_bytes()
+    if path.suffix in {".yaml", ".yml"}:
+        try:
+            return [yaml.load(data, Loader=yaml.CSafeLoader)]  # the safe loader, in C
+        except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+            raise TraceError(f"{path}: no YAML ({error})", hint="name a cassette of recorded exchanges") from error
+    try:
+        value = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return list(_lines(path, data, broken))
+    return as_list(value) or [value]
+
+
+def _lines(path: Path, data: bytes, broken: Broken | None) -> Iterator[Any]:
+    for number, line in enumerate(data.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            yield msgspec.json.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            start = line[:_SHOWN].decode("utf-8", "replace")
+            problem = TraceError(
+                f"{path}:{number}: this line is no JSON ({error}): {start!r}",
+                hint="give a JSON file, or one JSON object a line; --skip-broken leaves such lines out",
+            )
+            if broken is None:
+                raise problem from error
+            broken(problem)
+
+
+def _told(path: Path, values: list[Any]) -> str:
+    name = next((name for value in values[:20] if (name := _sign_of(value))), None)
+    if name is None:
+        members = ", ".join(sorted(map(str, as_mapping(values[0] if values else None)))[:8])
+        raise TraceError(
+            f"{path}: none of {', '.join(sorted(FORMATS))}" + (f" (it has {members})" if members else ""),
+            hint="say what it is with --from, or see docs/traces.md for what each looks like",
+        )
+    return name
+
+
+def _sign_of(value: Any) -> str | None:
+    return next((name for name, is_of in _SIGNS if is_of(value)), None)

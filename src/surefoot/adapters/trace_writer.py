@@ -1,0 +1,56 @@
+"""A trace file written as a whole or not at all: whatever happens on the way, the old file stays what it was."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import msgspec
+
+from ..core.proof.trace import Trace, written
+from ..errors import TraceError
+
+__all__ = ["TraceWriter", "line_of", "writing_traces"]
+
+_BUFFER: Final = 1 << 18
+
+
+def line_of(trace: Trace) -> bytes:
+    """The trace as it stands in a file, without the end of the line."""
+    return msgspec.json.encode(written(trace))
+
+
+class TraceWriter:
+    """Where lines go."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.count = 0
+
+    def write(self, line: bytes) -> None:
+        """Add a line, given without its end."""
+        self._file.write(line)
+        self._file.write(b"\n")
+        self.count += 1
+
+
+@contextmanager
+def writing_traces(path: Path) -> Generator[TraceWriter]:
+    """Write a file, also over the one that is read. Raises TraceError if the disk does not take it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb", buffering=_BUFFER) as file:
+            yield TraceWriter(file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise TraceError(
+            f"{path}: {error.strerror or error}", hint="name a file in a folder that can be written, with room for it"
+        ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()

@@ -1,0 +1,61 @@
+"""What the commands on trace files share: a bar while they read, and broken lines left out only when that is asked."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from ..adapters.traces import Broken, TraceLine
+from ..errors import TraceError
+from .output import visible
+
+__all__ = ["Left", "SkipOption", "followed"]
+
+SkipOption = Annotated[bool, typer.Option("--skip-broken", help="Leave out lines that are no trace, and count them.")]
+
+_TOLD: Final = 3
+
+
+class Left:
+    """Lines that were left out: counted, the first ones shown."""
+
+    def __init__(self, *, goes_on: bool) -> None:
+        self._goes_on = goes_on
+        self._first: list[TraceError] = []
+        self.count = 0
+
+    def teller(self) -> Broken | None:
+        """For a reader; None makes it raise."""
+        return self._tell if self._goes_on else None
+
+    def _tell(self, problem: TraceError) -> None:
+        self.count += 1
+        if len(self._first) < _TOLD:
+            self._first.append(problem)
+
+    def say(self) -> None:
+        """On standard error, so that it is seen beside an answer that is piped away."""
+        for problem in self._first:
+            print(visible(f"left out: {problem.message}"), file=sys.stderr)
+        if self.count:
+            print(f"{self.count:,} broken line(s) left out", file=sys.stderr)
+
+
+def followed(path: Path, lines: Iterable[TraceLine], what: str, *, shown: bool) -> Iterator[TraceLine]:
+    """The same lines, with a bar on standard error that says how fast and how long still, where somebody is looking."""
+    if not (shown and sys.stderr.isatty() and path.is_file()):
+        yield from lines
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(f"{what} {path.name}", total=path.stat().st_size)
+        for line in lines:
+            yield line
+            bar.update(task, completed=line.end)

@@ -1,0 +1,84 @@
+"""What is wrong with a recorded run that reads well: numbers that cannot be, results of no call, no real time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from .trace import Trace
+
+__all__ = ["Problem", "problems_of"]
+
+_AMOUNTS: Final = (
+    "latency_ms",
+    "ttft_ms",
+    "cost_tokens",
+    "input_tokens",
+    "output_tokens",
+    "cost_usd",
+    "model_calls",
+    "trial",
+)
+_RANGES: Final = (("quality", 1.0, 5.0), ("feedback", 0.0, 1.0))
+
+
+class Problem(NamedTuple):
+    """Something to mend."""
+
+    field: str
+    what: str
+    hint: str
+
+
+def problems_of(trace: Trace) -> tuple[Problem, ...]:
+    """Everything in a trace that cannot be so. What was not recorded is no problem."""
+    return (*_of_numbers(trace), *_of_calls(trace), *_of_times(trace))
+
+
+def _of_numbers(trace: Trace) -> Iterator[Problem]:
+    for name in _AMOUNTS:
+        value: float | None = getattr(trace, name)
+        if value is not None and not 0 <= value < math.inf:
+            yield Problem(name, f"{value} is no amount", "write null where it was not recorded")
+    for name, low, high in _RANGES:
+        value = getattr(trace, name)
+        if value is not None and not low <= value <= high:
+            yield Problem(name, f"{value} is outside {low:g} to {high:g}", "bring it to this scale, or write null")
+    parts, total = (trace.input_tokens, trace.output_tokens), trace.cost_tokens
+    if total is not None and any(part is not None and part > total for part in parts):
+        yield Problem("cost_tokens", f"{total} in all, but more in one direction", "write the sum of both, or null")
+    if not trace.trace_id.strip():
+        yield Problem("trace_id", "is empty", "give every run an id of its own")
+
+
+def _of_calls(trace: Trace) -> Iterator[Problem]:
+    calls, results = len(trace.tool_calls), len(trace.tool_results)
+    if results > calls:
+        yield Problem(
+            "tool_results", f"{results} results of {calls} calls", "a result stands at the position of its call"
+        )
+    for place, call in enumerate(trace.tool_calls):
+        if not call.name.strip():
+            yield Problem(f"tool_calls[{place}].name", "is empty", "a call that names no tool cannot be replayed")
+    for place, step in enumerate(trace.steps or ()):
+        wrong = [number for number in step.calls or () if not 0 <= number < calls]
+        if wrong:
+            yield Problem(f"steps[{place}].calls", f"{wrong} of {calls} calls", "positions in `tool_calls` begin at 0")
+
+
+def _of_times(trace: Trace) -> Iterator[Problem]:
+    times: list[tuple[str, str | None]] = [("started_at", trace.started_at)]
+    times += [(f"steps[{place}].started_at", step.started_at) for place, step in enumerate(trace.steps or ())]
+    for name, text in times:
+        if text is not None and not _is_time(text):
+            yield Problem(name, f"{text[:40]!r} is no time", "write ISO 8601: 2026-01-31T12:00:00Z")
+
+
+def _is_time(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,277 @@
+"""Other tools' recordings: what they say becomes a trace, what they do not say stays null, what is none is refused."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from surefoot.adapters.converters.files import converted
+from surefoot.adapters.trace_writer import line_of
+from surefoot.adapters.traces import trace_of
+from surefoot.core.proof.trace import Trace, TracedCall
+from surefoot.core.proof.trace_lint import problems_of
+from surefoot.errors import TraceError
+
+
+def write(folder: Path, value: object, name: str = "recording.json") -> Path:
+    """A file with that JSON value."""
+    path = folder / name
+    path.write_text(json.dumps(value), encoding="utf-8")
+    return path
+
+
+def pairs(**attributes: object) -> list[dict[str, object]]:
+    """Attributes as OTLP writes them: names with dots given as underscores twice."""
+    kinds = {str: "stringValue", int: "intValue", float: "doubleValue"}
+    return [
+        {"key": name.replace("__", "."), "value": {kinds[type(value)]: str(value) if type(value) is int else value}}
+        for name, value in attributes.items()
+    ]
+
+
+def span(id: str, parent: str, start: int, end: int, **attributes: object) -> dict[str, object]:
+    """One span, its times in milliseconds."""
+    return {
+        "traceId": "5B8EFFF798038103D269B633813FC60C",
+        "spanId": id,
+        "parentSpanId": parent,
+        "name": id,
+        "startTimeUnixNano": str(start * 10**6),
+        "endTimeUnixNano": str(end * 10**6),
+        "attributes": pairs(**attributes),
+    }
+
+
+ASKED = [{"role": "user", "parts": [{"type": "text", "content": "Weather in Paris?"}]}]
+CALL = [
+    {
+        "role": "assistant",
+        "parts": [{"type": "tool_call", "id": "c1", "name": "weather", "arguments": {"city": "Paris"}}],
+    }
+]
+ANSWER = [{"role": "assistant", "parts": [{"type": "text", "content": "Rainy."}], "finish_reason": "stop"}]
+TOLD = {"role": "tool", "parts": [{"type": "tool_call_response", "id": "c1", "response": "rain"}]}
+
+
+def export(*spans: dict[str, object]) -> dict[str, object]:
+    """An export of one resource."""
+    service = {"attributes": pairs(service__name="bot", service__version="v2")}
+    return {"resourceSpans": [{"resource": service, "scopeSpans": [{"spans": list(spans)}]}]}
+
+
+def chat_span(id: str, start: int, given: object, said: object, tokens: int | None) -> dict[str, object]:
+    """A model call with content."""
+    usage = {} if tokens is None else {"gen_ai__usage__input_tokens": tokens, "gen_ai__usage__output_tokens": 3}
+    return span(
+        id, "root", start, start + 10, gen_ai__operation__name="chat", gen_ai__response__model="m-1",
+        gen_ai__input__messages=json.dumps(given), gen_ai__output__messages=json.dumps(said), **usage,
+    )  # fmt: skip
+
+
+def test_spans_of_an_agent_become_one_run(tmp_path: Path) -> None:
+    """Model calls, the tool between them and the span around them are one trace with its steps in order."""
+    tool = span(
+        "tool", "root", 20, 25, gen_ai__operation__name="execute_tool", gen_ai__tool__name="weather",
+        gen_ai__tool__call__id="c1",
+        gen_ai__tool__call__arguments='{"city": "Paris"}', gen_ai__tool__call__result="rain",
+    )  # fmt: skip
+    root = span("root", "", 5, 60, gen_ai__operation__name="invoke_agent", gen_ai__agent__name="helper")
+    second = chat_span("b", 30, [*ASKED, *CALL, TOLD], ANSWER, 12)
+    file = write(tmp_path, export(second, tool, chat_span("a", 8, ASKED, CALL, 10), root))
+    [trace] = converted(file)
+    assert (trace.trace_id, trace.agent, trace.version, trace.model) == (
+        "5b8efff798038103d269b633813fc60c",
+        "helper",
+        "v2",
+        "m-1",
+    )
+    assert (trace.request, trace.response, trace.latency_ms) == ("Weather in Paris?", "Rainy.", 55.0)
+    assert trace.tool_calls == (TracedCall(name="weather", args={"city": "Paris"}),)
+    assert (trace.tool_results[0].success, trace.tool_results[0].result, trace.tool_results[0].latency_ms) == (
+        True,
+        "rain",
+        5.0,
+    )
+    assert (trace.input_tokens, trace.output_tokens, trace.cost_tokens, trace.model_calls) == (22, 6, 28, 2)
+    assert [(step.kind, step.calls) for step in trace.steps or ()] == [("model", (0,)), ("tool", (0,)), ("model", None)]
+    assert (trace.outcome, trace.cost_usd, trace.feedback) == (None, None, None)
+
+
+def test_content_that_was_not_captured_and_tokens_that_were_not_counted_are_null(tmp_path: Path) -> None:
+    """Without content there is no request; where one call of two has no tokens, their sum is unknown."""
+    bare = span(
+        "a", "", 1, 2, gen_ai__operation__name="chat", gen_ai__request__model="m-1", gen_ai__usage__input_tokens=4
+    )
+    [trace] = converted(write(tmp_path, export(bare)))
+    assert (trace.request, trace.response, trace.input_tokens, trace.output_tokens, trace.cost_tokens) == (
+        None,
+        None,
+        4,
+        None,
+        None,
+    )
+    [two] = converted(
+        write(tmp_path, export(chat_span("a", 1, ASKED, CALL, 4), chat_span("b", 9, ASKED, ANSWER, None)))
+    )
+    assert (two.input_tokens, two.cost_tokens) == (None, None)
+    assert [(call.name, two.tool_results[0].success) for call in two.tool_calls] == [("weather", None)]
+
+
+def test_spans_about_something_else_are_no_run(tmp_path: Path) -> None:
+    """A web server's span is not a run of an agent that said nothing."""
+    assert list(converted(write(tmp_path, export(span("x", "", 1, 2, http__route="/"))))) == []
+
+
+PARIS = {"city": "Paris"}
+SAMPLE = {
+    "id": "s1",
+    "epoch": 2,
+    "input": "Weather in Paris?",
+    "messages": [
+        {"role": "user", "content": "Weather in Paris?"},
+        {"role": "assistant", "content": "", "tool_calls": [{"id": "c1", "function": "weather", "arguments": PARIS}]},
+        {"role": "tool", "content": "attachment://abc", "tool_call_id": "c1", "function": "weather"},
+        {"role": "assistant", "content": [{"type": "text", "text": "Rainy."}]},
+    ],
+    "attachments": {"abc": "rain"},
+    "output": {"model": "m-1", "completion": "Rainy.", "choices": []},
+    "scores": {"match": {"value": "C"}},
+    "model_usage": {"m-1": {"input_tokens": 9, "output_tokens": 4}},
+    "total_time": 1.5,
+}  # fmt: skip
+LOG = {
+    "version": 2,
+    "status": "success",
+    "eval": {"eval_id": "e1", "task": "weather", "model": "m-1"},
+    "samples": [SAMPLE],
+}
+
+
+def test_an_inspect_log_and_its_zip_are_the_same_runs(tmp_path: Path) -> None:
+    """A sample is a run, in JSON as in `.eval`; its scores are its outcome, its attachments stand where they belong."""
+    with zipfile.ZipFile(tmp_path / "log.eval", "w") as archive:
+        archive.writestr("header.json", json.dumps({name: LOG[name] for name in ("version", "status", "eval")}))
+        archive.writestr("samples/s1_epoch_2.json", json.dumps(SAMPLE))
+    [trace] = converted(write(tmp_path, LOG))
+    assert list(converted(tmp_path / "log.eval")) == [trace]
+    assert (trace.trace_id, trace.outcome, trace.response, trace.latency_ms) == ("e1:s1:2", "success", "Rainy.", 1500.0)
+    assert (trace.tool_calls[0].args, trace.tool_results[0].result) == ({"city": "Paris"}, "rain")
+    assert (trace.cost_tokens, trace.cost_usd, trace.started_at) == (13, None, None)
+
+
+@pytest.mark.parametrize(
+    ("scores", "outcome"),
+    [
+        ({}, None),
+        ({"a": {"value": 0.4}}, None),
+        ({"a": {"value": "C"}, "b": {"value": "I"}}, "failure"),
+        ({"a": {"value": 1}}, "success"),
+    ],
+)  # fmt: skip
+def test_only_scores_that_mean_an_outcome_are_one(
+    tmp_path: Path, scores: dict[str, object], outcome: str | None
+) -> None:
+    """Right and wrong are outcomes; a mean of 0.4 is not, and no score is none."""
+    [trace] = converted(write(tmp_path, {**LOG, "samples": [{**SAMPLE, "scores": scores}]}))
+    assert trace.outcome == outcome
+
+
+def test_calls_that_go_on_with_a_conversation_are_one_run(tmp_path: Path) -> None:
+    """A log of an endpoint: asked, told what the tool returned, asked again; the next conversation is another run."""
+    user = {"role": "user", "content": "Weather?"}
+    call = {"id": "c", "type": "function", "function": {"name": "w", "arguments": "{oops"}}
+    asks = {"role": "assistant", "content": None, "tool_calls": [call]}
+    told = {"role": "tool", "tool_call_id": "c", "content": "rain"}
+
+    def entry(messages: list[object], said: object, id: str) -> dict[str, object]:
+        usage = {"prompt_tokens": 5, "completion_tokens": 2}
+        return {
+            "request": {"model": "m", "messages": messages},
+            "response": {"id": id, "model": "m-1", "choices": [{"message": said}], "usage": usage},
+            "latency_ms": 7,
+        }
+
+    done = {"role": "assistant", "content": "Rainy."}
+    lines = [entry([user], asks, "r1"), entry([user, asks, told], done, "r2"), entry([user], done, "r3")]
+    file = tmp_path / "log.jsonl"
+    file.write_text("\n".join(json.dumps(line) for line in lines))
+    first, second = converted(file)
+    assert (first.trace_id, first.model_calls, first.latency_ms, first.cost_tokens) == ("r1", 2, 14, 14)
+    assert (first.tool_calls[0].args, first.tool_results[0].result) == ({"unparsed": "{oops"}, "rain")
+    assert (second.trace_id, second.tool_calls, second.response) == ("r3", (), "Rainy.")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ('{"resourceMetrics": []}', "none of chat, inspect, langfuse, otlp"),
+        ("", "none of"),
+        ("{broken\n", ":1: this line is no JSON"),
+        ("PK\x03\x04broken", "no readable .eval file"),
+        ('"text"', "none of"),
+    ],
+)
+def test_what_is_no_recording_is_refused_with_a_hint(tmp_path: Path, content: str, says: str) -> None:
+    """No empty result for a file that was not understood."""
+    file = tmp_path / "x.json"
+    file.write_text(content, encoding="latin-1")
+    with pytest.raises(TraceError, match=says) as raised:
+        list(converted(file))
+    assert raised.value.hint
+
+
+def test_a_file_of_another_tool_is_not_read_as_the_one_named(tmp_path: Path) -> None:
+    """`--from langfuse` for spans is an error that says what they look like."""
+    with pytest.raises(TraceError, match="looks like otlp"):
+        list(converted(write(tmp_path, export()), "langfuse"))
+
+
+def good(trace: Trace) -> bool:
+    """Whether it is written, read and without a problem."""
+    return trace_of(line_of(trace)) == trace and problems_of(trace) == ()
+
+
+@pytest.mark.real_data
+def test_traces_of_seven_frameworks_are_read(shared_data: Path) -> None:
+    """Whatever framework wrote it: a question, its calls with arguments, and tokens once."""
+    found = {}
+    for file in sorted((shared_data / "framework_traces/langfuse").glob("*.json")):
+        [trace] = converted(file)
+        assert good(trace), file
+        found[file.name.split("-2025")[0]] = (
+            [
+                (call.name, result.result is not None)
+                for call, result in zip(trace.tool_calls, trace.tool_results, strict=True)
+            ],
+            trace.cost_tokens,
+            trace.model_calls,
+        )
+        assert trace.request
+    weather = [("get_weather", True)]
+    assert found == {
+        "claude-agent": ([("mcp__weather__get_weather", True)] * 2, 266, 4),
+        "crewai": ([], 354, 1),
+        "langgraph-js": (weather, 444, 2),
+        "langgraph-python": ([("Web-Search", True)], 234, 2),
+        "openai-agents": (weather, 184, 2),
+        "pydantic-ai-tools": (
+            [*((f"get_{kind}_suggestion", True) for kind in ("pun", "dad_joke", "one_liner")), ("final_result", False)],
+            1524,
+            4,
+        ),
+        "vercel-aisdk": ([("getWeather", True)], 147, 1),
+    }  # fmt: skip
+
+
+@pytest.mark.real_data
+def test_recorded_exchanges_of_an_endpoint_are_read(shared_data: Path) -> None:
+    """Chat, tools, streams and errors of 56 cassettes: each is a run with an answer, a call or an error."""
+    files = sorted((shared_data / "provider_recordings").rglob("*.yaml"))
+    assert len(files) > 50
+    for file in files:
+        for trace in converted(file):
+            assert good(trace), file
+            assert trace.response or trace.tool_calls or trace.error, file
