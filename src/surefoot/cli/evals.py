@@ -289,5 +289,5 @@ def _write(shown: Shown, scores: Path | None, junit: Path | None) -> None:
         write_all([NewFile(path=junit.resolve(), text=xml.decode(), replaces=True)])
 
 
-app.command("gate", epilog="Example: surefoot eval gate smoke --version bot@v2 --against bot@v1")(gate)
-app.command("bless", epilog="Example: surefoot eval bless smoke --version bot@v1 --why 'spring release'")(bless)
+app.command("gate", epilog="Example: surefoot eval gate smoke --version v2 --against v1")(gate)
+app.command("bless", epilog="Example: surefoot eval bless smoke --version v1 --why 'spring release'")(bless)

@@ -21,6 +21,7 @@ __all__ = [
     "BASELINES_FOLDER",
     "baseline_path",
     "baseline_text",
+    "checked_table",
     "load_baseline",
     "load_table",
     "parse_baseline",
@@ -119,6 +120,11 @@ def parse_baseline(raw: bytes, *, source: str) -> Baseline:
         label=found.label,
         why=found.why,
     )
+
+
+def checked_table(table: ScoreTable, *, source: str) -> ScoreTable:
+    """The table, its counts looked at as those of a file are. Raises GateError naming what is impossible."""
+    return parse_table(table_text(table).encode(), source=source)
 
 
 def table_text(table: ScoreTable) -> str:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from ...errors import GateError
 from ..units import AgentName
 from .table import Column, Sample, ScoreTable
 
-__all__ = ["COUNTS_SUITE", "EVERYTHING", "Baseline", "judges_of", "plain_column", "suite_name"]
+__all__ = ["COUNTS_SUITE", "EVERYTHING", "Baseline", "judges_of", "plain_column", "refuse_unfit", "suite_name"]
 
 COUNTS_SUITE: Final = "counts"
 """The suite of a table that holds totals without cases: nothing in it can be paired."""
@@ -45,3 +46,18 @@ def suite_name(suite: str) -> str:
 def plain_column(sample: Sample, *, is_rate: bool) -> Column:
     """A metric of which only totals are known."""
     return Column(samples={EVERYTHING: sample}, is_rate=is_rate)
+
+
+def refuse_unfit(table: ScoreTable, *, stopped: str = "") -> None:
+    """Raise GateError for results that later versions cannot be compared with: incomplete, empty, or without scores."""
+    hint = "run the suite to its end, then bless it"
+    if stopped:
+        raise GateError(f"the run is not complete: {stopped}", hint=hint)
+    if not table.columns or not table.version or table.suite == COUNTS_SUITE:
+        raise GateError("a baseline needs cases, and the digest of a version", hint=hint)
+    for metric, column in table.columns.items():
+        if not column.n:
+            raise GateError(f"{metric} has no scored trial", hint=hint)
+        if column.errors * 10 > column.n + column.errors:
+            tried = column.n + column.errors
+            raise GateError(f"{metric}: {column.errors} of {tried} trials ended without a score", hint=hint)

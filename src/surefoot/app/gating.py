@@ -1,0 +1,237 @@
+"""A project's gates held against results: those in files, and those of a run that was kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..adapters.reports.documents import ScoresDocument, document_in
+from ..config.agents import list_agents, load_version
+from ..config.baselines import baseline_path, checked_table, load_baseline, load_table
+from ..config.gates import load_gates
+from ..config.quarantine import load_quarantine
+from ..core.proof.baseline import Baseline, suite_name
+from ..core.proof.gate import Decision, GateReport, Ruling, decision_of
+from ..core.proof.gate_kinds import Gates, RegressionGate, RuleGate
+from ..core.proof.gating import Conduct, FreshTrials, rule
+from ..core.proof.regression import Quarantined, Retrial, retrials
+from ..core.proof.score import Result
+from ..core.proof.suite import Suite
+from ..core.proof.table import ScoreTable, table_of
+from ..core.units import Digest
+from ..errors import GateError, UsageError
+from ..ports.results import ProofRun
+
+if TYPE_CHECKING:
+    from ..core.artifact.version import AgentVersion
+    from .proving import Proving
+
+__all__ = ["Arms", "Gating", "arms_of", "read_scores", "version_named"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arms:
+    """What is judged, and what it is compared with."""
+
+    candidate: ScoreTable
+    baseline: ScoreTable | Baseline | None = None
+    fresh: FreshTrials | None = None
+    conduct: Conduct | None = None
+    label: str = ""
+    """What people call the candidate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gating:
+    """The gates of a project and what they need; see `open`."""
+
+    root: Path
+    gates: Gates
+    quarantine: tuple[Quarantined, ...]
+    today: date
+    baseline: Baseline | None = None
+    """The one that was named; None: each suite's own, where there is one."""
+
+    @classmethod
+    def open(cls, root: Path, *, today: date, gates: Path | None = None, baseline: Path | None = None) -> Gating:
+        """Read the files. Raises GateError for what cannot be."""
+        return cls(
+            root=root,
+            gates=load_gates(root, gates),
+            quarantine=load_quarantine(root),
+            today=today,
+            baseline=None if baseline is None else load_baseline(baseline),
+        )
+
+    def reports(self, judged: Sequence[Arms]) -> tuple[GateReport, ...]:
+        """One report for each, in order. A gate whose suite was not brought stands undecided in the first."""
+        found = [
+            rule(
+                self.gates,
+                arms.candidate,
+                self.before(arms),
+                conduct=arms.conduct,
+                fresh=arms.fresh,
+                quarantine=self.quarantine,
+                today=self.today,
+            )
+            for arms in judged
+        ]
+        brought = {suite_name(arms.candidate.suite) for arms in judged}
+        unasked = tuple(
+            Ruling(
+                gate=gate.name,
+                kind="suite",
+                metric=gate.metric,
+                decision=Decision.UNDECIDED,
+                reason=f"no results of the suite {gate.suite!r} were given",
+                is_blocking=gate.is_blocking,
+            )
+            for gate in self.gates.gates
+            if gate.suite and gate.suite not in brought
+        )
+        if found and unasked:
+            rulings = (*found[0].rulings, *unasked)
+            found[0] = replace(found[0], rulings=rulings, decision=decision_of(rulings))
+        return tuple(found)
+
+    def before(self, arms: Arms) -> ScoreTable | Baseline | None:
+        """What the candidate is compared with: the named baseline, the arm beside it, or the suite's committed one."""
+        if self.baseline is not None:
+            return self.baseline
+        if arms.baseline is not None:
+            return arms.baseline
+        path = baseline_path(self.root, arms.candidate.suite)
+        return load_baseline(path) if path.is_file() else None
+
+    def again(self, arms: Arms, *, trials: int = 5) -> tuple[Retrial, ...]:
+        """The cases to try again in both arms before anything is concluded from them."""
+        before = self.before(arms)
+        table = before.table if isinstance(before, Baseline) else before
+        if table is None or table.suite != arms.candidate.suite or arms.fresh is not None:
+            return ()
+        metrics = [gate.metric for gate in self.gates.gates if isinstance(gate, RegressionGate | RuleGate)]
+        return retrials(arms.candidate, table, metrics=metrics, trials=trials)
+
+
+def read_scores(path: Path) -> Arms:
+    """
+    The results in a file: a document of a proof, a table, a baseline, or plain counts by metric.
+
+    Raises GateError and UsageError naming the file and what is wrong with it.
+    """
+    if _is_document(path):
+        document = document_in(path)
+        if not isinstance(document, ScoresDocument):
+            raise GateError(f"{path}: a document without scores", hint="name one that begins with scores/1")
+        baseline = None if document.baseline is None else checked_table(document.baseline, source=path.name)
+        candidate = checked_table(document.candidate, source=path.name)
+        return Arms(candidate=candidate, baseline=baseline, label=document.label)
+    return Arms(candidate=load_table(path))
+
+
+def arms_of(
+    proving: Proving,
+    suite: Suite,
+    *,
+    run: str | None = None,
+    version: Digest | None = None,
+    against: Digest | None = None,
+) -> Arms:
+    """
+    A run of a suite as two arms: `version`, or the only one that ran, and `against`, if given.
+
+    Trials that every case has are the first ones; those that only some have are the fresh ones of cases that flipped.
+    Raises GateError for no such run, and for several versions of which none was named.
+    """
+    found = _run(proving, suite, run)
+    kept = tuple(proving.results.results(found.id))
+    ran = tuple(dict.fromkeys(result.attempt.version for result in kept))
+    candidate = _chosen(version, ran, but=against)
+    versions = (candidate,) if against is None else (candidate, against)
+    missing = [digest for digest in versions if digest not in ran]
+    if missing:
+        raise GateError(f"{missing[0]} is not in run {found.id}", hint="run it under this suite first, or name --run")
+    depth = _depth(suite, kept, versions)
+    tables = [
+        [
+            table_of(
+                suite.identity,
+                digest,
+                [result for result in kept if (result.attempt.trial >= depth) is fresh],
+                metrics=suite.metrics,
+            )
+            for digest in versions
+        ]
+        for fresh in (False, True)
+    ]
+    first, second = tables
+    has_fresh = against is not None and any(result.attempt.trial >= depth for result in kept)
+    return Arms(
+        candidate=first[0],
+        baseline=first[1] if against is not None else None,
+        fresh=FreshTrials(candidate=second[0], baseline=second[1]) if has_fresh else None,
+        conduct=_conduct(suite, kept, versions),
+    )
+
+
+def version_named(root: Path, name: str) -> AgentVersion:
+    """The version of `AGENT@LABEL`, or of `LABEL` where there is one agent. Raises UnknownName and UsageError."""
+    agent, _, label = name.rpartition("@")
+    agents = list_agents(root)
+    if not agent and len(agents) != 1:
+        raise UsageError(f"which agent's {name}? there are {len(agents)}", hint=f"write --version AGENT@{label}")
+    return load_version(root, agent or agents[0], label)
+
+
+def _run(proving: Proving, suite: Suite, run: str | None) -> ProofRun:
+    """The run of that id, else the newest of the suite as it is now."""
+    known = proving.results.runs() if proving.has_results else ()
+    of_suite = [one for one in known if one.suite == suite.identity and run in {None, one.id}]
+    if of_suite:
+        return of_suite[-1]
+    hint = f"run it first: surefoot eval run {suite.name} --version LABEL"
+    if any(one.id == run for one in known):
+        raise GateError(f"run {run} is not of {suite.name} as it is now: the suite has changed", hint=hint)
+    what = "there is no run" if run is None else f"there is no run {run!r}"
+    raise GateError(f"{what} of {suite.name} as it is now", hint=hint)
+
+
+def _chosen(version: Digest | None, ran: Sequence[Digest], *, but: Digest | None) -> Digest:
+    if version is not None:
+        return version
+    left = [digest for digest in ran if digest != but]
+    if len(left) == 1:
+        return left[0]
+    if not left and but is not None and ran:
+        return but
+    what = "no version has a result in this run" if not left else f"{len(left)} versions ran: {', '.join(left)}"
+    raise GateError(what, hint="say which one is judged: --version LABEL, or AGENT@LABEL")
+
+
+def _depth(suite: Suite, kept: Sequence[Result], versions: Sequence[Digest]) -> int:
+    """How many trials every case has on every side; at least as many as the suite asks for."""
+    tried = {(result.attempt.case, result.attempt.version, result.attempt.trial) for result in kept}
+    depth = suite.trials
+    while all((case.id, version, depth) in tried for case in suite.cases for version in versions):
+        depth += 1
+    return depth
+
+
+def _conduct(suite: Suite, kept: Sequence[Result], versions: Sequence[Digest]) -> Conduct:
+    asked = set(versions)
+    wanted = len(suite.cases) * suite.trials * len(asked)
+    made = sum(result.attempt.version in asked and result.attempt.trial < suite.trials for result in kept)
+    return Conduct(stopped="" if made >= wanted else f"{made} of {wanted} attempts were made")
+
+
+def _is_document(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            head = file.read(256)
+    except OSError as error:
+        raise GateError(f"{path}: {error.strerror or error}", hint="name a file with results") from None
+    return b'"surefoot"' in head

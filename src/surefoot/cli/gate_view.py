@@ -1,0 +1,47 @@
+"""How a gate's report looks: the verdict first, then each gate with the numbers it rests on."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ..core.proof.gate import Decision, GateReport, Ruling
+from .output import say, say_table
+
+__all__ = ["say_report"]
+
+_WORDS: Final = {Decision.PASSED: "passed", Decision.FAILED: "FAILED", Decision.UNDECIDED: "not decided"}
+_SHOWN_CASES: Final = 5
+
+
+def say_report(report: GateReport, label: str = "") -> None:
+    """The whole report for a person."""
+    whose = label or report.version[:19] or "a version without a digest"
+    say(f"{_WORDS[report.decision]}: {whose} under {report.suite.partition('@')[0]}")
+    say_table(
+        ("gate", "says", "baseline", "candidate", "n", "smallest drop", "false alarms", "why"),
+        [_row(ruling) for ruling in report.rulings],
+    )
+    if not report.rulings:
+        say("no gate looks at this suite, and nothing executed is not a pass")
+
+
+def _row(ruling: Ruling) -> tuple[str, ...]:
+    why = ruling.reason
+    if ruling.cases:
+        more = f" and {len(ruling.cases) - _SHOWN_CASES} more" if len(ruling.cases) > _SHOWN_CASES else ""
+        why = f"{why} [{', '.join(ruling.cases[:_SHOWN_CASES])}{more}]"
+    says = _WORDS[ruling.decision] + ("" if ruling.is_blocking else " (told only)")
+    return (
+        ruling.gate,
+        says,
+        _number(ruling.baseline),
+        _number(ruling.candidate),
+        str(ruling.n) if ruling.n else "",
+        _number(ruling.smallest_drop),
+        "" if ruling.false_alarms is None else f"{100 * ruling.false_alarms:.1f} %",
+        why,
+    )
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
