@@ -28,7 +28,8 @@ texts = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=12),
 )
 keys = st.one_of(
-    st.sampled_from(["type", "on", "y", "<<", "a.b", "1", "é"]), st.text(max_size=4).filter(str.isprintable)
+    st.sampled_from(["type", "on", "y", "<<", "a.b", "1", "é", "a b"]),
+    st.text(st.characters(exclude_categories=["C", "Z"]), max_size=4),
 )
 numbers = st.one_of(
     st.integers(-(2**53) + 1, 2**53 - 1),
