@@ -47,9 +47,9 @@ class Score:
         return cls(metric=metric, status=Status.SCORED, value=value, passed=passed, reason=reason, judge=judge)
 
     @classmethod
-    def skipped(cls, metric: str, reason: str) -> Score:
+    def skipped(cls, metric: str, reason: str, *, judge: str = "") -> Score:
         """No score, for a reason that is nobody's fault."""
-        return cls(metric=metric, status=Status.SKIPPED, reason=reason)
+        return cls(metric=metric, status=Status.SKIPPED, reason=reason, judge=judge)
 
     @classmethod
     def failed(cls, metric: str, reason: str, *, judge: str = "") -> Score:
