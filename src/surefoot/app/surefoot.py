@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from openfeature.client import OpenFeatureClient
 
     from ..client.shadow import Shadow, ShadowHealth, ShadowLimits
+    from ..client.traces import TraceHealth, TraceRecorder, Traces
     from ..ports.store import ShadowPair
     from ..service.controller import Health as ControllerHealth
     from .control import Control
@@ -60,6 +61,9 @@ class Health:
 
     shadows: Mapping[AgentName, ShadowHealth]
     """Of the agents that may be mirrored."""
+
+    traces: Mapping[AgentName, TraceHealth]
+    """Of the agents whose runs are recorded as traces."""
 
     trouble: Mapping[AgentName, str]
     """Agents whose files could not be taken over into the store, and why."""
@@ -120,6 +124,7 @@ class Surefoot:
         self._agents: dict[AgentName, Agent] = {}
         self._flags: dict[AgentName, Flags] = {}
         self._shadows: dict[AgentName, Shadow] = {}
+        self._traces: dict[AgentName, TraceRecorder] = {}
         self._lock = threading.Lock()
         self._is_closed = False
         _survive_forks().add(self)  # before the recorder's: its thread needs the sink of its own process
@@ -141,6 +146,7 @@ class Surefoot:
         assume_success: bool | None = None,
         shadow: ShadowLimits | None = None,
         flags: OpenFeatureClient | None = None,
+        traces: Traces | None = None,
     ) -> Agent:
         """
         An agent of the project, always the same object.
@@ -151,6 +157,8 @@ class Surefoot:
 
         `assume_success`: a run that ends without an error counts as a success unless it says otherwise. That is so
         unless the first who asks for the agent says False; then success has to be shown or reported.
+
+        `traces`: runs are recorded as traces too, within these limits; personal data is replaced first.
 
         `flags`: an OpenFeature client, asked for the arm where an experiment's plan says `cohort: {flag: NAME}`.
 
@@ -176,6 +184,7 @@ class Surefoot:
                     known=self._by_digest,
                     assumes_success=assume_success is not False,
                     shadow=self._shadow_within(known, shadow),
+                    traces=self._traces_within(known, traces),
                 )
                 self._give_executor(self._agents[known])
             agent = self._agents[known]
@@ -208,6 +217,8 @@ class Surefoot:
         """
         last = monotonic() + timeout
         is_done = self._recorder.flush(timeout)
+        for traces in list(self._traces.values()):
+            is_done = traces.flush(max(0.0, last - monotonic())) and is_done
         for shadow in list(self._shadows.values()):
             try:
                 is_done = shadow.flush(max(0.0, last - monotonic())) and is_done
@@ -223,6 +234,7 @@ class Surefoot:
             router=self.parts.router.health(),
             controller=self.parts.engine.health,
             shadows={agent: shadow.health for agent, shadow in list(self._shadows.items())},
+            traces={agent: traces.health for agent, traces in list(self._traces.items())},
             trouble={agent: error.message for agent, error in {**self._broken, **self.parts.engine.trouble}.items()},
         )
 
@@ -237,6 +249,8 @@ class Surefoot:
         self._recorder.close(timeout)
         for shadow in self._shadows.values():
             shadow.close()
+        for traces in self._traces.values():
+            traces.close(max(0.0, last - monotonic()))
         self.parts.router.close()
         self.parts.sink.close()
         self.parts.engine.close(max(0.0, last - monotonic()))
@@ -299,6 +313,14 @@ class Surefoot:
         shadow = Shadow(limits, ships=self._ship_pairs, clock=self._clock)
         self._shadows[agent] = shadow
         return shadow
+
+    def _traces_within(self, agent: AgentName, limits: Traces | None) -> TraceRecorder | None:
+        if limits is None:
+            return None
+        from ..client.traces import TraceRecorder
+
+        self._traces[agent] = TraceRecorder(agent, limits, clock=self._clock)
+        return self._traces[agent]
 
     def _ship_pairs(self, rollout: RolloutId, pairs: Sequence[ShadowPair], dropped: int) -> None:
         self.parts.engine.ship_pairs(rollout, pairs, dropped)

@@ -29,6 +29,7 @@ from .whole import Gathered, Whole
 
 if TYPE_CHECKING:
     from .shadow import Shadow
+    from .traces import TraceRecorder
 
 __all__ = ["HISTORY_IDLE", "Agent", "Answering", "Streaming"]
 
@@ -70,6 +71,7 @@ class Agent:
         known: Mapping[Digest, AgentVersion] | None = None,
         assumes_success: bool = True,
         shadow: Shadow | None = None,
+        traces: TraceRecorder | None = None,
     ) -> None:
         self.name = name
         self.assumes_success = assumes_success
@@ -86,6 +88,7 @@ class Agent:
         self._function = None
         self._pieces: AsyncStreams[Any, Any] | None = None
         self._shadow = shadow
+        self._traces = traces
         self._warned = False
         self.seek()
 
@@ -167,7 +170,9 @@ class Agent:
     def mirror(
         self, run: Run, request: object, output: object, function: Callable[[AgentVersion, Any, Run], Any]
     ) -> None:
-        """Have the candidate answer too, where the route says so and the agent may be mirrored."""
+        """Record the run's trace, and have the candidate answer too, where that was asked for."""
+        if self._traces is not None:
+            self._traces.put(run, request, output)
         candidate, shadow = run.route.shadow, self._mirroring(run)
         if candidate is None or shadow is None:
             return
@@ -183,13 +188,27 @@ class Agent:
             shadow.offer(job)
 
     def gathering(self, run: Run, request: object, function: Gathered) -> Whole | None:
-        """Where a stream is to be mirrored: what keeps its pieces until it is over."""
-        shadow = self._mirroring(run)
-        if shadow is None:
+        """Where a stream is to be mirrored or traced: what keeps its pieces until it is over."""
+        shadow, traces = self._mirroring(run), self._traces
+        if shadow is None and traces is None:
             return None
-        return Whole(
-            lambda output: self.mirror(run, request, output, function), too_long=lambda: shadow.drop(run, "long")
-        )
+
+        def too_long() -> None:
+            if shadow is not None:
+                shadow.drop(run, "long")
+            if traces is not None:
+                traces.lose()
+
+        return Whole(lambda output: self.mirror(run, request, output, function), too_long)
+
+    def trace(self, run: Run, request: object, response: object) -> None:
+        """
+        Record what a finished run was asked and what it answered, where the agent was opened with `traces`.
+
+        Functions given to `runs` are traced by themselves; this is for `observing`. Never waits, never raises.
+        """
+        if self._traces is not None:
+            self._traces.put(run, request, response)
 
     def route(self, **who: Unpack[Who]) -> Route:
         """

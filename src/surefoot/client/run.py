@@ -348,6 +348,21 @@ class Run:
     # --- when it is over
 
     @property
+    def session(self) -> str:
+        """The session it belongs to, as it was given; empty outside of any."""
+        return self._ids[1]
+
+    @property
+    def tenant(self) -> str:
+        """The tenant it was for, as it was given; empty where none was."""
+        return self._ids[2]
+
+    @property
+    def failed_by(self) -> str | None:
+        """The name of the exception that ended it, after its end."""
+        return None if self._error is None else self._error.__name__
+
+    @property
     def unit(self) -> UnitKey:
         """What the run counts as, hashed."""
         return counted_as(self._host.counting(self.route.rollout), self._ids, self._serial()).unit
