@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from .app import Surefoot, open  # noqa: A004 - `surefoot.open()`, as `shelve.open()` and `dbm.open()`
+    from .app.replaying import replay
     from .client.agent import Agent
     from .client.reply import Reply
     from .client.run import Run, current_run
@@ -46,6 +47,7 @@ __all__ = [
     "SurefootError",
     "current_run",
     "open",
+    "replay",
 ]
 
 _WHERE: Final = MappingProxyType(
@@ -64,6 +66,7 @@ _WHERE: Final = MappingProxyType(
         "SurefootError": ".errors",
         "current_run": ".client.run",
         "open": ".app",
+        "replay": ".app.replaying",
     }
 )
 

@@ -67,6 +67,7 @@ COMMANDS: Final = (
     Command("store", "surefoot.cli.store:app", "Make a store where one was lost."),
     Command("traces", "surefoot.cli.traces:app", "Recorded runs: lint, stats, convert, sample, redact."),
     Command("models", "surefoot.cli.models:app", "Which model plays which role, and updating it everywhere at once."),
+    Command("replay", "surefoot.cli.replay:app", "Two versions on the same recorded runs.", proves=True),
     Command(
         "gate", "surefoot.cli.gate:app", "Hold results against the gates: passed, failed, or not decided.", proves=True
     ),

@@ -88,7 +88,7 @@ class Rerun(Run):
             if served.stops:
                 raise Diverged(f"{name} was not recorded and is not made", hint="the replay ends here")
             if served.success is False:
-                raise ToolFailed(_said(served.result))
+                raise ToolFailed(str(served.result))
             return cast("T", served.result)
 
         if not inspect.iscoroutinefunction(function):
@@ -157,10 +157,3 @@ async def _whole(answer: object) -> object:
         return answer
     texts = [piece for piece in pieces if isinstance(piece, str)]
     return "".join(texts) if len(texts) == len(pieces) else pieces
-
-
-def _said(result: object) -> str:
-    if isinstance(result, Mapping):
-        members = cast("Mapping[str, object]", result)
-        return str(members["error"] if set(members) == {"error"} else members)
-    return str(result)

@@ -210,7 +210,7 @@ def _known_success(played: Played, level: Level) -> tuple[bool | None, str]:
     """What the run itself says, else whether it did what a recorded success did."""
     said = observation_of(played.run).success
     if said is not None:
-        return said, "as the run recorded" if level is Level.POLICY else "as the run said"
+        return said, played.run.error or ""
     if played.run.error is not None:
         return False, played.run.error
     if level is Level.WORLD or played.report is None or not observation_of(played.recorded).success:

@@ -330,11 +330,11 @@ class Tape:
         problem_of = self._rules.problems.get(call.name)
         problem = None if problem_of is None else problem_of(dict(call.args))
         if problem is not None:
-            return Served(Source.INTENT, success=False, result={"error": problem})
+            return Served(Source.INTENT, success=False, result=f"error: {problem}")
         return Served(Source.INTENT, success=True, result={"status": "accepted"})
 
     def _missed(self, call: TracedCall, reason: str, *, stops: bool = False) -> Served:
-        return Served(Source.MISSED, success=False, result={"error": reason}, stops=stops)
+        return Served(Source.MISSED, success=False, result=f"error: {reason}", stops=stops)
 
     def _normalised(self, call: TracedCall) -> list[int]:
         if self._normal is None:

@@ -1,0 +1,151 @@
+"""Worker processes on this machine. One that dies takes down its own job and nothing else."""
+
+from __future__ import annotations
+
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
+
+from ...errors import SurefootError, Unavailable, UsageError
+from ...ports.workers import Finished, Lost
+
+__all__ = ["InProcess", "ProcessWorkers", "Raised", "answered"]
+
+J = TypeVar("J")
+A = TypeVar("A")
+
+_TRIES: Final = 2
+_PATIENCE_S: Final = 2.0
+"""How long a worker may take to end when there is nothing left to do."""
+
+
+class Raised(NamedTuple):
+    """An error on its way between processes: errors with a hint cannot be pickled as they are."""
+
+    is_usage: bool
+    message: str
+    hint: str
+
+    def error(self) -> SurefootError:
+        """The error again, of the nearest kind."""
+        return (UsageError if self.is_usage else Unavailable)(self.message, hint=self.hint)
+
+
+def answered(function: Callable[[J], A], job: J) -> A | Raised:
+    """What the function gives; what it raises is turned into something that can travel."""
+    try:
+        return function(job)
+    except SurefootError as error:
+        return Raised(isinstance(error, UsageError), error.message, error.hint)
+    except Exception as error:  # noqa: BLE001  # whatever it is, the other process has to be told
+        return Raised(is_usage=False, message=f"{type(error).__name__}: {error}", hint="this is a defect: report it")
+
+
+class InProcess:
+    """No other process: for jobs that are shorter than starting one."""
+
+    def run(self, function: Callable[[J], A], jobs: Iterable[J], /) -> Iterator[Finished[J, A]]:
+        """One after the other."""
+        for job in jobs:
+            yield Finished(job, function(job))
+
+
+class _Worker(NamedTuple):
+    process: SpawnProcess
+    connection: Connection
+
+
+class _Try(NamedTuple, Generic[J]):
+    """A job, and how often it was begun."""
+
+    job: J
+    nth: int
+
+
+class ProcessWorkers:
+    """`Workers` as processes of this machine: spawned, because a fork would copy threads and connections."""
+
+    def __init__(self, count: int) -> None:
+        self._count = max(1, count)
+
+    def run(self, function: Callable[[J], A], jobs: Iterable[J], /) -> Iterator[Finished[J, A]]:
+        """Every job with its answer. Raises what the function raised, as UsageError or Unavailable."""
+        waiting, again = iter(jobs), deque[_Try[J]]()
+        busy: dict[Connection, tuple[_Worker, _Try[J]]] = {}
+        idle: list[_Worker] = []
+        try:
+            while True:
+                self._feed(function, waiting, again, busy, idle)
+                if not busy:
+                    return
+                for ready in wait(list(busy)):
+                    worker, attempt = busy.pop(cast("Connection", ready))
+                    try:
+                        answer: A | Raised = worker.connection.recv()
+                    except (EOFError, OSError):
+                        yield from _buried(worker, attempt, again)
+                        continue
+                    idle.append(worker)
+                    if isinstance(answer, Raised):
+                        raise answer.error()
+                    yield Finished(attempt.job, answer)
+        finally:
+            _end([*idle, *(worker for worker, _ in busy.values())])
+
+    def _feed(
+        self,
+        function: Callable[[J], A],
+        waiting: Iterator[J],
+        again: deque[_Try[J]],
+        busy: dict[Connection, tuple[_Worker, _Try[J]]],
+        idle: list[_Worker],
+    ) -> None:
+        while len(busy) < self._count:
+            attempt = again.popleft() if again else next((_Try(job, 1) for job in waiting), None)
+            if attempt is None:
+                return
+            worker = idle.pop() if idle else _started(function)
+            busy[worker.connection] = (worker, attempt)
+            with suppress(OSError):  # a worker that died meanwhile is found when it is listened to
+                worker.connection.send(attempt.job)
+
+
+def _started(function: Callable[[Any], Any]) -> _Worker:
+    context = get_context("spawn")
+    mine, theirs = context.Pipe()
+    process = context.Process(target=_serve, args=(theirs, function), daemon=True)
+    process.start()
+    theirs.close()
+    return _Worker(process, mine)
+
+
+def _serve(connection: Connection, function: Callable[[Any], Any]) -> None:
+    """The life of a worker. It ends with its parent, however that ended: then the pipe is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too, and says when to stop
+    with suppress(EOFError, OSError):
+        while True:
+            connection.send(answered(function, connection.recv()))
+
+
+def _buried(worker: _Worker, attempt: _Try[J], again: deque[_Try[J]]) -> Iterator[Finished[J, Any]]:
+    worker.connection.close()
+    worker.process.join()
+    if attempt.nth < _TRIES:
+        again.append(_Try(attempt.job, attempt.nth + 1))
+    else:
+        yield Finished(attempt.job, Lost(f"its process died {_TRIES} times (exit code {worker.process.exitcode})"))
+
+
+def _end(workers: Iterable[_Worker]) -> None:
+    for worker in workers:
+        worker.connection.close()
+        worker.process.terminate()
+    for worker in workers:
+        worker.process.join(_PATIENCE_S)
+        if worker.process.is_alive():
+            worker.process.kill()

@@ -1,0 +1,171 @@
+"""
+A replay as one page: no script, nothing fetched, and nothing that a trace says is anything but text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from itertools import accumulate
+from typing import Final
+
+from ...core.proof.gate import Decision
+from ...core.proof.replay import Outcome, outcome_of
+from ...core.proof.replay_verdict import Replayed, Row, Totals
+from ...core.proof.score import Result
+
+__all__ = ["replay_page"]
+
+_MOST_ROWS: Final = 500
+_COLOURS: Final = {
+    Outcome.PASS: "#2f7d4f",
+    Outcome.FAIL: "#b3372f",
+    Outcome.DIVERGED: "#c98a1b",
+    Outcome.STALE: "#8a8f98",
+    Outcome.UNJUDGED: "#b9bec6",
+    Outcome.ERROR: "#5b3a8c",
+}
+_STYLE: Final = """
+:root{color-scheme:light dark;--line:#8884}
+body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.4rem;margin-bottom:.2rem}h2{font-size:1.1rem;margin-top:2rem}
+table{border-collapse:collapse;width:100%}
+th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid var(--line);vertical-align:top}
+td.n{text-align:right;font-variant-numeric:tabular-nums}td{overflow-wrap:anywhere}
+.chip{display:inline-block;padding:0 .5rem;border-radius:.6rem;color:#fff;white-space:nowrap}
+.quiet{opacity:.7}svg{width:100%;height:auto}.key{margin-right:1rem;white-space:nowrap}
+.key i{display:inline-block;width:.8rem;height:.8rem;border-radius:.2rem;margin-right:.3rem}
+"""
+_VERDICTS: Final = {
+    Decision.PASSED: ("passed", "#2f7d4f"),
+    Decision.FAILED: ("failed", "#b3372f"),
+    Decision.UNDECIDED: ("not decided", "#c98a1b"),
+}
+
+
+def replay_page(found: Replayed) -> str:
+    """The whole page. At most 500 traces are listed, those that changed first; it says how many are left out."""
+    said, colour = _VERDICTS[found.gates.decision]
+    title = f"Replay: {found.baseline_label} → {found.candidate_label}"
+    return "\n".join(
+        (
+            '<!doctype html><html lang="en"><head><meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width,initial-scale=1">',
+            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
+            f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>",
+            f"<h1>{escape(title)} {_chip(said, colour)}</h1>",
+            f'<p class="quiet">{escape(found.suite)}, level {escape(found.level)}</p>',
+            _plot(found),
+            "<h2>What the gates say</h2>",
+            _table(
+                ("gate", "verdict", "why"),
+                (
+                    (escape(ruling.gate), _chip(*_VERDICTS[ruling.decision]), escape(ruling.reason))
+                    for ruling in found.gates.rulings
+                ),
+            ),
+            "<h2>Side by side</h2>",
+            _table(("", found.baseline_label, found.candidate_label), _totals(found), numbers=True),
+            *_traces(found.rows),
+            "</body></html>\n",
+        )
+    )
+
+
+def _plot(found: Replayed) -> str:
+    """How the replays of both versions ended, as two bars of equal length."""
+    bars = [
+        _bar(escape(label), totals, top)
+        for label, totals, top in (
+            (found.baseline_label, found.baseline_totals, 0),
+            (found.candidate_label, found.candidate_totals, 44),
+        )
+    ]
+    keys = "".join(
+        f'<span class="key"><i style="background:{colour}"></i>{outcome}</span>'
+        for outcome, colour in _COLOURS.items()
+        if found.baseline_totals.outcomes.get(outcome) or found.candidate_totals.outcomes.get(outcome)
+    )
+    drawn = f'<svg viewBox="0 0 1000 88" role="img" aria-label="How the replays ended">{"".join(bars)}</svg>'
+    return f"{drawn}<p>{keys}</p>"
+
+
+def _bar(label: str, totals: Totals, top: int) -> str:
+    shares = [(outcome, 1000 * totals.outcomes.get(outcome, 0) / max(1, totals.traces)) for outcome in _COLOURS]
+    starts = [0.0, *accumulate(share for _, share in shares)]
+    parts = [
+        f'<rect x="{start:.2f}" y="{top + 18}" width="{share:.2f}" height="20" fill="{_COLOURS[outcome]}">'
+        f"<title>{outcome}: {totals.outcomes[outcome]}</title></rect>"
+        for (outcome, share), start in zip(shares, starts, strict=False)
+        if share
+    ]
+    return f'<text x="0" y="{top + 13}" font-size="13" fill="currentColor">{label}</text>{"".join(parts)}'
+
+
+def _totals(found: Replayed) -> Iterable[tuple[str, str, str]]:
+    before, after = found.baseline_totals, found.candidate_totals
+    yield "traces", str(before.traces), str(after.traces)
+    yield "success", _share(before.success), _share(after.success)
+    for outcome in _COLOURS:
+        yield outcome.value, str(before.outcomes.get(outcome, 0)), str(after.outcomes.get(outcome, 0))
+    yield "traces with tool misuse", str(before.misused), str(after.misused)
+    for kind in dict.fromkeys((*before.misuse, *after.misuse)):
+        yield f"· {escape(kind)}", str(before.misuse.get(kind, 0)), str(after.misuse.get(kind, 0))
+    yield "latency, median ms", _amount(before.latency_ms), _amount(after.latency_ms)
+    yield "tokens, median", _amount(before.tokens), _amount(after.tokens)
+    if found.limits.max_latency_ms is not None:
+        yield "latency overruns", str(before.latency_overruns), str(after.latency_overruns)
+        yield "· latency not recorded", str(before.latency_unknown), str(after.latency_unknown)
+    if found.limits.max_cost_tokens is not None:
+        yield "token overruns", str(before.token_overruns), str(after.token_overruns)
+        yield "· tokens not recorded", str(before.tokens_unknown), str(after.tokens_unknown)
+
+
+def _traces(rows: Sequence[Row]) -> Iterable[str]:
+    shown = sorted(rows, key=lambda row: not row.is_changed)[:_MOST_ROWS]
+    left_out = len(rows) - len(shown)
+    yield f"<h2>Traces</h2><p>{sum(row.is_changed for row in rows)} of {len(rows)} changed</p>"
+    yield _table(
+        ("trace", "baseline", "candidate", "why"),
+        ((escape(row.case), _ended(row.baseline), _ended(row.candidate), escape(_why(row.candidate))) for row in shown),
+    )
+    if left_out:
+        yield f'<p class="quiet">{left_out} more are in the JSON report</p>'
+
+
+def _ended(result: Result | None) -> str:
+    if result is None:
+        return "—"
+    outcome = outcome_of(result)
+    return _chip(outcome.value, _COLOURS[outcome])
+
+
+def _why(result: Result | None) -> str:
+    if result is None:
+        return "it did not run"
+    if result.error is not None:
+        return result.error
+    said = {score.metric: score.reason for score in result.scores if score.reason}
+    parts = [said.get(metric, "") for metric in ("diverged", "tool_misuse", "latency_overrun", "token_overrun")]
+    return "; ".join(part for part in parts if part) or said.get("success", "")
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: bool = False) -> str:
+    """The cells are markup; the heads are text."""
+    plain, number = "<td>", '<td class="n">' if numbers else "<td>"
+    body = "".join(
+        f"<tr>{plain}{row[0]}</td>{''.join(f'{number}{cell}</td>' for cell in row[1:])}</tr>" for row in rows
+    )
+    return f"<table><thead><tr>{''.join(f'<th>{escape(head)}</th>' for head in heads)}</tr></thead>{body}</table>"
+
+
+def _chip(text: str, colour: str) -> str:
+    return f'<span class="chip" style="background:{colour}">{escape(text)}</span>'
+
+
+def _share(value: float | None) -> str:
+    return "not known" if value is None else f"{100 * value:.1f} %"
+
+
+def _amount(value: float | None) -> str:
+    return "not recorded" if value is None else f"{value:,.0f}"

@@ -1,0 +1,143 @@
+"""`surefoot replay`: two versions on the same recorded runs, without one tool being called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..adapters.reports.documents import GateDocument, ScoresDocument, written
+from ..adapters.reports.html import replay_page
+from ..adapters.reports.junit import junit
+from ..adapters.reports.replay_document import replay_json
+from ..app.replay_parts import ReplaySpec
+from ..app.replaying import RECORDED, kept_results, planned_replay, workers_for
+from ..config.gates import load_gates
+from ..core.proof.replay import Level, Limits
+from ..core.proof.replay_verdict import Replayed
+from ..core.proof.tape import MissedWrite
+from ..service.replay import ReplayProgress
+from .output import say_json
+from .project import project_of
+from .replay_view import show_replay
+
+__all__ = ["app"]
+
+app = typer.Typer(name="replay", add_completion=False)
+
+
+@app.command(
+    "replay",
+    epilog="Example: surefoot replay --traces traces/may.jsonl --baseline v1 --candidate v2 --max-cost-tokens 4000",
+)
+def _replay(
+    ctx: typer.Context,
+    *,
+    traces: Annotated[Path, typer.Option(metavar="FILE", help="Recorded runs (JSONL).", show_default=False)],
+    baseline: Annotated[
+        str,
+        typer.Option(metavar="V", help=f"LABEL, AGENT@LABEL, or {RECORDED}NAME: runs in the file.", show_default=False),
+    ],
+    candidate: Annotated[str, typer.Option(metavar="V", help="The same.", show_default=False)],
+    agent: Annotated[str | None, typer.Option(help="Whose versions. Default: the only agent.")] = None,
+    level: Annotated[Level, typer.Option(help="How much of a run is made again.")] = Level.RUN,
+    max_latency_ms: Annotated[float | None, typer.Option(min=0, help="Budget of one run, milliseconds.")] = None,
+    max_cost_tokens: Annotated[int | None, typer.Option(min=0, help="Budget of one run, tokens.")] = None,
+    rules: Annotated[Path | None, typer.Option(help="Rules about tools (YAML): see docs/replay.md.")] = None,
+    world: Annotated[
+        str | None, typer.Option(metavar="MODULE:FACTORY", help="The fake that the world level runs in.")
+    ] = None,
+    pool: Annotated[Path | None, typer.Option(help="Traces whose reads may stand in, same tenant and hour.")] = None,
+    missed_write: Annotated[
+        MissedWrite, typer.Option(help="A write that was not recorded ends the run, or is only noted down.")
+    ] = MissedWrite.STOP,
+    redact: Annotated[bool, typer.Option("--redact", help="Redact arguments before they are compared.")] = False,
+    key_file: Annotated[Path | None, typer.Option(help="The key that the traces were redacted with.")] = None,
+    gates: Annotated[Path | None, typer.Option(help="A gates file. Default: nothing may get worse.")] = None,
+    on: Annotated[str, typer.Option(metavar="process|ray", help="Where it runs.")] = "process",
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes. Default: one a processor.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the last replay of just this.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Counts for `gate` and `ci report`; the gates go beside it.")] = None,
+    junit_file: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML.")] = None,
+    html_file: Annotated[Path | None, typer.Option("--html", help="Write a page.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Answer in JSON.")] = False,
+) -> int:
+    """Replay recorded runs on two versions: success, tool misuse, budgets, side by side. No tool is ever called.
+
+    Exits with 0 passed, 1 failed, 2 not decided, 3 wrong usage, 4 something outside failed.
+    """
+    root = project_of(ctx)
+    key = key_file.read_bytes().strip()[:64] if key_file is not None else b""
+    spec = ReplaySpec(
+        root=root,
+        level=level,
+        limits=Limits(max_latency_ms=max_latency_ms, max_cost_tokens=max_cost_tokens),
+        rules=rules,
+        world=world,
+        pool=pool,
+        missed_write=missed_write,
+        redaction_key=key if redact or key_file is not None else None,
+    )
+    with closing(kept_results(root)) as results:
+        plan = planned_replay(
+            traces,
+            spec,
+            baseline=baseline,
+            candidate=candidate,
+            agent=agent,
+            gates=None if gates is None else load_gates(root, gates),
+            resume=results if resume else None,
+        )
+        with _followed(plan.total, shown=not as_json) as told:
+            found = plan.run(workers=workers_for(plan, workers, on=on), results=results, told=told)
+    _write(found, out, junit_file, html_file)
+    if as_json:
+        say_json(replay_json(found))
+    else:
+        show_replay(found)
+    return found.exit_code
+
+
+def _write(found: Replayed, out: Path | None, junit_file: Path | None, html_file: Path | None) -> None:
+    scores = ScoresDocument(
+        candidate=found.candidate,
+        baseline=found.baseline,
+        label=found.candidate_label,
+        baseline_label=found.baseline_label,
+    )
+    gates = GateDocument(gate=found.gates, label=found.candidate_label)
+    if out is not None:
+        out.write_bytes(written(scores))
+        out.with_suffix(".gate.json").write_bytes(written(gates))
+    if junit_file is not None:
+        junit_file.write_bytes(junit((gates, scores)))
+    if html_file is not None:
+        html_file.write_text(replay_page(found), encoding="utf-8")
+
+
+@contextmanager
+def _followed(total: int, *, shown: bool) -> Generator[Callable[[ReplayProgress], None]]:
+    """A bar on standard error with the rate and the time that is left."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    screen = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=screen, transient=True, disable=not (shown and screen.is_terminal)) as bar:
+        task = bar.add_task("replaying", total=total, rate="")
+
+        def told(progress: ReplayProgress) -> None:
+            speed = bar.tasks[task].speed
+            errors = f", {progress.errors} errors" if progress.errors else ""
+            bar.update(task, completed=progress.done, rate=f"{speed:,.0f} a second{errors}" if speed else errors)
+
+        yield told

@@ -1,0 +1,103 @@
+"""A replay from its first trace to its verdict: spread over workers, kept as it goes, resumed where it was killed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Protocol, TypeVar
+
+from ..core.proof.gate_kinds import Gates
+from ..core.proof.replay import Level, Limits
+from ..core.proof.replay_verdict import Arm, Replayed, verdict
+from ..core.proof.score import Attempt, Result
+from ..core.units import Digest
+from ..ports.results import ProofRun, Results
+from ..ports.workers import Lost, Workers
+
+__all__ = ["Batch", "ReplayOrder", "ReplayProgress", "Side", "replay"]
+
+
+class Batch(Protocol):
+    """Some replays that one worker makes in one go."""
+
+    @property
+    def attempts(self) -> Sequence[Attempt]:
+        """What will have a result when it is done."""
+        ...
+
+
+B = TypeVar("B", bound=Batch)
+_NO_LIMITS: Final = Limits()
+
+
+class Side(NamedTuple):
+    """A version, and the trial that its attempts have: a version against itself has two."""
+
+    label: str
+    version: Digest
+    trial: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplayOrder:
+    """What to replay."""
+
+    run: ProofRun
+    baseline: Side
+    candidate: Side
+    level: Level
+    limits: Limits = _NO_LIMITS
+    gates: Gates | None = None
+    """None: the ones that follow from level and limits."""
+
+
+class ReplayProgress(NamedTuple):
+    """How far it is, in replays of this process."""
+
+    done: int
+    errors: int
+
+
+def replay(
+    order: ReplayOrder,
+    batches: Callable[[frozenset[Attempt]], Iterable[B]],
+    play: Callable[[B], Sequence[Result]],
+    *,
+    workers: Workers,
+    results: Results,
+    told: Callable[[ReplayProgress], None] | None = None,
+) -> Replayed:
+    """
+    Make every replay that is not kept yet, keep it, and judge all of them.
+
+    `batches` is given the attempts that are finished and makes the others. Raises StoreUnavailable where a result
+    cannot be kept: what was kept before stays, and nothing is judged. A batch whose worker died is an error of each of
+    its attempts.
+    """
+    results.begin(order.run)
+    done = errors = 0
+    for finished in workers.run(play, batches(results.finished(order.run.id))):
+        found = _lost(finished.job, finished.answer) if isinstance(finished.answer, Lost) else finished.answer
+        results.append(order.run.id, found)
+        done += len(found)
+        errors += sum(result.error is not None for result in found)
+        if told is not None:
+            told(ReplayProgress(done, errors))
+    kept = list(results.results(order.run.id))
+    return verdict(
+        order.run.suite,
+        _arm(order.baseline, kept),
+        _arm(order.candidate, kept),
+        level=order.level,
+        limits=order.limits,
+        gates=order.gates,
+    )
+
+
+def _arm(side: Side, kept: Iterable[Result]) -> Arm:
+    mine = (one for one in kept if one.attempt.version == side.version and one.attempt.trial == side.trial)
+    return Arm(side.label, side.version, tuple(mine))
+
+
+def _lost(batch: Batch, lost: Lost) -> list[Result]:
+    return [Result(attempt=attempt, error=lost.why) for attempt in batch.attempts]
