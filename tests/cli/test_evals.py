@@ -1,0 +1,191 @@
+"""`surefoot eval`: exit codes, what is shown, resuming, comparing, calibrating."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.terminal import surefoot
+from tests.config.projects import put
+
+BOT = """\
+model: test/m
+prompt: {system: %s}
+executor: {kind: python, callable: bot_%s:answer}
+"""
+CODE = """\
+asked = []
+async def answer(request, version):
+    asked.append(request)
+    %s
+    return f"order {request}"
+"""
+SUITE = """\
+tags: [smoke]
+cases:
+- {id: a, request: one, expected: order one, tags: [first]}
+- {id: b, request: two, expected: order two}
+evaluators: [exact, {kind: length}]
+"""
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """An agent whose function each test may write; its module has a name of its own, because modules are cached."""
+    name = tmp_path.name.replace("-", "_")
+    put(tmp_path, "surefoot.yaml", "")
+    put(tmp_path, "evals/smoke.yaml", SUITE)
+
+    def with_versions(**bodies):
+        for label, body in bodies.items():
+            put(tmp_path, f"agents/bot/{label}.yaml", BOT % (label, f"{name}_{label}"))
+            put(tmp_path, f"bot_{name}_{label}.py", CODE % body)
+        return tmp_path
+
+    monkeypatch.syspath_prepend(tmp_path)
+    return with_versions
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "word"),
+    [
+        ("pass", 0, "passed: smoke, bot v1"),
+        ("if request == 'two': return 'wrong'", 1, "FAILED: smoke, bot v1"),
+        ("if request == 'two': raise ValueError('it broke')", 2, "not decided: smoke, bot v1"),
+        ("raise ValueError('it broke')", 2, "error (2): ValueError: it broke"),
+    ],
+)
+def test_a_run_says_its_verdict_and_ends_with_its_code(project, body, code, word):
+    """0 passed, 1 failed, 2 not decided: the same in words."""
+    ended = surefoot(project(v1=body), "eval", "run", "smoke", "--version", "v1")
+    assert (ended.code, word in ended.out, ended.err) == (code, True, "")
+
+
+def test_wrong_usage_is_3_and_never_a_verdict(project):
+    """A suite, a version, a tag or a callable that is not there, and a suite that asks nothing."""
+    root = project(v1="pass")
+    put(root, "evals/empty.yaml", "cases: []\nevaluators: [exact]\n")
+    put(root, "agents/bot/v2.yaml", BOT % ("x", "nowhere"))
+    for words in (
+        ["smok", "--version", "v1"],
+        ["smoke", "--version", "v9"],
+        ["smoke", "--version", "v1", "--tag", "nothing"],
+        ["smoke", "--version", "v1", "--baseline", "v1"],
+        ["smoke", "--version", "v1", "--again", "zz"],
+        ["smoke", "--version", "v2"],
+        ["empty", "--version", "v1"],
+        ["smoke"],
+    ):
+        ended = surefoot(root, "eval", "run", *words)
+        assert (ended.code, ended.out) == (3, ""), words
+        assert "hint:" in ended.err
+
+
+def test_results_that_cannot_be_kept_are_4(project):
+    """A broken disk is infrastructure, neither failed nor undecided."""
+    root = project(v1="pass")
+    put(root, ".surefoot/results.db", "this is no database, and was not made by surefoot" * 40)
+    assert surefoot(root, "eval", "run", "smoke", "--version", "v1").code == 4
+
+
+def test_two_versions_stand_side_by_side(project):
+    """The baseline's mean, the version's, and the difference; the exit code is the version's."""
+    root = project(v1="if request == 'one': return 'wrong'", v2="pass")
+    ended = surefoot(root, "eval", "run", "smoke", "--version", "bot@v2", "--baseline", "v1")
+    assert ended.code == 0
+    row = next(line for line in ended.out.splitlines() if line.strip().startswith("exact"))
+    assert row.split()[:3] == ["exact", "50.0%", "100.0%"]
+    assert "+50.0 points" in row
+    told = surefoot(root, "eval", "run", "smoke", "--version", "v2", "--baseline", "v1", "--json").json
+    assert (told["decision"], told["metrics"]["exact"]["mean"], told["baseline"]["metrics"]["exact"]["mean"]) == (
+        "passed",
+        1.0,
+        0.5,
+    )
+
+
+def test_a_resumed_run_asks_only_for_what_is_missing(project):
+    """What ended in an error is asked again; without --resume everything is."""
+    root = project(v1="if request == 'two' and len(asked) < 3: raise ValueError('once')")
+    words = ("eval", "run", "smoke", "--version", "v1", "--json")
+    first = surefoot(root, *words)
+    again = surefoot(root, *words, "--resume")
+    assert (first.code, again.code) == (2, 0)
+    assert (again.json["run"], again.json["made"], again.json["resumed"]) == (first.json["run"], 1, 1)
+    assert surefoot(root, *words).json["made"] == 2
+
+
+def test_flipped_cases_can_be_tried_again_in_the_same_run(project):
+    """--again adds fresh trials of single cases to the newest run."""
+    root = project(v1="pass")
+    words = ("eval", "run", "smoke", "--version", "v1", "--json")
+    surefoot(root, *words)
+    told = surefoot(root, *words, "--again", "b", "--trials", "3").json
+    assert (told["made"], told["metrics"]["exact"]["cases"]["b"]["n"]) == (3, 4)
+
+
+def test_a_limit_leaves_the_suite_undecided(project):
+    """What was answered before the limit is kept, and says so."""
+    root = project(v1="pass")
+    put(root, "evals/smoke.yaml", SUITE + "limits: {max_calls: 1}\nconcurrency: 1\n")
+    ended = surefoot(root, "eval", "run", "smoke", "--version", "v1", "--json")
+    assert (ended.code, ended.json["made"], "limit of 1 calls" in ended.json["stopped"]) == (2, 1, True)
+
+
+def test_money_needs_a_price(project):
+    """Under a cap in money a model without a price is not run: the hint says where prices go, and then it is."""
+    root = project(v1="pass")
+    put(root, "evals/smoke.yaml", SUITE + "limits: {max_cost_usd: 1}\n")
+    put(
+        root,
+        "agents/bot/v2.yaml",
+        "model: test/m\nprompt: x\nexecutor: {kind: openai, base_url: 'http://127.0.0.1:9'}\n",
+    )
+    ended = surefoot(root, "eval", "run", "smoke", "--version", "v2")
+    assert (ended.code, "price of test/m is not known" in ended.err) == (3, True)
+    assert surefoot(root, "eval", "run", "smoke", "--version", "v1").code == 2
+    put(root, "surefoot.yaml", "prices: {test/m: {input: 1, output: -1}}\n")
+    assert "surefoot.yaml:1:" in surefoot(root, "eval", "run", "smoke", "--version", "v2").err
+
+
+def test_suites_are_listed_and_shown(project):
+    """Names, cases, metrics, tags; a broken one does not hide the others."""
+    root = project(v1="pass")
+    put(root, "evals/broken.yaml", "cases: 1\n")
+    ended = surefoot(root, "eval", "list")
+    assert (ended.code, "smoke" in ended.out, "broken.yaml:1" in ended.err) == (3, True, True)
+    (root / "evals/broken.yaml").unlink()
+    assert [suite["name"] for suite in surefoot(root, "eval", "list", "--tag", "smoke", "--json").json] == ["smoke"]
+    assert surefoot(root, "eval", "list", "--tag", "nightly", "--json").json == []
+    assert "order" not in surefoot(root, "eval", "show", "smoke").out
+    surefoot(root, "eval", "run", "smoke", "--version", "v1")
+    assert len(surefoot(root, "eval", "show", "smoke", "--json").json["runs"]) == 1
+
+
+def test_a_version_against_itself_shows_what_can_be_seen(project):
+    """Flaky cases with their rate, the gate's false alarms and the smallest drop; apart from the runs a gate reads."""
+    root = project(v1="if request in '0 1 2' and asked.count(request) % 2: return 'wrong'")
+    cases = "".join(f"- {{id: c{i}, request: '{i}', expected: order {i}}}\n" for i in range(12))
+    put(root, "evals/smoke.yaml", "cases:\n" + cases + "evaluators: [exact]\n")
+    ended = surefoot(root, "eval", "calibrate", "smoke", "--version", "v1", "--trials", "4", "--json")
+    told = ended.json
+    assert {flake["case"] for flake in told["flaky"]} == {"c0", "c1", "c2"}
+    assert all(0.5 <= flake["rate"] <= 0.6 for flake in told["flaky"])
+    (gate,) = told["gates"]
+    assert 0 <= gate["false_alarms"] <= 0.2
+    assert gate["smallest_drop"] > 0
+    assert ended.code == 0
+    assert surefoot(root, "eval", "show", "smoke", "--json").json["runs"] == []
+    shown = surefoot(root, "eval", "calibrate", "smoke", "--version", "v1", "--resume", "--trials", "4").out
+    assert "two runs disagree" in shown
+
+
+def test_what_a_run_found_can_be_handed_on(project, tmp_path):
+    """Counts for `gate check`, and JUnit for a build server."""
+    root = project(v1="if request == 'two': return 'wrong'")
+    counts, xml = tmp_path / "out/scores.json", tmp_path / "out/junit.xml"
+    surefoot(root, "eval", "run", "smoke", "--version", "v1", "--scores", str(counts), "--junit", str(xml))
+    put(
+        root, "gates/quality_gates.yaml", "gates:\n- {kind: threshold, metric: exact, operator: '>=', threshold: 0.9}\n"
+    )
+    assert surefoot(root, "gate", "check", "--metrics", str(counts)).code in (1, 2)
+    assert "failures=" in xml.read_text(encoding="utf-8")
