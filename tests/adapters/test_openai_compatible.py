@@ -243,3 +243,42 @@ def test_giving_up_on_a_stream_closes_the_connection() -> None:
         return gone.is_set()
 
     assert asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("status", "transient", "overloaded"),
+    [
+        (429, True, True),
+        (503, True, True),
+        (500, True, False),
+        (502, True, False),
+        (400, False, False),
+        (401, False, False),
+    ],
+)
+def test_a_refusal_says_whether_trying_again_helps(status, transient, overloaded):
+    """What is busy or broken for a moment is told apart from what is wrong."""
+    with pytest.raises(ExecutorFailed) as found:
+        asyncio.run(ask(answering({}, status)))
+    assert (found.value.transient, found.value.overloaded) == (transient, overloaded)
+
+
+def test_how_long_to_wait_is_passed_on():
+    """Retry-After in seconds reaches whoever tries again; a date is not read."""
+
+    def busy(value: str) -> Handler:
+        async def handler(request: web.Request) -> web.Response:
+            return web.Response(status=429, headers={"Retry-After": value})
+
+        return handler
+
+    for value, seconds in (("7", 7.0), ("Wed, 21 Oct 2026 07:28:00 GMT", None)):
+        with pytest.raises(ExecutorFailed) as found:
+            asyncio.run(ask(busy(value)))
+        assert found.value.retry_after == seconds
+
+
+def test_tokens_in_and_out_are_apart():
+    """They have different prices."""
+    answer = asyncio.run(ask(answering(completion())))
+    assert (answer.input_tokens, answer.output_tokens) == (10, 5)
