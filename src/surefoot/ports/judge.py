@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Protocol
 
 from ..core.proof.case import Case
@@ -23,6 +24,9 @@ class Judged(NamedTuple):
 
     score: Score
     usage: Usage = Usage()
+    then: Callable[[], Awaitable[Judged]] | None = None
+    """A further call that the score still hangs on (a repair, another vote), to be paid for like the first. Until it is
+    made, `score` says why there is none."""
 
 
 class Judge(Protocol):

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final, NamedTuple, cast
 
@@ -23,10 +23,11 @@ from ..errors import SurefootError, UsageError
 from ..ports.answers import Answers
 from ..ports.clock import Clock
 from ..ports.executor import Answer, Executor
-from ..ports.judge import Judge, Judged, Usage
+from ..ports.judge import Judge, Usage
 from ..ports.results import ProofRun, Results
 from .budget import Budget, Spending
 from .calls import Calls, Failure, Lane
+from .judge import judged
 
 __all__ = ["Contender", "Order", "Progress", "Proof", "prove", "recorded_cost", "trace_of"]
 
@@ -303,12 +304,8 @@ class _Run:
         return trace_of(found.answer, job.case, version, key, found.usd)
 
     async def _judged(self, judge: Judge, case: Case, trace: Trace) -> Score | None:
-        said = await self._calls.make(
-            self._lane(judge.endpoint), judge.metric, partial(judge.judge, case, trace), _used
-        )
-        if isinstance(said, Failure):
-            return Score.failed(judge.metric, _clean(said.reason), judge=judge.fingerprint)
-        return None if said is None else said.score
+        score = await judged(self._calls, self._lane(judge.endpoint), judge, case, trace)
+        return score and replace(score, reason=_clean(score.reason))
 
     async def _ended(self, seconds: float) -> None:
         await self._clock.sleep(seconds)
@@ -425,10 +422,6 @@ async def _asked(contender: Contender, case: Case, key: str) -> _Answered:
 
 def _usage(answered: _Answered) -> Usage:
     return _NOTHING if answered.is_free else Usage(answered.usd, _tokens(answered.answer))
-
-
-def _used(judged: Judged) -> Usage:
-    return judged.usage
 
 
 def _scored(evaluator: Evaluator, case: Case, trace: Trace) -> Score:
