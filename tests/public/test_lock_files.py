@@ -31,7 +31,9 @@ def test_no_lock_names_an_index(repository, lock):
     assert re.findall(r"https?://\S+|--(?:extra-)?index-url|--find-links", text) == []
 
 
-@pytest.mark.parametrize("extra", [None, "http", "openai", "openfeature", "plot", "postgres", "local-model"])
+@pytest.mark.parametrize(
+    "extra", [None, "http", "openai", "openfeature", "plot", "postgres", "prices", "proof", "local-model"]
+)
 def test_every_dependency_is_locked(repository, extra):
     """A dependency that is added to pyproject.toml is in a lock file too (`make lock`)."""
     project = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -44,4 +46,5 @@ def test_every_dependency_is_locked(repository, extra):
 def test_every_extra_is_looked_at(repository):
     """An extra that is added is added above."""
     project = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert set(project["optional-dependencies"]) == {"http", "local-model", "openai", "openfeature", "plot", "postgres"}
+    extras = {"http", "local-model", "openai", "openfeature", "plot", "postgres", "prices", "proof"}
+    assert set(project["optional-dependencies"]) == extras
