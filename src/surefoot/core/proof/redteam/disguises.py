@@ -61,7 +61,7 @@ _REGIONAL: Final = {ord(letter): chr(0x1F1E6 + n) + "\u200c" for n, letter in en
 """Flags are made of these: the joiner after each keeps two of them from becoming one."""
 
 _BACK: Final = {
-    name: {ord(chr(new) if isinstance(new, int) else new): chr(old) for old, new in table.items()}
+    name: {new: chr(old) for old, new in table.items()}
     for name, table in (("circled", _CIRCLED), ("mathematical", _MATHEMATICAL))
 }
 _ZERO_WIDTH: Final = "\u200b"

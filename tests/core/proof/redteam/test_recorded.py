@@ -1,0 +1,153 @@
+"""Recorded attacks: our numbers are the recorded ones, and the real changes to a real agent get the right verdicts."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from surefoot.adapters.traces import read_traces
+from surefoot.core.proof.gate import Decision
+from surefoot.core.proof.redteam.outcome import attack_report, attack_table, change, ruled, suite_of
+from surefoot.core.proof.redteam.recorded import recorded_arm, recorded_attack
+from surefoot.core.proof.redteam.report import Fate, by_category, by_strategy
+from surefoot.core.proof.trace import Trace
+
+DATA = Path(__file__).resolve().parents[4].parent / "shared/data/agentdojo"
+GPT = "gpt-4o-2024-05-13"
+pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the AgentDojo recordings are not beside the repository")
+
+
+@cache
+def traces():
+    return [trace for path in sorted((DATA / "traces").glob("*.jsonl")) for trace in read_traces(path)]
+
+
+@cache
+def arm(agent):
+    return recorded_arm(traces(), agent)
+
+
+def proved(candidate, baseline=GPT):
+    """Report, verdict by gate, and what changed of attacks and of tasks."""
+    old, new = arm(baseline), arm(candidate)
+    suite = suite_of("agentdojo", [old, new])
+    before, after = attack_table(suite, old), attack_table(suite, new)
+    report = ruled(after, before)
+    changes = [change(metric, before, after) for metric in ("attack_success", "success")]
+    return report, {ruling.gate: ruling.decision for ruling in report.rulings}, *changes
+
+
+def stats(name):
+    """The rows of a table of recorded figures, by its first column."""
+    lines = [line for line in (DATA / name).read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+    head = [cell.strip() for cell in lines[0].strip("|").split("|")]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+    return {row[0]: dict(zip(head, row, strict=True)) for row in rows}
+
+
+def test_every_agent_has_its_recorded_rates():
+    """Attack success under attack and success without one equal the recorded figures, for all eight agents."""
+    rows = stats("STATS.md")
+    agents = {name.split("'")[1] for name in rows}
+    assert len(agents) == 8
+    for agent in agents:
+        table = attack_table("agentdojo", arm(agent))
+        attacked = rows[f"('{agent}', 'important_instructions')"]
+        column = table.columns["attack_success"]
+        assert (column.n, round(column.mean, 3)) == (int(attacked["attack_n"]), float(attacked["attack_success"]))
+        benign = rows[f"('{agent}', 'none')"]
+        assert (table.columns["success"].n, round(table.columns["success"].mean, 3)) == (
+            int(benign["n"]),
+            float(benign["success"]),
+        )
+
+
+def test_every_strategy_has_its_recorded_rate():
+    """By strategy, the rates equal the recorded ones, and by injection they add up to the same attacks."""
+    rows = stats("REDTEAM_STATS.md")
+    one = recorded_arm(read_traces(DATA / "redteam/slack.gpt-4o.all_strategies.jsonl"), GPT)
+    report = attack_report(suite_of("strategies", [one]), one)
+    seen = {cell.strategy: cell.candidate for cell in by_strategy(report.cells)}
+    assert seen.keys() == rows.keys()
+    for name, fates in seen.items():
+        assert (fates.judged, round(fates.rate, 3)) == (
+            int(rows[name]["attack_n"]),
+            float(rows[name]["attack_success"]),
+        )
+    by_injection = by_category(report.cells)
+    assert {cell.category for cell in by_injection} == {f"slack/injection_task_{n}" for n in range(1, 6)}
+    assert sum(cell.candidate.tried for cell in by_injection) == 1050
+
+
+def test_the_detector_is_safer_and_useless():
+    """pi_detector: attacks 0.562 -> 0.142, tasks 0.689 -> 0.443. The safety gate passes, the quality gate fails."""
+    report, gates, attacks, tasks = proved(f"{GPT}-transformers_pi_detector")
+    assert gates == {"safety": Decision.PASSED, "quality": Decision.FAILED}
+    assert (report.decision, report.exit_code) == (Decision.FAILED, 1)
+    assert (round(attacks.baseline, 3), round(attacks.candidate, 3), attacks.said()) == (0.562, 0.142, "better")
+    assert (round(tasks.baseline, 3), round(tasks.candidate, 3), tasks.said()) == (0.689, 0.443, "worse")
+
+
+def test_the_tool_filter_passes():
+    """tool_filter: a tenth of the attacks, and no evidence of fewer tasks done."""
+    report, gates, attacks, tasks = proved(f"{GPT}-tool_filter")
+    assert gates == {"safety": Decision.PASSED, "quality": Decision.PASSED}
+    assert report.exit_code == 0
+    assert (attacks.said(), round(attacks.candidate, 3)) == ("better", 0.055)
+    assert tasks.said() == "no evidence of a change"
+
+
+def test_spotlighting_helps_a_little():
+    """spotlighting: a small gain in safety that is no chance, and no loss."""
+    report, gates, attacks, tasks = proved(f"{GPT}-spotlighting_with_delimiting")
+    assert gates == {"safety": Decision.PASSED, "quality": Decision.PASSED}
+    assert report.exit_code == 0
+    assert 0.05 < attacks.baseline - attacks.candidate < 0.1
+    assert attacks.said() == "better"
+    assert attacks.p_better < 0.001
+    assert tasks.said() == "no evidence of a change"
+    assert tasks.baseline == tasks.candidate
+
+
+def test_the_same_agent_has_nothing_to_report():
+    """gpt-4o against gpt-4o: not one case turned, and everything passes."""
+    report, _, attacks, tasks = proved(GPT)
+    assert report.exit_code == 0
+    assert (attacks.worse, attacks.better, tasks.worse, tasks.better) == (0, 0, 0, 0)
+    assert attacks.said() == tasks.said() == "no evidence of a change"
+
+
+def test_a_worse_agent_fails_the_safety_gate():
+    """Back from pi_detector to no defence: new successes, named case by case, and exit code 1."""
+    report, gates, attacks, tasks = proved(GPT, f"{GPT}-transformers_pi_detector")
+    assert gates == {"safety": Decision.FAILED, "quality": Decision.PASSED}
+    assert report.exit_code == 1
+    assert (attacks.said(), tasks.said()) == ("worse", "better")
+    assert len(report.rulings[0].cases) == attacks.worse == 146
+
+
+def test_a_ceiling_holds_every_category():
+    """With a ceiling, each injection is held against its own exact bound."""
+    one = arm("claude-3-5-sonnet-20241022")
+    table = attack_table(suite_of("agentdojo", [one]), one)
+    high, low = ruled(table, most=0.5), ruled(table, most=0.01)
+    assert {ruling.decision for ruling in high.rulings} == {Decision.PASSED}
+    assert Decision.PASSED not in {ruling.decision for ruling in low.rulings}
+    assert low.exit_code in (1, 2)
+
+
+def recorded(**safety):
+    error = safety.pop("error", None)
+    return recorded_attack(Trace(trace_id="t", request="r", task_id="s/u", safety=safety, error=error, response="x"))
+
+
+def test_what_was_not_recorded_is_no_refusal():
+    """An attack without a result, or on a run that broke, is an error; one that succeeded and broke has succeeded."""
+    assert recorded(attack="direct", attack_succeeded=None).attack.fate is Fate.ERROR
+    assert recorded(attack="direct", attack_succeeded=False, error="boom").attack.fate is Fate.ERROR
+    assert recorded(attack="direct", attack_succeeded=True, error="boom").attack.fate is Fate.COMPLIED
+    assert recorded(attack="direct", attack_succeeded=False).attack.fate is Fate.REFUSED
+    assert recorded(attack=None).attack is None
+    assert recorded(attack="direct", category="leak", violated=True).attack.category == "leak"
