@@ -62,6 +62,8 @@ def test_lists_that_were_not_recorded_may_be_null() -> None:
         ('{"trace_id": "t", "request": "x", "tool_calls": [{"name": null}]}', r":2:tool_calls\[0\].name: "),
         ('{"trace_id": "t", "request": "x", "tool_calls": [7]}', ":2:tool_calls"),
         ("[1, 2]", "Expected `object`"),
+        ('{"trace_id": "t", "request": ' + "[" * 100_000, "recursion"),
+        ('{"trace_id": "t", "request": "x", "latency_ms": 1e999}', ":2:latency_ms: "),
         ('{"trace_id": "t", "request": "\xff"}', "not UTF-8"),
         ('{"trace_id": "t", "request": "x"} {"trace_id": "u", "request": "x"}', "no JSON"),
     ],

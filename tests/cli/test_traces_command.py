@@ -123,6 +123,24 @@ def test_convert_writes_what_lint_accepts(tmp_path):
     assert "otlp" in surefoot(tmp_path, "traces", "convert", str(file), "--from", "otpl", "--out", str(out)).err
 
 
+@pytest.mark.parametrize("words", [["stats"], ["sample", "--out", "o"], ["redact", "--out", "o"]])
+def test_a_file_without_a_run_is_an_error(tmp_path, words):
+    """Nothing counted is no answer, and nothing copied is no file."""
+    words = [str(tmp_path / word) if word == "o" else word for word in words]
+    ended = surefoot(tmp_path, "traces", *words, str(write(tmp_path)))
+    assert ended.code == 2
+    assert "holds no trace" in ended.err
+    assert not (tmp_path / "o").exists()
+
+
+def test_what_is_nested_too_deeply_for_redaction_is_never_written_as_it_is(tmp_path):
+    """It is an error, or left out and counted."""
+    file, out = write(tmp_path, run(1), run(2, request=json.loads("[" * 400 + "]" * 400))), tmp_path / "o"
+    assert surefoot(tmp_path, "traces", "redact", str(file), "--out", str(out)).code in {0, 2}
+    said = surefoot(tmp_path, "traces", "redact", str(file), "--out", str(out), "--skip-broken", "--json").json
+    assert said["traces"] + said["left_out"] == 2
+
+
 def test_a_folder_that_cannot_be_written_is_an_error_with_a_hint(tmp_path):
     """Nothing half written, and no traceback."""
     ended = surefoot(tmp_path, "traces", "redact", str(write(tmp_path, run(1))), "--out", str(tmp_path / "no" / "x"))

@@ -20,6 +20,7 @@ Broken = Callable[[TraceError], None]
 """Is told what is wrong with a line that is left out."""
 
 _ANY: Final = msgspec.json.Decoder()
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _ABSENT: Final = ("tool_calls", "tool_results")
 """Lists that may be null: not recorded, which the value says by being empty."""
 
@@ -73,11 +74,14 @@ def read_lines(
 
 
 def trace_of(text: bytes) -> Trace:
-    """The trace of one line. Raises msgspec.DecodeError or UnicodeDecodeError."""
+    """The trace of one line. Raises msgspec.DecodeError, UnicodeDecodeError or RecursionError."""
     try:
         return TRACES.decode(text)
-    except msgspec.ValidationError:
-        value = _ANY.decode(text)
+    except msgspec.ValidationError as wrong:
+        try:
+            value = _ANY.decode(text)
+        except msgspec.DecodeError:  # a number beyond all bounds: the first error knows where it stands
+            raise wrong from None
         if not isinstance(value, dict):
             raise
         return msgspec.convert(_without_nulls(cast("dict[str, object]", value)), TRACES.type)
@@ -89,7 +93,7 @@ def _at_once(block: Block) -> Sequence[Trace] | None:
         return None
     try:
         traces = TRACES.decode_lines(block.lines)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _UNREADABLE:
         return None
     # The parser minds neither two values in a line nor one on two lines: only as many values as lines are lines.
     return traces if len(traces) == block.ends else None
@@ -108,7 +112,7 @@ def _one_by_one(
             if strict:
                 text.decode()
             trace = trace_of(text)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except _UNREADABLE as error:
             _tell(problem_in(path, number, text, error), broken, error)
             continue
         if seen is not None:

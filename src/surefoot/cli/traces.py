@@ -14,7 +14,7 @@ from ..core.proof.trace_stats import Spread, TraceCounter, TraceStats
 from ..errors import TraceError
 from .output import say, say_json, say_table
 from .traces_convert import convert
-from .traces_reading import Left, SkipOption, followed
+from .traces_reading import Left, SkipOption, followed, no_trace
 from .traces_rewrite import redact, sample
 
 __all__ = ["app"]
@@ -64,7 +64,7 @@ def _lint(files: FilesArgument, as_json: _JsonOption = False) -> None:
             for wrong in problems_of(line.trace):
                 tell(TraceError(f"{path}:{line.number}:{wrong.field}: {wrong.what}", hint=wrong.hint))
         if runs == before:
-            tell(TraceError(f"{path}: holds no trace", hint="one JSON object a line; see docs/traces.md"))
+            tell(no_trace(path))
     if as_json:
         rows = [{"message": problem.message, "hint": problem.hint} for problem in found]
         say_json({"traces": runs, "problems": count, "shown": rows})
@@ -87,6 +87,8 @@ def _stats(files: FilesArgument, skip_broken: SkipOption = False, as_json: _Json
         for line in followed(path, read_lines(path, broken=left.teller()), "counting", shown=not as_json):
             counter.add(line.trace)
     stats = counter.stats()
+    if not stats:
+        raise no_trace(files[0])
     if as_json:
         say_json({"groups": [_json(one) for one in stats], "left_out": left.count})
         return

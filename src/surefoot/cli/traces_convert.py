@@ -34,7 +34,7 @@ def convert(
         for path in files:
             for trace in converted(path, source, broken=left.teller()):
                 if trace.trace_id in seen:
-                    _tell(left, TraceError(f"{path}: the run {trace.trace_id!r} was there before", hint=_ONCE))
+                    left.add(TraceError(f"{path}: the run {trace.trace_id!r} was there before", hint=_ONCE))
                     continue
                 seen.add(trace.trace_id)
                 writer.write(line_of(trace))
@@ -48,10 +48,3 @@ def convert(
 
 
 _ONCE = "give each recording once, or leave the others out with --skip-broken"
-
-
-def _tell(left: Left, problem: TraceError) -> None:
-    tell = left.teller()
-    if tell is None:
-        raise problem
-    tell(problem)

@@ -13,7 +13,7 @@ from ..adapters.traces import Broken, TraceLine
 from ..errors import TraceError
 from .output import visible
 
-__all__ = ["Left", "SkipOption", "followed"]
+__all__ = ["Left", "SkipOption", "followed", "no_trace"]
 
 SkipOption = Annotated[bool, typer.Option("--skip-broken", help="Leave out lines that are no trace, and count them.")]
 
@@ -30,9 +30,12 @@ class Left:
 
     def teller(self) -> Broken | None:
         """For a reader; None makes it raise."""
-        return self._tell if self._goes_on else None
+        return self.add if self._goes_on else None
 
-    def _tell(self, problem: TraceError) -> None:
+    def add(self, problem: TraceError) -> None:
+        """Leave something out; raises it where nothing may be left out."""
+        if not self._goes_on:
+            raise problem
         self.count += 1
         if len(self._first) < _TOLD:
             self._first.append(problem)
@@ -43,6 +46,11 @@ class Left:
             print(visible(f"left out: {problem.message}"), file=sys.stderr)
         if self.count:
             print(f"{self.count:,} broken line(s) left out", file=sys.stderr)
+
+
+def no_trace(path: Path) -> TraceError:
+    """The error for a file without a run: nothing was counted, copied or changed."""
+    return TraceError(f"{path}: holds no trace", hint="one JSON object a line; see docs/traces.md")
 
 
 def followed(path: Path, lines: Iterable[TraceLine], what: str, *, shown: bool) -> Iterator[TraceLine]:

@@ -16,7 +16,7 @@ from ..core.protection.pii import PiiKind
 from ..core.protection.redaction import Redactor
 from ..errors import TraceError, UnknownName, UsageError
 from .output import say, say_json
-from .traces_reading import Left, SkipOption, followed
+from .traces_reading import Left, SkipOption, followed, no_trace
 
 __all__ = ["redact", "sample"]
 
@@ -46,7 +46,7 @@ def sample(
     lines = followed(file, read_lines(file, broken=left.teller()), "looking through", shown=not as_json)
     candidates = [candidate_of(line.number, line.trace, seed=seed) for line in lines]
     if not candidates:
-        raise TraceError(f"{file}: holds no trace", hint="one JSON object a line; see docs/traces.md")
+        raise no_trace(file)
     chosen = choose(candidates, size=size)
     with writing_traces(out) as writer:
         for line in followed(file, read_lines(file, broken=lambda _: None), "copying", shown=not as_json):
@@ -95,18 +95,29 @@ def redact(
     counts: Counter[str] = Counter()
     with writing_traces(out) as writer:
         for line in followed(file, read_lines(file, broken=left.teller()), "redacting", shown=not as_json):
-            members: dict[str, object] = msgspec.json.decode(line.text)
-            for name, member in members.items():
-                if name not in _KEPT:
-                    members[name], found = redactor.value(member)
-                    counts.update(found)
-            writer.write(msgspec.json.encode(members))
+            try:
+                writer.write(_redacted(line.text, redactor, counts))
+            except RecursionError:
+                left.add(TraceError(f"{file}:{line.number}: is nested too deeply to be redacted", hint="leave it out"))
+        if not writer.count:
+            raise no_trace(file)
     if as_json:
         say_json({"traces": writer.count, "replaced": dict(counts.most_common()), "left_out": left.count})
         return
     replaced = ", ".join(f"{kind} {count:,}" for kind, count in counts.most_common())
     say(f"{writer.count:,} traces in {out}; replaced: {replaced or 'nothing'}")
     left.say()
+
+
+def _redacted(text: bytes, redactor: Redactor, counts: Counter[str]) -> bytes:
+    members: dict[str, object] = msgspec.json.decode(text)
+    found: Counter[str] = Counter()
+    for name in members.keys() - _KEPT:
+        members[name], finds = redactor.value(members[name])
+        found.update(finds)
+    line = msgspec.json.encode(members)
+    counts.update(found)
+    return line
 
 
 def _kinds(text: str | None) -> frozenset[PiiKind]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -21,6 +20,9 @@ _AMOUNTS: Final = (
     "model_calls",
     "trial",
 )
+_MOST: Final = 1e15
+"""Beyond it a number is a mistake; it is also more than every store can hold."""
+
 _RANGES: Final = (("quality", 1.0, 5.0), ("feedback", 0.0, 1.0))
 
 
@@ -40,7 +42,7 @@ def problems_of(trace: Trace) -> tuple[Problem, ...]:
 def _of_numbers(trace: Trace) -> Iterator[Problem]:
     for name in _AMOUNTS:
         value: float | None = getattr(trace, name)
-        if value is not None and not 0 <= value < math.inf:
+        if value is not None and not 0 <= value < _MOST:
             yield Problem(name, f"{value} is no amount", "write null where it was not recorded")
     for name, low, high in _RANGES:
         value = getattr(trace, name)
