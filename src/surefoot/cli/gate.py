@@ -218,8 +218,7 @@ def _conclude(
             if again := gating.again(arms):
                 names = ", ".join(retrial.case for retrial in again[:10]) + (" ..." if len(again) > 10 else "")
                 say(f"flipped, to be tried again in both arms: {names}")
-    code = max((_RANK[report.decision], report.exit_code) for report in reports)[1]
-    raise typer.Exit(code)
+    raise typer.Exit(max(reports, key=lambda report: _RANK[report.decision]).exit_code)
 
 
 _RANK: Final = {Decision.PASSED: 0, Decision.UNDECIDED: 1, Decision.FAILED: 2}

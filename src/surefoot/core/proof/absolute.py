@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Final
 
 from .distributions import student_quantile
 from .gate import Decision, Ruling
@@ -16,8 +15,6 @@ from .significance import paired_t
 from .table import Column, Sample
 
 __all__ = ["budget", "invariant", "rate_bounds", "suite", "threshold"]
-
-_RESAMPLES: Final = 1_000
 
 
 def threshold(gate: ThresholdGate, judged: Judged) -> Ruling:
@@ -236,9 +233,9 @@ def _holds_at_worst(gate: ThresholdGate, column: Column) -> bool:
 def _miss_rate(gate: ThresholdGate, column: Column, judged: Judged) -> float | None:
     """How often the same version would miss the threshold if the cases were drawn anew."""
     clusters = [Cluster(sample.mean, 1) for sample in column.samples.values() if sample.mean is not None]
-    if not judged.has_cases or len(clusters) < 2:
+    if not judged.has_cases or len(clusters) < 2 or not judged.shuffles:
         return None
-    means = bootstrap_means(clusters, seed=judged.seed, resamples=_RESAMPLES)
+    means = bootstrap_means(clusters, seed=judged.seed, resamples=judged.shuffles)
     return sum(not gate.operator.holds(mean, gate.threshold) for mean in means) / len(means)
 
 

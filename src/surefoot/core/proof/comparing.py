@@ -298,4 +298,11 @@ def _spread(sides: _Sides) -> float:
 
 
 def _false_alarms(sides: _Sides, rule: Rule, judged: Judged) -> float | None:
-    return false_alarm_rate(sides.pairs, rule, seed=judged.seed, is_rate=sides.candidate.is_rate, sign=sides.sign)
+    return false_alarm_rate(
+        sides.pairs,
+        rule,
+        seed=judged.seed,
+        is_rate=sides.candidate.is_rate,
+        sign=sides.sign,
+        repetitions=judged.shuffles,
+    )

@@ -56,7 +56,7 @@ def gates_for(gates: Gates, suite: str) -> tuple[Gate, ...]:
     return tuple(gate for gate in gates.gates if gate.suite in ("", suite_name(suite)))
 
 
-def rule(
+def rule(  # noqa: PLR0913 - what is beyond the two tables is by keyword, and each has a default
     gates: Gates,
     candidate: ScoreTable,
     baseline: ScoreTable | Baseline | None = None,
@@ -66,13 +66,15 @@ def rule(
     quarantine: Iterable[Quarantined] = (),
     today: date | None = None,
     seed: int | None = None,
+    shuffles: int = 1_000,
 ) -> GateReport:
     """
     Hold a version's results against the gates.
 
-    `today` decides which quarantine has expired and has to be given with one. `seed` of the shuffles behind false-alarm
-    rates: from the data's own names if not given, so equal data give equal reports. Gates of another suite are not
-    looked at; if none is left, the report is undecided. Raises GateError for a quarantine without a day.
+    `today` decides which quarantine has expired and has to be given with one. `seed` is of the shuffles behind
+    false-alarm rates: from the data's own names if not given, so equal data give equal reports; no `shuffles`, no such
+    rates. Gates of another suite are not looked at; if none is left, the report is undecided. Raises GateError for a
+    quarantine without a day.
     """
     listed = tuple(quarantine)
     if listed and today is None:
@@ -91,6 +93,7 @@ def rule(
         no_baseline=why,
         quarantined=lambda metric: frozenset(one.case for one in current if one.metric in (None, metric)),
         seed=seed_of(*names) if seed is None else seed,
+        shuffles=shuffles,
     )
     rulings = (*_conduct(conduct, gates), *again, *_all(judged))
     return GateReport(

@@ -37,6 +37,8 @@ class Judged:
     """Cases that do not count, by metric."""
 
     seed: int
+    shuffles: int
+    """How often data are shuffled for a false-alarm rate, at most; 0: it is not wanted."""
 
     @property
     def has_cases(self) -> bool:
