@@ -108,11 +108,12 @@ class _Total:
 
 
 def _asked(request: object) -> list[dict[str, Any]]:
-    if isinstance(request, Mapping):
-        asked = cast("Mapping[str, object]", request).get("messages")
-        if isinstance(asked, list):
-            return list(cast("list[dict[str, Any]]", asked))
-    return [{"role": "user", "content": answer_text(cast("object", request)) or ""}]
+    return _messages(request) or [{"role": "user", "content": answer_text(request) or ""}]
+
+
+def _messages(request: object) -> list[dict[str, Any]]:
+    asked = cast("Mapping[str, object]", request).get("messages") if isinstance(request, Mapping) else None
+    return list(cast("list[dict[str, Any]]", asked)) if isinstance(asked, list) else []
 
 
 def _assistant(answer: Answer, turn: int) -> dict[str, Any]:

@@ -21,6 +21,9 @@ from .table import ScoreTable, table_of
 __all__ = ["Arm", "Ratio", "Replayed", "Row", "Totals", "replay_gates", "verdict"]
 
 _KIND: Final = re.compile(r"(?:^|; )([a-z_]+): ")
+_KEPT: Final = frozenset({*METRICS, "step_agreement"})
+"""What is known of a run that left its tape."""
+
 _NOT_FAILED: Final = frozenset({"diverged"})
 """To leave the tape more often than before is no failure: nobody knows what would have come of it."""
 
@@ -117,7 +120,7 @@ def replay_gates(level: Level, limits: Limits) -> Gates:
     """What a replay is held against where nobody wrote gates."""
     metrics = ["step_agreement"] if level is Level.STEP else ["success"]
     gates: list[Gate] = [RegressionGate(name=f"{metric} is no worse", metric=metric) for metric in metrics]
-    lower = ["tool_misuse", "diverged"]
+    lower = ["tool_misuse"] if level is Level.STEP else ["tool_misuse", "diverged"]
     for limit, overrun, metric in (
         (limits.max_latency_ms, "latency_overrun", "latency_ms"),
         (limits.max_cost_tokens, "token_overrun", "tokens"),
@@ -141,17 +144,18 @@ def verdict(
 ) -> Replayed:
     """Put both side by side and hold the candidate against the gates. No trace at all is not decided."""
     held = gates or replay_gates(level, limits)
-    tables = [table_of(suite, arm.version, arm.results, metrics=METRICS) for arm in (candidate, baseline)]
+    left = _left(candidate) | _left(baseline)
+    tables = [_table(suite, arm, left) for arm in (candidate, baseline)]
     totals = [_totals(arm.results) for arm in (candidate, baseline)]
     conduct = Conduct(
         stopped=stopped,
-        replays=len(candidate.results),
+        replays=0 if level is Level.STEP else len(candidate.results),  # a step cannot lead the next one astray
         diverged=totals[0].outcomes.get(Outcome.DIVERGED, 0),
         baseline_diverged=totals[1].outcomes.get(Outcome.DIVERGED, 0),
     )
     report = rule(held, tables[0], tables[1], conduct=conduct)
     strict = [
-        table_of(suite, arm.version, map(_as_failure, arm.results), metrics=METRICS) for arm in (candidate, baseline)
+        _table(suite, arm._replace(results=tuple(map(_as_failure, arm.results))), left) for arm in (candidate, baseline)
     ]
     report = _sensitive(report, rule(held, strict[0], strict[1]))
     known = {result.attempt.case: result for result in baseline.results}
@@ -171,6 +175,23 @@ def verdict(
         ratios=tuple(ratio for metric in ("latency_ms", "tokens") if (ratio := _ratio(metric, rows)) is not None),
         gates=report,
     )
+
+
+def _left(arm: Arm) -> frozenset[str]:
+    """Cases that left the tape, or whose tape could not be used."""
+    off = (Outcome.DIVERGED, Outcome.STALE)
+    return frozenset(result.attempt.case for result in arm.results if outcome_of(result) in off)
+
+
+def _table(suite: str, arm: Arm, left: frozenset[str]) -> ScoreTable:
+    """The counts. What a run took is compared only where both stayed on the tape: half a run is cheap."""
+    kept = (
+        replace(result, scores=tuple(score for score in result.scores if score.metric in _KEPT))
+        if result.attempt.case in left
+        else result
+        for result in arm.results
+    )
+    return table_of(suite, arm.version, kept, metrics=METRICS)
 
 
 def _sensitive(report: GateReport, strict: GateReport) -> GateReport:

@@ -1,0 +1,168 @@
+"""What a replay scores, and what the gates may make of it: leaving the tape is neither good nor bad."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from surefoot.core.artifact.version import Policies
+from surefoot.core.proof.gate import Decision
+from surefoot.core.proof.misuse import ToolRules
+from surefoot.core.proof.replay import Level, Limits, Outcome, Played, blocked, outcome_of, result_of, virtual_latency
+from surefoot.core.proof.replay_case import tasks
+from surefoot.core.proof.replay_verdict import Arm, verdict
+from surefoot.core.proof.score import Attempt, Result
+from surefoot.core.proof.tape import Tape
+from surefoot.core.units import Digest
+from tests.core.proof.recordings import called, trace
+
+OLD, NEW = Digest("sha256:" + "0" * 64), Digest("sha256:" + "1" * 64)
+
+
+def scored(case="c", version=NEW, *, level=Level.RUN, limits=Limits(), good=True, **played):  # noqa: B008
+    run = trace(outcome=None if good is None else "success" if good else "failure", latency_ms=None)
+    found = Played(**{"run": run, "recorded": trace(), **played})
+    return result_of(found, Attempt(case, version), rules=ToolRules(), limits=limits, level=level)
+
+
+def scores(result):
+    return {score.metric: score for score in result.scores}
+
+
+@pytest.mark.parametrize(
+    ("result", "outcome"),
+    [
+        (scored(), Outcome.PASS),
+        (scored(good=False), Outcome.FAIL),
+        (scored(first_divergence=0, why="refund was not recorded"), Outcome.DIVERGED),
+        (scored(stale=("refund",)), Outcome.STALE),
+        (scored(good=None), Outcome.UNJUDGED),
+        (Result(attempt=Attempt("c", NEW), error="it died"), Outcome.ERROR),
+        (Result(attempt=Attempt("c", NEW)), Outcome.ERROR),
+    ],
+)
+def test_how_a_replay_ended_is_read_from_what_is_kept(result, outcome):
+    """Six ends, told apart after a resume too; a result without a word is an error."""
+    assert outcome_of(result) is outcome
+
+
+def test_an_amount_that_was_not_recorded_is_not_within_the_limit():
+    """Null is skipped with its reason: it is neither 0 nor over."""
+    found = scores(scored(limits=Limits(max_latency_ms=10, max_cost_tokens=10)))
+    for metric in ("latency_ms", "latency_overrun", "tokens", "token_overrun"):
+        assert found[metric].value is None
+        assert "not recorded" in found[metric].reason
+
+
+@pytest.mark.parametrize(("tokens", "over"), [(10, 0.0), (11, 1.0)])
+def test_a_limit_is_allowed_to_be_reached(tokens, over):
+    """Over the limit is more than the limit."""
+    found = scores(scored(run=trace(cost_tokens=tokens), limits=Limits(max_cost_tokens=10)))
+    assert found["token_overrun"].value == over
+
+
+def test_virtual_time_is_the_models_and_the_recorded_tools():
+    """The tape answers at once, and is not credited for it; one unknown latency makes the sum unknown."""
+    tape = Tape(trace(called("find"), called("get")))
+    tape.call("find", {})
+    tape.call("get", {})
+    assert virtual_latency(50.0, tape.report()) == 250.0
+    assert virtual_latency(None, tape.report()) is None
+    tape.call("pay", {})
+    assert virtual_latency(50.0, tape.report()) is None
+
+
+def test_a_recorded_success_is_what_a_run_without_an_outcome_is_held_against():
+    """It did every write that a success did, and answered: else it failed; where the record failed, nobody knows."""
+    bare, report = trace(outcome=None), Tape(trace()).report()
+    assert outcome_of(scored(run=bare, report=report)) is Outcome.PASS
+    assert outcome_of(scored(run=bare, report=report, owed=("refund",))) is Outcome.FAIL
+    assert outcome_of(scored(run=trace(outcome=None, response=None), report=report)) is Outcome.FAIL
+    assert outcome_of(scored(run=bare, report=report, recorded=trace(outcome="failure"))) is Outcome.UNJUDGED
+
+
+@pytest.mark.parametrize(
+    ("policies", "place"),
+    [
+        (Policies(), None),
+        (Policies(allowed_tools=frozenset({"find", "pay"})), None),
+        (Policies(allowed_tools=frozenset({"find"})), 1),
+        (Policies(max_steps=2), 2),
+        (Policies(max_latency=500), 2),
+    ],
+)
+def test_policies_are_held_against_what_was_recorded(policies, place):
+    """A tool that is not allowed ends the run where it was used, a limit ends it as a whole."""
+    assert blocked(trace(called("find"), called("pay"), model_calls=3, latency_ms=900.0), policies)[0] == place
+
+
+def test_runs_of_one_task_are_told_apart():
+    """By their trial where it is recorded, else by their order; without a task, by the request."""
+    runs = [trace(task_id="a"), trace(task_id="a"), trace(task_id="b", trial=4), trace(request={"q": 1})]
+    assert [task for task, _ in tasks(runs)] == [("task:a", 0), ("task:a", 1), ("task:b", 4), ('request:{"q": 1}', 0)]
+
+
+def arms(before, after, **played):
+    """Both arms from their outcomes: p(ass), f(ail), d(iverged), e(rror)."""
+
+    def one(place, letter, version):
+        if letter == "e":
+            return Result(attempt=Attempt(f"c{place}", version), error="it died")
+        more = {"first_divergence": 0} if letter == "d" else {"good": letter == "p"}
+        return scored(f"c{place}", version, **more, **played)
+
+    return [
+        Arm(label, version, tuple(one(place, letter, version) for place, letter in enumerate(letters)))
+        for label, version, letters in (("old", OLD, before), ("new", NEW, after))
+    ]
+
+
+def judged(before, after, **more):
+    return verdict("tape@1", *arms(before, after, **more), level=Level.RUN, limits=more.get("limits", Limits()))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "decision"),
+    [
+        ("", "", Decision.UNDECIDED),
+        ("p" * 30, "p" * 30, Decision.PASSED),
+        ("p" * 30, "p" * 15 + "f" * 15, Decision.FAILED),
+        ("p" * 30, "e" * 30, Decision.UNDECIDED),
+        ("p" * 30, "d" * 30, Decision.UNDECIDED),
+        ("p" * 30, "p" * 20 + "d" * 10, Decision.UNDECIDED),
+        ("p" * 5, "p" * 5, Decision.UNDECIDED),
+        ("p" * 40 + "d" * 3, "p" * 40 + "d" * 3, Decision.PASSED),
+    ],
+)
+def test_what_is_not_known_is_never_a_pass(before, after, decision):
+    """Nothing, errors, too few and off the tape are undecided; only a shown regression fails."""
+    assert judged(before, after).gates.decision is decision
+
+
+def test_a_verdict_that_hangs_on_those_that_left_is_not_decided():
+    """Better on the pairs that stayed, worse if leaving counts as failing: nobody knows, so nothing is decided."""
+    found = judged("p" * 60, "p" * 50 + "d" * 10)
+    success = next(ruling for ruling in found.gates.rulings if ruling.metric == "success")
+    assert success.decision is Decision.UNDECIDED
+    assert "if runs that left the tape count as failures" in success.reason
+
+
+@settings(max_examples=25)
+@given(st.text("pfde", min_size=10, max_size=40))
+def test_a_version_against_itself_never_fails(outcomes):
+    """Whatever the tape does to it, it does to both."""
+    found = judged(outcomes, outcomes)
+    assert found.gates.decision is not Decision.FAILED
+    assert not any(row.is_changed for row in found.rows)
+    assert found.candidate_totals == found.baseline_totals
+
+
+def test_amounts_are_compared_where_both_stayed():
+    """A run that left its tape early is cheap, and says nothing about the budget."""
+    limits = Limits(max_cost_tokens=10)
+    before, after = arms("p" * 12, "p" * 11 + "d", limits=limits, run=trace(cost_tokens=5))
+    found = verdict("tape@1", before, after, level=Level.RUN, limits=limits)
+    assert len(found.candidate.columns["tokens"].samples) == 11
+    assert found.gates.decision is Decision.PASSED
+    assert [(ratio.metric, ratio.median) for ratio in found.ratios][-1] == ("tokens", 1.0)
