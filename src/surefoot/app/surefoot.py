@@ -163,18 +163,14 @@ class Surefoot:
         `flags`: an OpenFeature client, asked for the arm where an experiment's plan says `cohort: {flag: NAME}`.
 
         Raises UnknownName, UsageError for `flags` that is no such client, and at the very first start whatever keeps
-        the agent from being served: no version is known to be stable (UsageError), the store is away
-        (StoreUnavailable).
+        the agent from being served: no version is known to be stable, the store is away (StoreUnavailable).
         """
         known = AgentName(name)
         with self._lock:
             if self._is_closed:
                 raise UsageError("this project is closed", hint="open it again: surefoot.open()")
             if known not in self._agents:
-                if flags is not None:
-                    from ..adapters.flags.openfeature import OpenFeatureFlags
-
-                    self._flags[known] = OpenFeatureFlags(flags)
+                self._take_flags(known, flags)
                 self._wait_for(known)
                 self._agents[known] = Agent(
                     known,
@@ -293,6 +289,7 @@ class Surefoot:
             # Where one has been seen before, a store that is not there is lost, and a new one would hide that.
             creates=self.settings.snapshot is None or not LastSeen(self.settings.snapshot).is_there,
             broken=self._broken,
+            project=self.settings.root,
         )
 
     def _give_executor(self, agent: Agent) -> None:
@@ -304,6 +301,12 @@ class Surefoot:
             whole, pieces = executed(self.settings.root)
             agent.runs(whole)
             agent.streams_by(pieces)
+
+    def _take_flags(self, agent: AgentName, client: OpenFeatureClient | None) -> None:
+        if client is not None:
+            from ..adapters.flags.openfeature import OpenFeatureFlags
+
+            self._flags[agent] = OpenFeatureFlags(client)
 
     def _shadow_within(self, agent: AgentName, limits: ShadowLimits | None) -> Shadow | None:
         if limits is None:

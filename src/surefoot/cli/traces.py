@@ -32,7 +32,7 @@ app.command("convert", epilog="Example: surefoot traces convert spans.json --fro
 app.command("sample", epilog="Example: surefoot traces sample live.jsonl --size 200 --out traces/pr.jsonl")(sample)
 app.command("redact", epilog="Example: surefoot traces redact live.jsonl --out traces/clean.jsonl")(redact)
 
-FilesArgument = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files of traces (JSONL).")]
+_FilesArgument = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Files of traces (JSONL).")]
 _JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
 
 _SHOWN: Final = 1_000
@@ -42,7 +42,7 @@ _TOOLS: Final = 5
 
 
 @app.command("lint", epilog="Example: surefoot traces lint traces/*.jsonl --json")
-def _lint(files: FilesArgument, as_json: _JsonOption = False) -> None:
+def _lint(files: _FilesArgument, as_json: _JsonOption = False) -> None:
     """
     Say everything that is wrong: broken lines, ids that stand twice, numbers that cannot be.
 
@@ -79,7 +79,7 @@ def _lint(files: FilesArgument, as_json: _JsonOption = False) -> None:
 
 
 @app.command("stats", epilog="Example: surefoot traces stats traces/v1.jsonl traces/v2.jsonl --json")
-def _stats(files: FilesArgument, skip_broken: SkipOption = False, as_json: _JsonOption = False) -> None:
+def _stats(files: _FilesArgument, skip_broken: SkipOption = False, as_json: _JsonOption = False) -> None:
     """Count runs by agent and version: success with its interval, latency, tokens, cost, tools, and what is null."""
     left = Left(goes_on=skip_broken)
     counter = TraceCounter()

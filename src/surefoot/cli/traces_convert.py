@@ -25,7 +25,7 @@ def convert(
     skip_broken: SkipOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Answer in JSON.")] = False,
 ) -> None:
-    """Write OpenTelemetry GenAI spans, Inspect logs, Langfuse exports or chat-completions logs as traces."""
+    """Write OpenTelemetry GenAI spans, Inspect logs, Langfuse exports or logs of a chat endpoint as traces."""
     if source != "auto" and source not in FORMATS:
         raise UnknownName("format", source, (*FORMATS, "auto"))
     left = Left(goes_on=skip_broken)

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from .untyped import as_list, as_mapping, as_text, first_of, is_array, is_object, parsed
 
-__all__ = ["AskedCall", "GivenResult", "Message", "arguments_of", "last_user_text", "messages_of"]
+__all__ = ["AskedCall", "GivenResult", "Message", "arguments_of", "last_user_text", "messages_of", "shown"]
 
 _ROLES: Final = {"human": "user", "ai": "assistant", "model": "assistant", "function": "tool"}
 _KNOWN: Final = frozenset({"user", "assistant", "system", "developer", "tool"})
