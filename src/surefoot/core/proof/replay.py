@@ -9,7 +9,7 @@ from typing import Final
 
 from ..artifact.version import Policies
 from .evaluator import Evaluator
-from .misuse import Misuse, ToolRules, misuses
+from .misuse import Misuse, MisuseKind, ToolRules, misuses
 from .replay_case import case_of
 from .score import Attempt, Result, Score
 from .tape import TapeReport
@@ -154,6 +154,8 @@ def result_of(
         final_at=played.final_at,
         missing=played.owed,
     )
+    if played.first_divergence is not None:  # what it would still have called, nobody knows
+        found = tuple(one for one in found if one.kind is not MisuseKind.MISSING_CALL)
     if played.stale:
         scores = _left_out(f"stale: recorded with another schema of {', '.join(played.stale)}")
     else:
