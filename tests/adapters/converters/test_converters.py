@@ -204,6 +204,21 @@ def test_calls_that_go_on_with_a_conversation_are_one_run(tmp_path: Path) -> Non
     assert (second.trace_id, second.tool_calls, second.response) == ("r3", (), "Rainy.")
 
 
+def test_a_table_of_observations_is_put_together_by_trace(tmp_path: Path) -> None:
+    """Rows of two runs, mixed, are two runs; tokens that Langfuse counts apart are added to their side."""
+    row = {"type": "GENERATION", "startTime": "2026-01-01T00:00:00Z", "endTime": "2026-01-01T00:00:02Z", "input": "Hi"}
+    usage = {"input": 5, "output": 2, "output_reasoning": 3, "total": 10}
+    rows = [
+        row | {"id": "a", "traceId": "t1", "output": "Hello!", "usageDetails": usage},
+        row | {"id": "b", "traceId": "t2", "output": "Ho!"},
+        row | {"id": "c", "traceId": "t1", "type": "TOOL", "name": "look", "output": "x", "parentObservationId": "a"},
+    ]
+    first, second = converted(write(tmp_path, rows))
+    assert (first.trace_id, first.input_tokens, first.output_tokens, first.latency_ms) == ("t1", 5, 5, 2000.0)
+    assert [call.name for call in first.tool_calls] == ["look"]
+    assert (second.trace_id, second.response, second.cost_tokens) == ("t2", "Ho!", None)
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [

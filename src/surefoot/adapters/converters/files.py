@@ -34,7 +34,7 @@ FORMATS: Final[Mapping[str, Callable[[Iterable[Any]], Iterator[Trace]]]] = Mappi
     {
         "otlp": _each(otlp_traces),
         "inspect": _each(inspect_traces),
-        "langfuse": _each(langfuse_traces),
+        "langfuse": langfuse_traces,
         "chat": chat_traces,
     }
 )

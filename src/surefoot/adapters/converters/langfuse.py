@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from ...core.proof.trace import Trace
@@ -29,12 +30,27 @@ _TOOL_PREFIXES: Final = ("running tool: ", "execute_tool ")
 
 
 def is_langfuse(value: Any) -> bool:
-    """Whether it is an exported trace with observations."""
-    return is_object(value) and is_array(_observations(value))
+    """Whether it is an exported trace with observations, or one observation of a table of them."""
+    return is_object(value) and (is_array(_observations(value)) or _is_row(value))
 
 
-def langfuse_traces(value: Any) -> Iterator[Trace]:
-    """The run of one export."""
+def langfuse_traces(values: Iterable[Any]) -> Iterator[Trace]:
+    """The runs of an export. Rows of observations are put together by their trace."""
+    rows: dict[str, list[Any]] = defaultdict(list)
+    for value in values:
+        if _is_row(as_mapping(value)):
+            rows[str(value["traceId"])].append(value)
+        else:
+            yield _trace(as_mapping(value))
+    for trace_id, observations in rows.items():
+        yield _trace({"trace": {"id": trace_id}, "observations": observations})
+
+
+def _is_row(value: dict[str, Any]) -> bool:
+    return {"traceId", "type", "startTime"} <= value.keys() and "observations" not in value
+
+
+def _trace(value: dict[str, Any]) -> Trace:
     trace = as_mapping(value.get("trace")) or as_mapping(value)
     observations = [as_mapping(item) for item in as_list(_observations(value))]
     ids = {item.get("id") for item in observations}
@@ -46,7 +62,7 @@ def langfuse_traces(value: Any) -> Iterator[Trace]:
     started = millis_of(root.get("startTime")) or millis_of(trace.get("timestamp"))
     given = first_of(trace, "input") if trace.get("input") is not None else root.get("input")
     said = first_of(trace, "output") if trace.get("output") is not None else root.get("output")
-    yield assembled(
+    return assembled(
         Recorded(
             trace_id=str(trace.get("id") or first_of(root, "traceId") or ""),
             source="langfuse",
