@@ -47,9 +47,11 @@ class Engine:
         controls: bool,
         creates: bool = True,
         broken: Mapping[AgentName, SurefootError] = MappingProxyType({}),
+        project: Path | None = None,
     ) -> None:
         """
         `creates`: where there is no store, make one. `broken`: agents with a file that cannot be, and what is wrong.
+        `project`: whose baselines a promoted version's results become, where its plan says so.
         """
         self.first_try: Future[None] = Future()
         """Done when the store was made ready, or could not be at first; it is tried again and again."""
@@ -67,6 +69,7 @@ class Engine:
         self._controls = controls
         self._creates = creates
         self._broken = broken
+        self._project = project
         self._closing = False
         self._running: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = Future()
         self._store: Store | None = None
@@ -154,7 +157,10 @@ class Engine:
             await self._until_ready(store)
             self._ready.set()
             if self._controls:
-                controller = Controller(store=store, clock=self._clock)
+                from .blessing import Blessing
+
+                told = [] if self._project is None else [Blessing(project=self._project, clock=self._clock)]
+                controller = Controller(store=store, clock=self._clock, notifiers=told)
                 self.health = controller.health
                 await controller.run()
             else:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ..app.blessing import Blessing
 from ..app.control import Control
 from ..service.controller import Controller
 from .control import controlled
@@ -32,7 +33,12 @@ def _controller(
     """
 
     async def run(control: Control) -> None:
-        controller = Controller(store=control.store, clock=control.clock, every=every)
+        controller = Controller(
+            store=control.store,
+            clock=control.clock,
+            every=every,
+            notifiers=[Blessing(project=control.project, clock=control.clock)],
+        )
         if rounds is None:
             await _until_told(controller)
         else:

@@ -18,6 +18,7 @@ from ..core.traffic.plan import (
     NoTraffic,
     OnNewCandidate,
     Plan,
+    Requirement,
     Strategy,
     Targeting,
     UnitKind,
@@ -262,6 +263,11 @@ def _sample(node: Node) -> BasisPoints:
     return points
 
 
+def _requirements(node: Node) -> tuple[Requirement, ...]:
+    node.texts()  # none twice
+    return tuple(item.choice(Requirement) for item in node.sequence(minimum=1))
+
+
 _FIELDS: Final[Mapping[str, Callable[[Node], Any]]] = MappingProxyType(
     {
         "unit": lambda node: node.choice(UnitKind),
@@ -278,6 +284,8 @@ _FIELDS: Final[Mapping[str, Callable[[Node], Any]]] = MappingProxyType(
         "keep_warm": duration,
         "archive_after": duration,
         "shadow_sample": _sample,
+        "requires": _requirements,
+        "bless": Node.boolean,
         "notes": Node.texts,
     }
 )

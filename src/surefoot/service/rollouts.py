@@ -19,8 +19,9 @@ from ..core.lifecycle.rollout import (
     Transition,
 )
 from ..core.lifecycle.turn import take_turn
+from ..core.proof.gate import objection
 from ..core.traffic.kill import covering
-from ..core.traffic.plan import OnNewCandidate, Plan
+from ..core.traffic.plan import OnNewCandidate, Plan, Requirement
 from ..core.traffic.route import AgentTraffic
 from ..core.units import AgentName, Digest, Revision, RolloutId
 from ..errors import Conflict, Denied, Killed, Refused, UnknownName, UsageError
@@ -49,6 +50,7 @@ _ATTEMPTS = 8
 async def admit(agent: AgentName, candidate: Digest, plan: Plan, *, store: Store) -> None:
     """Say beforehand what `start` would refuse, also of a version that the store does not know yet. Writes nothing."""
     await _check_allowed(agent, candidate, (await store.traffic(agent)).stable, store)
+    await _check_gated(agent, candidate, plan, store)
     if plan.on_new_candidate is OnNewCandidate.REJECT:
         for stored in await store.rollouts(agent=agent):
             if not stored.rollout.phase.is_final:
@@ -63,11 +65,13 @@ async def start(
 
     It is RUNNING, WAITING or WARM, or still QUEUED: behind another rollout (`on_new_candidate: queue`), or in a freeze.
     Controllers start it later. Raises UnknownName (agent or version), Denied (it was rolled back once), Killed (a
-    switch covers it), Refused (it is stable already, or another rollout is under way); then nothing was changed.
+    switch covers it), Refused (it is stable already, the plan requires a gate that it has not passed, or another
+    rollout is under way); then nothing was changed.
     """
     _signed(by)
     stable = (await store.traffic(agent)).stable
     await _check_candidate(agent, candidate, stable, store)
+    await _check_gated(agent, candidate, plan, store)
     now = clock.now()
     row = Rollout(
         id=RolloutId(ids.new()),
@@ -197,6 +201,18 @@ async def _check_allowed(agent: AgentName, candidate: Digest, stable: Digest, st
         raise Killed(
             f"switch {kill.id} of {kill.author} covers {await _known_as(agent, candidate, store)}: {kill.reason}",
             hint=f"surefoot unkill {kill.id}, if the reason is gone",
+        )
+
+
+async def _check_gated(agent: AgentName, candidate: Digest, plan: Plan, store: Store) -> None:
+    """A plan that requires a gate does not start without a passed one for this very digest."""
+    if Requirement.GATE not in plan.requires:
+        return
+    if why := objection([verdict.report for verdict in await store.gates(candidate)]):
+        label = await _known_as(agent, candidate, store)
+        raise Refused(
+            f"the plan requires a passed gate for {label}: {why}",
+            hint="run its suites and hold them against the gates: surefoot eval gate SUITE --version LABEL",
         )
 
 

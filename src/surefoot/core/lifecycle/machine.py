@@ -40,6 +40,7 @@ from .rollout import (
     Abort,
     Approve,
     AskApproval,
+    Bless,
     Effect,
     Event,
     Judged,
@@ -279,7 +280,8 @@ def _succeeded(rollout: Rollout, event: Supersede, at: datetime) -> Step:
 
 
 def _promote(rollout: Rollout, note: str) -> Step:
-    return Step(replace(rollout, phase=Phase.PROMOTED, note=note), (Notify(what=note),))
+    blessing = (Bless(agent=rollout.agent, version=rollout.candidate),) if rollout.plan.bless else ()
+    return Step(replace(rollout, phase=Phase.PROMOTED, note=note), (Notify(what=note), *blessing))
 
 
 # --- standing still

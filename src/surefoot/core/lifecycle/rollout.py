@@ -16,6 +16,7 @@ __all__ = [
     "Abort",
     "Approve",
     "AskApproval",
+    "Bless",
     "Effect",
     "Event",
     "Judged",
@@ -263,7 +264,15 @@ class Notify:
     urgent: bool = False
 
 
-Effect = ShiftTraffic | AskApproval | Notify
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bless:
+    """Make what this version showed in its suites the baseline of later ones."""
+
+    agent: AgentName
+    version: Digest
+
+
+Effect = ShiftTraffic | AskApproval | Notify | Bless
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

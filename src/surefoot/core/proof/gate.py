@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -9,7 +10,7 @@ from typing import Final
 
 from ..units import Digest
 
-__all__ = ["EXIT_CODES", "Decision", "GateReport", "Ruling", "decision_of"]
+__all__ = ["EXIT_CODES", "Decision", "GateReport", "Ruling", "decision_of", "objection"]
 
 
 class Decision(StrEnum):
@@ -90,3 +91,12 @@ def decision_of(rulings: tuple[Ruling, ...]) -> Decision:
     if not blocking or Decision.UNDECIDED in blocking:
         return Decision.UNDECIDED
     return Decision.PASSED
+
+
+def objection(reports: Iterable[GateReport]) -> str:
+    """Why these reports of one version, oldest first, do not add up to a passed gate; empty if they do."""
+    newest = {report.suite: report for report in reports}
+    if not newest:
+        return "no gate has judged it"
+    open_ = [f"{report.suite.partition('@')[0]}: {report.decision}" for report in newest.values() if report.exit_code]
+    return f"its gate did not pass ({', '.join(open_)})" if open_ else ""

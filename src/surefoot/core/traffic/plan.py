@@ -21,6 +21,7 @@ __all__ = [
     "OnNewCandidate",
     "OnTimeout",
     "Plan",
+    "Requirement",
     "Stage",
     "Strategy",
     "Targeting",
@@ -80,6 +81,13 @@ class OnNewCandidate(StrEnum):
     REJECT = "reject"
     QUEUE = "queue"
     SUPERSEDE = "supersede"
+
+
+class Requirement(StrEnum):
+    """What has to be there before a rollout starts."""
+
+    GATE = "gate"
+    """A passed gate for the candidate's digest: the newest of every suite that judged it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,6 +253,12 @@ class Plan:
 
     shadow_sample: BasisPoints = ALL_TRAFFIC
     """Share of stable's units that a shadow stage mirrors."""
+
+    requires: tuple[Requirement, ...] = ()
+    """What has to be there before the rollout starts; otherwise the start is refused."""
+
+    bless: bool = False
+    """Once it is promoted, the candidate's results become the baselines of the suites that it ran."""
 
     notes: tuple[str, ...] = field(default=())
 
