@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -67,6 +68,33 @@ def _write(root: Path, wanted: Sequence[Written], *, force: bool) -> None:
             (root / file.path).chmod(0o755)
 
 
+@app.command("run", epilog="Example: surefoot ci run --base origin/main")
+def _run(
+    ctx: typer.Context,
+    base: Annotated[
+        str, typer.Option(metavar="COMMIT", help="Versions whose content is not in that commit are proved.")
+    ] = "origin/main",
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where results go.")] = Path("surefoot-results"),
+    as_json: _JsonOption = False,
+) -> None:
+    """Prove every version that changed since a commit: each suite of its agent, the project's gates, attacks.
+
+    Where no version changed, the newest ones are proved: their suites or gates may have changed.
+    """
+    from ..app.ci import prove_changes
+
+    root = project_of(ctx)
+    folder = out if out.is_absolute() else root / out
+    proved = asyncio.run(prove_changes(root, base, folder, lambda line: None if as_json else say(line)))
+    names = [f"{version.agent} {version.label}" for version in proved.versions]
+    if as_json:
+        code = EXIT_CODES[proved.decision]
+        say_json({"decision": proved.decision, "exit_code": code, "versions": names, "changed": proved.is_changed})
+    else:
+        say(f"{proved.decision}: {', '.join(names)}", f"results are in {out}: `surefoot ci report {out}` shows them")
+    raise typer.Exit(EXIT_CODES[proved.decision])
+
+
 @app.command("report", epilog="Example: surefoot ci report surefoot-results --github")
 def _report(
     ctx: typer.Context,
@@ -78,7 +106,7 @@ def _report(
         ),
     ] = False,
     as_json: _JsonOption = False,
-) -> int:
+) -> None:
     """Say what the proofs found: the verdict, what regressed, the numbers, the attacks. Exits as the gates decided.
 
     Beside the results it leaves report.md and junit.xml.
@@ -95,7 +123,7 @@ def _report(
         say(text)
     if github:
         _tell_github(text, rulings)
-    return EXIT_CODES[decision]
+    raise typer.Exit(EXIT_CODES[decision])
 
 
 def _rulings(documents: Sequence[Document]) -> tuple[Ruling, ...]:

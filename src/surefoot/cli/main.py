@@ -72,6 +72,7 @@ COMMANDS: Final = (
         "gate", "surefoot.cli.gate:app", "Hold results against the gates: passed, failed, or not decided.", proves=True
     ),
     Command("eval", "surefoot.cli.evals:app", "Suites of cases: run, calibrate, gate, bless.", proves=True),
+    Command("ci", "surefoot.cli.ci:app", "In CI: prove what a pull request changes, and report it.", proves=True),
 )
 
 app = typer.Typer(

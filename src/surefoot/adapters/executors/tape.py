@@ -77,7 +77,7 @@ class TapeExecutor:
         if not isinstance(setting, str):
             raise ArtifactError(
                 f"the executor of {version.agent} {version.label} names no tape",
-                hint="write executor: {kind: tape, path: traces/v1.jsonl}",
+                hint="write executor: {kind: tape, path: ../../traces/v1.jsonl}",
             )
         path = (self._project / setting).resolve()
         if not path.is_relative_to(self._project):
