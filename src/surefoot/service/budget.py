@@ -59,17 +59,25 @@ class Budget:
     async def reserve(self, payer: str) -> bool:
         """Whether one more call may be made; waits while that depends on calls under way. True has to be settled."""
         while not self.stopped:
+            if self.try_reserve(payer):
+                return True
             if self._calls is not None and self._made >= self._calls:
                 self.stop(f"the limit of {self._calls} calls is reached")
-            elif not self._metered or self._fits(payer):
-                self._made += 1
-                self._under_way[payer] += 1
-                return True
             elif self._under_way.total():
                 await self._settled()
             else:
                 self.stop(self._reached())
         return False
+
+    def try_reserve(self, payer: str) -> bool:
+        """One more call, if that can be said without waiting."""
+        if self.stopped or (self._calls is not None and self._made >= self._calls):
+            return False
+        if self._metered and not self._fits(payer):
+            return False
+        self._made += 1
+        self._under_way[payer] += 1
+        return True
 
     def settle(self, payer: str, usage: Usage) -> None:
         """What the call used. Under a cap, what is not known stops the run: it cannot be kept by guessing."""

@@ -41,8 +41,8 @@ class Lane:
         self.failed_in_a_row = 0
 
 
-class _TooLong(Exception):
-    """A call was ended by the watch."""
+class _TooLong(ExecutorFailed):
+    """A call was ended by the watch. It may have been paid for."""
 
 
 class Calls:
@@ -69,38 +69,44 @@ class Calls:
                     task.cancel()
 
     async def make(
-        self, lane: Lane, payer: str, call: Callable[[], Awaitable[T]], usage: Callable[[T], Usage]
+        self,
+        lane: Lane,
+        payer: str,
+        call: Callable[..., Awaitable[T]],
+        usage: Callable[[T], Usage],
+        *given: object,
     ) -> T | Failure | None:
         """
-        What the call gives, or why it gave nothing; None if it was not made, because the run stops.
+        What `call(*given)` gives, or why it gave nothing; None if it was not made, because the run stops.
 
         A transport that fails is tried again, later each time and by chance a little earlier or later still; anything
         else is an answer, however bad.
         """
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine that is awaited runs in a task
         for nth in range(1, self._tries + 1):
-            place = await lane.throttle.acquire()
-            if not await self._budget.reserve(payer):
+            place = lane.throttle.try_acquire()
+            if place is None:
+                place = await lane.throttle.acquire()
+            if not (self._budget.try_reserve(payer) or await self._budget.reserve(payer)):
                 lane.throttle.release(place)
                 return None
-            overloaded = charged = False
+            self._began[task] = self._look
             try:
-                answer = await self._watched(call)
-            except _TooLong:
-                failed = ExecutorFailed(f"no answer within {self._timeout:g} s", hint="", overloaded=True)
-                overloaded = charged = True
-            except ExecutorFailed as error:
-                failed, overloaded = error, error.overloaded
-            except SurefootError as error:
-                failed = ExecutorFailed(error.message, hint=error.hint)
-            except Exception as error:  # noqa: BLE001 - the code under test may raise anything: that is its result
-                failed = ExecutorFailed(f"{type(error).__name__}: {error}", hint="")
+                answer = await call(*given)
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it raises is its result
+                failed = self._explained(task, error)
             else:
                 lane.throttle.release(place)
                 lane.failed_in_a_row = 0
                 self._budget.settle(payer, usage(answer))
                 return answer
-            lane.throttle.release(place, overloaded=overloaded)
-            self._budget.settle_failed(payer, charged=charged)
+            finally:
+                del self._began[task]
+                if self._too_long:
+                    self._too_long.discard(task)
+            lane.throttle.release(place, overloaded=failed.overloaded)
+            self._budget.settle_failed(payer, charged=isinstance(failed, _TooLong))
             if not failed.transient:
                 return Failure(failed.message)
             if nth == self._tries:
@@ -108,20 +114,17 @@ class Calls:
             await self._wait(nth, failed)
         return None
 
-    async def _watched(self, call: Callable[[], Awaitable[T]]) -> T:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a coroutine that is awaited runs in a task
-        self._began[task] = self._look
-        try:
-            return await call()
-        except asyncio.CancelledError:
+    def _explained(self, task: asyncio.Task[object], error: BaseException) -> ExecutorFailed:
+        """What went wrong as one kind of error. A cancellation that the watch did not order is raised again."""
+        if isinstance(error, asyncio.CancelledError):
             if task not in self._too_long:
-                raise
+                raise error
             task.uncancel()
-            raise _TooLong from None
-        finally:
-            del self._began[task]
-            self._too_long.discard(task)
+            return _TooLong(f"no answer within {self._timeout:g} s", hint="", overloaded=True)
+        if isinstance(error, ExecutorFailed):
+            return error
+        said = error.message if isinstance(error, SurefootError) else f"{type(error).__name__}: {error}"
+        return ExecutorFailed(said, hint="")
 
     async def _wait(self, nth: int, failed: ExecutorFailed) -> None:
         longest = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2 ** (nth - 1))

@@ -7,7 +7,6 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Final, NamedTuple, cast
 
 from ..core.artifact.version import AgentVersion
@@ -31,9 +30,9 @@ from .judge import judged
 
 __all__ = ["Contender", "Order", "Progress", "Proof", "prove", "recorded_cost", "trace_of"]
 
-_BATCH: Final = 50
-_TURN: Final = 64
-"""Attempts after which a worker lets the others have their turn, however fast it is."""
+_BATCH: Final = 100
+_TURN: Final = _BATCH
+"""Attempts after which a worker lets the others have their turn, however fast it is: at the end of a batch."""
 
 _LONGEST_OUTPUT: Final = 2_000
 _MICRO: Final = 1_000_000
@@ -86,6 +85,12 @@ class Order:
 
     only: frozenset[str] | None = None
     """Ids of the cases to run; None: all."""
+
+    most: int | None = None
+    """Attempts to make at most, the first of those planned; None: all of them."""
+
+    enough: Callable[[Result], bool] | None = None
+    """Told every result as it is made. True: what was asked is known, so nothing more is launched."""
 
 
 class Progress(NamedTuple):
@@ -224,16 +229,20 @@ class _Run:
 
     def _planned(self) -> dict[str, deque[_Job]]:
         """By endpoint: trial by trial, case by case, the versions side by side, so that time treats them alike."""
-        order, planned = self._order, dict[str, deque[_Job]]()
+        order, finished, planned = self._order, self._finished, dict[str, deque[_Job]]()
         trials = order.suite.trials if order.trials is None else order.trials
+        wanted = -1 if order.most is None else order.most
         for trial in range(order.first_trial, order.first_trial + trials):
             for case in order.suite.cases:
                 if order.only is not None and case.id not in order.only:
                     continue
                 for contender in order.contenders:
                     attempt = Attempt(case.id, contender.version.digest, trial)
-                    if attempt not in self._finished:
+                    if not finished or attempt not in finished:
                         planned.setdefault(contender.endpoint, deque()).append(_Job(attempt, case, contender))
+                    wanted -= 1
+                    if not wanted:
+                        return planned
         return planned
 
     def _named(self) -> Mapping[Attempt, str]:
@@ -260,48 +269,44 @@ class _Run:
             self._done += 1
             self._errors += result.error is not None
             self._log.keep(result)
+            if self._order.enough is not None and self._order.enough(result):
+                self._budget.stop("enough is known")
             turn += 1
             if turn % _TURN == 0:
                 await asyncio.sleep(0)
 
     async def _attempt(self, lane: Lane, job: _Job) -> Result | None:
         """The result of one attempt; None if the run stops before there is one."""
-        key = self._keys.get(job.attempt)
-        trace = self._known.get(key) if key is not None else None
+        attempt, case, contender = job
+        remembered = self._keys.get(attempt) if self._keys else None
+        trace = self._known.get(remembered) if remembered is not None else None
         if trace is not None:
             self._reused += 1
         else:
-            answered = await self._answer(lane, job)
-            if answered is None:
+            used = _free if contender.is_free else _paid
+            key = f"{attempt.version}:{attempt.case}:{attempt.trial}"
+            found = await self._calls.make(lane, contender.version.label, _asked, used, contender, case, key)
+            if found is None:
                 return None
-            if isinstance(answered, Failure):
-                return Result(attempt=job.attempt, error=_clean(answered.reason))
-            trace = answered
-            if key is not None:
-                self._log.answers[key] = trace
-        scores = [_scored(evaluator, job.case, trace) for evaluator in job.contender.evaluators]
-        for judge in job.contender.judges:
-            score = await self._judged(judge, job.case, trace)
+            if isinstance(found, Failure):
+                return Result(attempt=attempt, error=_clean(found.reason))
+            trace = found
+            if remembered is not None:
+                self._log.answers[remembered] = trace
+        scores = [_scored(evaluator, case, trace) for evaluator in contender.evaluators]
+        for judge in contender.judges:
+            score = await self._judged(judge, case, trace)
             if score is None:
                 return None
             scores.append(score)
         return Result(
-            attempt=job.attempt,
+            attempt=attempt,
             scores=tuple(scores),
             output=_clean(answer_text(trace.response) or ""),
             latency_ms=trace.latency_ms,
             tokens=trace.cost_tokens,
             cost_usd=trace.cost_usd,
         )
-
-    async def _answer(self, lane: Lane, job: _Job) -> Trace | Failure | None:
-        contender, version = job.contender, job.contender.version
-        case, digest, trial = job.attempt
-        key = f"{digest}:{case}:{trial}"
-        found = await self._calls.make(lane, version.label, partial(_asked, contender, job.case, key), _usage)
-        if not isinstance(found, _Answered):
-            return found
-        return trace_of(found.answer, job.case, version, key, found.usd)
 
     async def _judged(self, judge: Judge, case: Case, trace: Trace) -> Score | None:
         score = await judged(self._calls, self._lane(judge.endpoint), judge, case, trace)
@@ -333,7 +338,7 @@ class _Log:
         self.written: list[Result] = []
 
     def keep(self, result: Result) -> None:
-        """Keep it before the event loop turns again, or with the next 49."""
+        """Keep it before the event loop turns again, or with the next 99."""
         self._waiting.append(result)
         if len(self._waiting) >= _BATCH:
             self.flush()
@@ -409,19 +414,18 @@ def _tokens(answer: Answer) -> int | None:
     return answer.input_tokens + answer.output_tokens
 
 
-class _Answered(NamedTuple):
-    answer: Answer
-    usd: float | None
-    is_free: bool
+async def _asked(contender: Contender, case: Case, key: str) -> Trace:
+    version = contender.version
+    answer = await contender.executor.run(version, case.request, key=key)
+    return trace_of(answer, case, version, key, contender.price(answer))
 
 
-async def _asked(contender: Contender, case: Case, key: str) -> _Answered:
-    answer = await contender.executor.run(contender.version, case.request, key=key)
-    return _Answered(answer, contender.price(answer), contender.is_free)
+def _paid(trace: Trace) -> Usage:
+    return Usage(trace.cost_usd, trace.cost_tokens)
 
 
-def _usage(answered: _Answered) -> Usage:
-    return _NOTHING if answered.is_free else Usage(answered.usd, _tokens(answered.answer))
+def _free(trace: Trace) -> Usage:
+    return _NOTHING
 
 
 def _scored(evaluator: Evaluator, case: Case, trace: Trace) -> Score:

@@ -33,20 +33,27 @@ class Throttle:
         """Calls at once, at present."""
         return int(self._limit)
 
+    def try_acquire(self) -> int | None:
+        """A place, if there is one without waiting. Returns the round, for `release`."""
+        if self._waiting or self._under_way >= int(self._limit):
+            return None
+        self._under_way += 1
+        return self._round
+
     async def acquire(self) -> int:
         """Wait for a place; first come, first served. Returns the round, for `release`."""
-        if self._under_way >= int(self._limit) or self._waiting:
-            place = asyncio.get_running_loop().create_future()
-            self._waiting.append(place)
-            try:
-                await place
-            except asyncio.CancelledError:
-                if place.done() and not place.cancelled():
-                    self._under_way -= 1  # the place was given to whoever left
-                    self._admit()
-                raise
-        else:
-            self._under_way += 1
+        free = self.try_acquire()
+        if free is not None:
+            return free
+        place = asyncio.get_running_loop().create_future()
+        self._waiting.append(place)
+        try:
+            await place
+        except asyncio.CancelledError:
+            if place.done() and not place.cancelled():
+                self._under_way -= 1  # the place was given to whoever left
+                self._admit()
+            raise
         return self._round
 
     def release(self, round_: int, *, overloaded: bool = False) -> None:

@@ -7,11 +7,11 @@ import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
-from ..core.proof.score import Attempt, Result
+from ..core.proof.score import Attempt, Result, Score
 from ..core.proof.trace import Trace
 from ..core.units import Digest
 from ..errors import Conflict, UnknownName, Unreadable
@@ -43,7 +43,6 @@ ON CONFLICT DO UPDATE SET failed = excluded.failed, body = excluded.body WHERE r
 """
 _PAGE: Final = 500
 _ENCODER: Final = msgspec.json.Encoder()
-_RESULTS: Final = msgspec.json.Decoder(Result)
 _TRACES: Final = msgspec.json.Decoder(Trace)
 
 
@@ -104,7 +103,16 @@ class SqliteResults:
                 ).fetchall()
             for version, case, trial, body in rows:
                 last = (version, case, trial)
-                yield _decoded(_RESULTS, body, "result")
+                scores, error, output, latency_ms, tokens, cost_usd = _decoded(_BODIES, body, "result")
+                yield Result(
+                    attempt=Attempt(case, Digest(version), trial),
+                    scores=scores,
+                    error=error,
+                    output=output,
+                    latency_ms=latency_ms,
+                    tokens=tokens,
+                    cost_usd=cost_usd,
+                )
             if len(rows) < _PAGE:
                 return
 
@@ -250,9 +258,24 @@ def _prepare(connection: sqlite3.Connection, name: str) -> None:
         connection.execute("COMMIT")
 
 
+class _Body(NamedTuple):
+    """A result without the attempt, which stands in columns."""
+
+    scores: tuple[Score, ...]
+    error: str | None
+    output: str | None
+    latency_ms: float | None
+    tokens: int | None
+    cost_usd: float | None
+
+
 def _row(number: int, result: Result) -> tuple[int, str, str, int, bool, bytes]:
     case, version, trial = result.attempt
-    return number, version, case, trial, result.error is not None, _ENCODER.encode(result)
+    body = (result.scores, result.error, result.output, result.latency_ms, result.tokens, result.cost_usd)
+    return number, version, case, trial, result.error is not None, _ENCODER.encode(body)
+
+
+_BODIES: Final = msgspec.json.Decoder(_Body)
 
 
 def _decoded(decoder: msgspec.json.Decoder[T], body: bytes, what: str) -> T:

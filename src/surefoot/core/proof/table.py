@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ..units import Digest
 from .score import Result, Score, Status
@@ -88,6 +88,10 @@ class ScoreTable:
     """By metric."""
 
 
+_COUNTED: Final = (Sample(1, 0.0, 0.0), Sample(1, 1.0, 1.0))
+"""One trial that failed, and one that passed."""
+
+
 def table_of(suite: str, version: Digest, results: Iterable[Result], *, metrics: Iterable[str]) -> ScoreTable:
     """
     The table of one version. `metrics` are those that should be there: a run that failed counts as an error of each.
@@ -116,15 +120,16 @@ def _column(found: list[tuple[str, Score]]) -> Column:
     is_rate = bool(scored) and all(score.passed is not None for score in scored)
     samples: dict[str, Sample] = {}
     for case, score in found:
-        sample, before = _sample(score, is_rate=is_rate), samples.get(case)
+        counted = is_rate and score.status is Status.SCORED
+        sample = _COUNTED[bool(score.passed)] if counted else _sample(score)
+        before = samples.get(case)
         samples[case] = sample if before is None else before.plus(sample)
     return Column(samples=samples, is_rate=is_rate, judges=tuple(sorted({score.judge for score in scored} - {""})))
 
 
-def _sample(score: Score, *, is_rate: bool) -> Sample:
+def _sample(score: Score) -> Sample:
     if score.status is Status.SKIPPED:
         return Sample(skipped=1)
     if score.status is Status.ERROR or score.value is None:
         return Sample(errors=1)
-    value = float(bool(score.passed)) if is_rate else score.value
-    return Sample(1, value, value * value)
+    return Sample(1, score.value, score.value * score.value)
