@@ -16,13 +16,16 @@ from ..config.agents import list_agents, load_version
 from ..config.evaluators import build
 from ..config.settings import load_settings
 from ..core.artifact.version import AgentVersion, ExecutorKind
-from ..core.proof.suite import Suite
+from ..core.proof.redteam.objective import ATTACK
+from ..core.proof.score import Result
+from ..core.proof.suite import JUDGE, Suite
 from ..errors import SuiteError, UsageError
 from ..ports.clock import Clock, Ids
 from ..ports.executor import Answer
 from ..ports.prices import Prices
 from ..ports.results import ProofRun
 from ..service.prove import Contender, Order, Progress, Proof, prove, recorded_cost
+from .judges import judges_for
 
 if TYPE_CHECKING:
     from ..store.results import SqliteResults
@@ -51,6 +54,10 @@ class Asked:
 
     only: frozenset[str] | None = None
     """Ids of the cases to run."""
+
+    most: int | None = None
+    enough: Callable[[Result], bool] | None = None
+    """As in `service.prove.Order`."""
 
     purpose: str = ""
     """Runs of another purpose are apart: they are neither resumed nor judged by a gate."""
@@ -98,7 +105,7 @@ class Proving:
             self._prices = PriceTable(load_settings(self.root, os.environ).prices)
         kind, prices = version.executor.kind, self._prices
         try:
-            evaluators = tuple(build(spec, version) for spec in suite.evaluators)
+            evaluators = tuple(build(spec, version) for spec in suite.evaluators if spec.kind not in (JUDGE, ATTACK))
         except ValueError as error:
             raise SuiteError(
                 f"suite {suite.name} does not fit {version.agent} {version.label}: {error}",
@@ -110,6 +117,7 @@ class Proving:
             version=version,
             executor=executor_for(version, project=self.root),
             evaluators=evaluators,
+            judges=judges_for(suite, version, prices, os.environ),
             endpoint=str(version.executor.setting("base_url") or kind.value),
             price=price,
             is_priced=True if known else None if kind is ExecutorKind.PYTHON else False,
@@ -118,16 +126,31 @@ class Proving:
             remembers=kind is ExecutorKind.OPENAI and not version.model.may_move,
         )
 
-    async def run(self, asked: Asked, *, told: Callable[[Progress], None] | None = None) -> Proof:
-        """Run the suite. See `service.prove.prove` for what is raised, and what is a result instead."""
+    async def run(
+        self,
+        asked: Asked,
+        *,
+        told: Callable[[Progress], None] | None = None,
+        fit: Callable[[Contender], Contender] | None = None,
+    ) -> Proof:
+        """
+        Run the suite. See `service.prove.prove` for what is raised, and what is a result instead.
+
+        `fit` may give a version other evaluators or another executor, where a suite's file cannot name them.
+        """
         results = self.results
         order = Order(
             suite=asked.suite,
-            contenders=tuple(self.contender(asked.suite, version) for version in asked.versions),
+            contenders=tuple(
+                contender if fit is None else fit(contender)
+                for contender in (self.contender(asked.suite, version) for version in asked.versions)
+            ),
             run=self._run(asked),
             first_trial=asked.first_trial,
             trials=asked.trials,
             only=asked.only,
+            most=asked.most,
+            enough=asked.enough,
         )
         return await prove(
             order,

@@ -68,8 +68,12 @@ COMMANDS: Final = (
     Command("traces", "surefoot.cli.traces:app", "Recorded runs: lint, stats, convert, sample, redact."),
     Command("models", "surefoot.cli.models:app", "Which model plays which role, and updating it everywhere at once."),
     Command("replay", "surefoot.cli.replay:app", "Two versions on the same recorded runs.", proves=True),
+    Command("redteam", "surefoot.cli.redteam:app", "Attack a version before others do.", proves=True),
     Command(
         "gate", "surefoot.cli.gate:app", "Hold results against the gates: passed, failed, or not decided.", proves=True
+    ),
+    Command(
+        "judge", "surefoot.cli.judge:app", "Judges: what they are asked, and how far one may be believed.", proves=True
     ),
     Command("eval", "surefoot.cli.evals:app", "Suites of cases: run, calibrate, gate, bless.", proves=True),
     Command("ci", "surefoot.cli.ci:app", "In CI: prove what a pull request changes, and report it.", proves=True),

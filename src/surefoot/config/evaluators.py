@@ -20,7 +20,7 @@ from ..core.proof.run_evaluators import (
     latency_ms,
     tokens,
 )
-from ..core.proof.suite import EvaluatorSpec
+from ..core.proof.suite import JUDGE, EvaluatorSpec
 from ..core.proof.text_evaluators import (
     MEASURES,
     Contains,
@@ -37,6 +37,7 @@ from ..core.proof.text_evaluators import (
 from ..core.proof.trace import TracedCall
 from ..core.proof.trajectory import ArgumentsMatch, Order, SameCall, same_call
 from ..core.protection.pii import PiiKind
+from .judges import read_judge
 from .node import Fields, Node
 from .quantity import micro_usd, millis
 from .validators import argument_problems, bounded_search, schema_problem
@@ -70,12 +71,18 @@ class Kind:
     """It only measures unless one of these keys is written; None: it always passes or fails."""
 
 
-def read_evaluator(node: Node) -> EvaluatorSpec:
-    """An evaluator as it stands in a suite: a name, or a mapping with `kind`. Raises with place, key and hint."""
+def read_evaluator(node: Node, judge: Node | None = None) -> EvaluatorSpec:
+    """
+    An evaluator as it stands in a suite: a name, or a mapping with `kind`. Raises with place, key and hint.
+
+    `judge` is what the suite says about all of its judges.
+    """
     if not node.is_mapping:
         word = node.one_of(EVALUATORS)
         return _spec(node, word, None)
-    word = node.mapping().require("kind").one_of(EVALUATORS)
+    word = node.mapping().require("kind").one_of((*EVALUATORS, JUDGE))
+    if word == JUDGE:
+        return read_judge(node, judge)
     return _spec(node, word, node.mapping(known=(*EVALUATOR_KEYS, *EVALUATORS[word].keys)))
 
 

@@ -17,7 +17,7 @@ from .node import Fields, Node
 from .quantity import micro_usd, millis
 from .yaml import read_yaml
 
-__all__ = ["CASE_KEYS", "LIMIT_KEYS", "SUITES_FOLDER", "SUITE_KEYS", "list_suites", "load_suite"]
+__all__ = ["CASE_KEYS", "LIMIT_KEYS", "SUITES_FOLDER", "SUITE_KEYS", "list_suites", "load_suite", "read_cases", "read_evaluators", "read_limits"]
 
 SUITES_FOLDER: Final = "evals"
 SUITE_KEYS: Final = (
@@ -26,6 +26,7 @@ SUITE_KEYS: Final = (
     "tags",
     "cases",
     "evaluators",
+    "judge",
     "trials",
     "limits",
     "concurrency",
@@ -79,20 +80,20 @@ def _suite(node: Node, name: str, folder: Path, root: Path) -> Suite:
     limits, timeout, tags = fields.get("limits"), fields.get("timeout"), fields.get("tags")
     return Suite(
         name=name,
-        cases=_cases(cases_node, folder, root),
-        evaluators=_evaluators(judged),
+        cases=read_cases(cases_node, folder, root),
+        evaluators=read_evaluators(judged, fields.get("judge")),
         description=fields.text("description", ""),
         agent=fields.text("agent", ""),
         tags=() if tags is None else tags.texts(),
         trials=fields.integer("trials", 1, minimum=1, maximum=_MOST_TRIALS),
-        limits=NO_LIMITS if limits is None else _limits(limits),
+        limits=NO_LIMITS if limits is None else read_limits(limits),
         concurrency=fields.integer("concurrency", 8, minimum=1, maximum=1_000),
         tries=fields.integer("tries", 5, minimum=1, maximum=20),
         **({} if timeout is None else {"timeout": millis(timeout, minimum=1)}),
     )
 
 
-def _cases(node: Node, folder: Path, root: Path) -> tuple[Case, ...]:
+def read_cases(node: Node, folder: Path, root: Path) -> tuple[Case, ...]:
     """Inline, or from a JSON Lines file beside the suite. None at all is an error: it would always pass."""
     if node.is_sequence:
         found = _distinct(node.sequence())
@@ -155,17 +156,19 @@ def _texts(fields: Fields, key: str) -> tuple[str, ...] | None:
     return None if node is None or node.is_null else node.texts()
 
 
-def _evaluators(node: Node) -> tuple[EvaluatorSpec, ...]:
+def read_evaluators(node: Node, judge: Node | None) -> tuple[EvaluatorSpec, ...]:
+    """The evaluators of a list, each with a metric of its own."""
     specs: dict[str, EvaluatorSpec] = {}
     for item in node.sequence(minimum=1):
-        spec = read_evaluator(item)
+        spec = read_evaluator(item, judge)
         if spec.metric in specs:
             raise item.error(f"two evaluators have the metric {spec.metric!r}", hint="give one another `metric:`")
         specs[spec.metric] = spec
     return tuple(specs.values())
 
 
-def _limits(node: Node) -> Limits:
+def read_limits(node: Node) -> Limits:
+    """What a run may use."""
     fields = node.mapping(known=LIMIT_KEYS)
     money, count, calls, time = (fields.get(key) for key in LIMIT_KEYS)
     return Limits(

@@ -100,6 +100,11 @@ class Calibration:
         return self.outside / self.n if self.n else 1.0
 
     @property
+    def outside_bounds(self) -> Bounds:
+        """Its interval."""
+        return wilson(self.outside, self.n, confidence=self.confidence)
+
+    @property
     def kappa(self) -> float | None:
         """
         Agreement beyond chance: 1 is all, 0 is none, below 0 is worse than guessing. None where chance explains all.

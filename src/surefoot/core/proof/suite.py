@@ -14,7 +14,10 @@ from .case import Case
 from .gate import Decision, GateReport, Ruling, decision_of
 from .table import Column, ScoreTable
 
-__all__ = ["NO_LIMITS", "EvaluatorSpec", "Limits", "Suite", "case_digest", "rule_suite"]
+__all__ = ["JUDGE", "NO_LIMITS", "EvaluatorSpec", "Limits", "Suite", "case_digest", "rule_suite"]
+
+JUDGE: Final = "judge"
+"""The `kind` of evaluators that ask a model."""
 
 _SHOWN_CASES: Final = 20
 _ROUNDING: Final = 1e-9
@@ -108,6 +111,11 @@ class Suite:
     def metrics(self) -> tuple[str, ...]:
         """In the order of the file."""
         return tuple(spec.metric for spec in self.evaluators)
+
+    @property
+    def judges(self) -> tuple[EvaluatorSpec, ...]:
+        """The evaluators that ask a model."""
+        return tuple(spec for spec in self.evaluators if spec.kind == JUDGE)
 
     def only(self, tag: str) -> Suite | None:
         """The suite of the cases with a tag, another suite by its digest; None where no case has it."""

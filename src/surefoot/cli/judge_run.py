@@ -1,0 +1,173 @@
+"""`surefoot judge run`: a judge over a file of recorded runs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Self
+
+import typer
+
+from ..core.proof.score import Score, Status
+from .output import say, say_json, say_table
+
+if TYPE_CHECKING:
+    from ..adapters.judges.openai_compatible import ModelJudge
+    from ..core.proof.trace import Trace
+    from ..service.judge import RunsJudged
+
+__all__ = ["run"]
+
+_SHOWN = 20
+
+
+def run(
+    ctx: typer.Context,
+    traces: Annotated[Path, typer.Argument(metavar="TRACES.jsonl", help="Recorded runs.", show_default=False)],
+    *,
+    rubric: Annotated[str, typer.Option(help="One of `judge list`.", show_default=False)],
+    model: Annotated[str, typer.Option(help="What the endpoint calls the judge's model.", show_default=False)],
+    base_url: Annotated[str, typer.Option(help="Any endpoint of the OpenAI chat protocol.", show_default=False)],
+    api_key_env: Annotated[str, typer.Option(metavar="NAME", help="The variable that holds the key.")] = "",
+    provider: Annotated[str, typer.Option(help="Whose prices apply.")] = "local",
+    threshold: Annotated[int | None, typer.Option(help="Default: the rubric's.", show_default=False)] = None,
+    votes: Annotated[int, typer.Option(help="Odd; above 1 a fail has to be confirmed.")] = 1,
+    max_calls: Annotated[int | None, typer.Option(min=1, help="Stop after so many calls.", show_default=False)] = None,
+    concurrency: Annotated[int, typer.Option(min=1, help="Calls at once, at most.")] = 8,
+    timeout: Annotated[float, typer.Option(min=0.001, help="Seconds of one call.")] = 120.0,
+    tries: Annotated[int, typer.Option(min=1, help="Calls for one question where the transport fails.")] = 5,
+    truth: Annotated[
+        bool, typer.Option("--truth", help="Write whether the run had its expected outcome, for `judge calibrate`.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write one line a run there.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Answer in JSON.")] = False,
+) -> None:
+    """Judge recorded runs. 0: all pass. 1: some fail. 2: some could not be judged, or there was nothing to judge."""
+    from ..adapters.clock import SystemClock, SystemIds
+    from ..adapters.judges.openai_compatible import Endpoint
+    from ..adapters.traces import read_traces
+    from ..app.judges import judge_from, price_table
+    from ..core.proof.case import Case
+    from ..core.proof.suite import Limits
+    from ..core.units import Millis
+    from ..service.judge import Pace, Run, judge_runs
+    from .project import project_of
+
+    prices = price_table(project_of(ctx), os.environ)
+    endpoint = Endpoint(
+        base_url=base_url,
+        api_key_env=api_key_env,
+        provider=provider,
+        timeout=Millis(max(1, round(timeout * 1000))),
+        price=prices.usd,
+    )
+    judge = judge_from(rubric, model, endpoint, threshold=threshold, votes=votes)
+    runs = list(read_traces(traces))
+    asked = [Run(Case(id=one.trace_id, request=one.request, allowed_tools=one.allowed_tools), one) for one in runs]
+    pace = Pace(limits=Limits(calls=max_calls), concurrency=concurrency, timeout=timeout, tries=tries)
+    with _Bar(len(asked), shown=not as_json) as told:
+        found = asyncio.run(
+            judge_runs((judge,), asked, clock=SystemClock(), seed=SystemIds().seed(), pace=pace, told=told.move)
+        )
+    lines = [_line(one, scores, judge, truth=truth) for one, scores in zip(runs, found.scores, strict=True)]
+    if out is not None:
+        _write(out, lines)
+    code = _code(found)
+    if as_json:
+        say_json({**_summary(found, judge), "exit_code": code, "scores": lines})
+    else:
+        _say(found, judge, lines)
+    raise typer.Exit(code)
+
+
+def _first(scores: Sequence[Score] | None) -> Score | None:
+    return scores[0] if scores else None
+
+
+def _line(one: Trace, scores: Sequence[Score] | None, judge: ModelJudge, *, truth: bool) -> dict[str, object]:
+    score = _first(scores)
+    verdict = None if score is None or score.passed is None else "pass" if score.passed else "fail"
+    line: dict[str, object] = {
+        "id": one.trace_id,
+        "metric": judge.metric,
+        "judge": judge.fingerprint,
+        "status": "not reached" if score is None else score.status.value,
+        "verdict": verdict,
+        "score": None if score is None else score.value,
+        "reason": "" if score is None else score.reason,
+    }
+    if truth and one.outcome is not None:
+        line["truth"] = one.outcome == (one.expected_outcome or "success")
+    return line
+
+
+def _counts(found: RunsJudged) -> dict[str, int]:
+    scores = [_first(one) for one in found.scores]
+    there = [score for score in scores if score is not None]
+    return {
+        "runs": len(scores),
+        "passed": sum(score.passed is True for score in there),
+        "failed": sum(score.passed is False for score in there),
+        "skipped": sum(score.status is Status.SKIPPED for score in there),
+        "errors": sum(score.status is Status.ERROR for score in there),
+        "not_reached": len(scores) - len(there),
+    }
+
+
+def _code(found: RunsJudged) -> int:
+    counts = _counts(found)
+    if counts["failed"]:
+        return 1
+    return 0 if counts["passed"] and not counts["errors"] and not counts["not_reached"] else 2
+
+
+def _summary(found: RunsJudged, judge: ModelJudge) -> dict[str, object]:
+    spent = {"calls": found.spent.calls, "tokens": found.spent.tokens, "usd": found.spent.usd}
+    return {"judge": judge.fingerprint, **_counts(found), "spent": spent, "stopped": found.stopped}
+
+
+def _say(found: RunsJudged, judge: ModelJudge, lines: Sequence[dict[str, object]]) -> None:
+    bad = [line for line in lines if line["verdict"] != "pass"][:_SHOWN]
+    if bad:
+        rows = [(str(line["id"]), str(line["verdict"] or line["status"]), str(line["reason"])) for line in bad]
+        say_table(("run", "", "reason"), rows)
+    counts = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in _counts(found).items() if count)
+    say(f"{judge.fingerprint}: {counts or 'no runs'}; {found.spent.calls} calls, {found.spent.tokens:,} tokens")
+    if found.stopped:
+        say(f"stopped: {found.stopped}")
+
+
+def _write(out: Path, lines: Sequence[dict[str, object]]) -> None:
+    from ..config.files import NewFile, write_all
+
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    write_all([NewFile(path=out, text=text, replaces=True)])
+
+
+class _Bar:
+    """Progress on standard error, where somebody is looking."""
+
+    def __init__(self, total: int, *, shown: bool) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("judging"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        disable = not (shown and sys.stderr.isatty())
+        self._bar = Progress(*columns, console=Console(stderr=True), transient=True, disable=disable)
+        self._task = self._bar.add_task("judging", total=total)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def move(self, done: int) -> None:
+        self._bar.update(self._task, completed=done)
