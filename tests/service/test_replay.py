@@ -56,7 +56,7 @@ def test_a_version_against_itself_has_nothing_to_report(tmp_path):
 
 
 def test_what_a_careless_version_does_is_found(tmp_path):
-    """A second refund is a duplicate write, an unrecorded amount leaves the tape (and owes nothing then), none is missing."""
+    """A second refund is a duplicate write, an unrecorded one leaves the tape, and one too few is missing."""
     root = project(tmp_path)
     greedy, lazy = replayed(root, "greedy"), replayed(root, "lazy")
     assert kinds(greedy) == {"duplicate_write": 11}
