@@ -17,7 +17,17 @@ from .node import Fields, Node
 from .quantity import micro_usd, millis
 from .yaml import read_yaml
 
-__all__ = ["CASE_KEYS", "LIMIT_KEYS", "SUITES_FOLDER", "SUITE_KEYS", "list_suites", "load_suite", "read_cases", "read_evaluators", "read_limits"]
+__all__ = [
+    "CASE_KEYS",
+    "LIMIT_KEYS",
+    "SUITES_FOLDER",
+    "SUITE_KEYS",
+    "list_suites",
+    "load_suite",
+    "read_cases",
+    "read_evaluators",
+    "read_limits",
+]
 
 SUITES_FOLDER: Final = "evals"
 SUITE_KEYS: Final = (
