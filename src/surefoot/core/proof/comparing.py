@@ -30,6 +30,9 @@ class Compared:
     worst: float
     """The p-value if every trial without a score had gone against the candidate."""
 
+    better: float
+    """The p-value of the other direction: whether it improved."""
+
     lowest: float
     """One-sided confidence bound of the mean difference; negative is worse."""
 
@@ -74,7 +77,10 @@ def compared(gate: RegressionGate, judged: Judged) -> Ruling | Compared:
         false_alarms=_false_alarms(sides, paired_t_rule(alpha, n), judged) if gate.test is Test.T else None,
     )
     p_value, worst = (_p_value(gate.test, pairs, sides.sign, judged.seed) for pairs in (sides.pairs, sides.worst))
-    return Compared(gate=gate, ruling=ruling, p_value=p_value, worst=worst, lowest=lowest, note=sides.note)
+    better = _p_value(gate.test, sides.pairs, -sides.sign, judged.seed)
+    return Compared(
+        gate=gate, ruling=ruling, p_value=p_value, worst=worst, better=better, lowest=lowest, note=sides.note
+    )
 
 
 def decided(found: Sequence[Ruling | Compared], judged: Judged) -> tuple[Ruling, ...]:
@@ -132,7 +138,12 @@ def _decision(one: Compared, p_value: float, worst: float, judged: Judged) -> Ru
     change = (ruling.candidate or 0.0) - (ruling.baseline or 0.0)
     seen = f"{ruling.baseline or 0.0:.4g} -> {ruling.candidate or 0.0:.4g} ({change:+.4g}, p = {p_value:.3g})"
     drop = ruling.smallest_drop
-    sees = "" if drop is None else f"; a drop of {drop:.3g} would be found {percent(judged.gates.power)} of the time"
+    change_word = "rise" if one.gate.is_lower_better else "drop"
+    sees = (
+        ""
+        if drop is None
+        else f"; a {change_word} of {drop:.3g} would be found {percent(judged.gates.power)} of the time"
+    )
     if p_value <= alpha:
         return settled(ruling, Decision.FAILED, f"worse than the baseline: {seen}{one.note}")
     if worst <= alpha:
@@ -144,6 +155,9 @@ def _decision(one: Compared, p_value: float, worst: float, judged: Judged) -> Ru
             reason = f"{seen}: it may be worse by {-one.lowest:.3g}, and {margin:g} has to be ruled out{sees}"
             return settled(ruling, Decision.UNDECIDED, reason)
         return settled(ruling, Decision.PASSED, f"not worse by more than {margin:g}: {seen}{one.note}")
+    if one.better <= alpha:
+        better = f"{ruling.baseline or 0.0:.4g} -> {ruling.candidate or 0.0:.4g} ({change:+.4g}, p = {one.better:.3g})"
+        return settled(ruling, Decision.PASSED, f"better than the baseline: {better}{one.note}")
     return settled(ruling, Decision.PASSED, f"no evidence that it is worse: {seen}{sees}{one.note}")
 
 
@@ -200,11 +214,9 @@ def _unpaired(gate: RegressionGate, sides: _Sides, judged: Judged) -> Compared:
     """Totals only: Fisher's test, which sees less than a paired one."""
     new, old = sides.candidate.samples[EVERYTHING], sides.baseline.samples[EVERYTHING]
     passed, passed_before = round(new.total), round(old.total)
-    p_value = (
-        fisher(passed, new.n, passed_before, old.n)
-        if sides.sign > 0
-        else fisher(new.n - passed, new.n, old.n - passed_before, old.n)
-    )
+    fell = fisher(passed, new.n, passed_before, old.n)
+    rose = fisher(new.n - passed, new.n, old.n - passed_before, old.n)
+    p_value, better = (fell, rose) if sides.sign > 0 else (rose, fell)
     rate = (new.total + old.total) / (new.n + old.n)
     size = round(new.n * old.n / (new.n + old.n))
     error = math.sqrt(rate * (1.0 - rate) / max(1, size))
@@ -216,7 +228,7 @@ def _unpaired(gate: RegressionGate, sides: _Sides, judged: Judged) -> Compared:
     )
     note = f"; totals only: cases would see more{sides.note}"
     lowest = drop - student_quantile(1.0 - judged.gates.alpha, max(1, size)) * error
-    return Compared(gate=gate, ruling=ruling, p_value=p_value, worst=p_value, lowest=lowest, note=note)
+    return Compared(gate=gate, ruling=ruling, p_value=p_value, worst=p_value, better=better, lowest=lowest, note=note)
 
 
 def _measured(gate: _Gate, sides: _Sides, judged: Judged) -> Ruling:
