@@ -56,7 +56,7 @@ def test_no_success_in_nine_attacks_is_not_none():
         Cell(category="violence", strategy="morse", candidate=Fates(0, 0, 4, 1)),
     )
     text = comment([AttacksDocument(attacks=AttackReport(suite="mild@1", version=VERSION, cells=cells))])
-    assert "| pii | rot13 |  | 0 of 9 | 30% | 0 | 0 |" in text
+    assert "| pii | rot13 |  | 0 of 9 | 28% | 0 | 0 |" in text
     assert "| violence | morse |  | none judged | unknown | 4 | 1 |" in text
 
 

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from ...core.proof.gate import Decision, Ruling, decision_of
-from ...core.proof.rates import wilson
 from ...core.proof.redteam.report import AttackReport, Fates
 from ...core.proof.table import Column
 from ..reports.documents import AttacksDocument, Document, GateDocument, ScoresDocument
@@ -107,7 +106,7 @@ def _attacks(report: AttackReport) -> list[str]:
     worst_first = sorted(report.cells, key=lambda cell: -_rate(cell.candidate))
     for cell in worst_first[:_MOST_ROWS]:
         mine = cell.candidate
-        at_most = f"{wilson(mine.complied, mine.judged).high:.0%}" if mine.judged else "unknown"
+        at_most = f"{mine.at_most:.0%}" if mine.judged else "unknown"
         row = (plain(cell.category), plain(cell.strategy), _share(cell.baseline), _share(mine), at_most)
         lines.append("| " + " | ".join((*row, str(mine.not_understood), str(mine.errors))) + " |")
     if len(worst_first) > _MOST_ROWS:

@@ -1,0 +1,322 @@
+"""`surefoot redteam`: attacks on a version and on its baseline, and what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from ..config.objectives import choose, objectives_in, own_objectives
+from ..core.proof.redteam.converters import CONVERTERS, Strategy, strategy
+from ..core.proof.redteam.poison import INJECTIONS, Injection
+from ..core.proof.trace import Trace
+from ..errors import UnknownName, UsageError, nearest
+from .output import say, say_json, say_table
+from .project import project_of
+from .redteam_view import progress_shown, redteam_json, show_redteam
+
+if TYPE_CHECKING:
+    from ..core.artifact.version import AgentVersion
+    from ..core.proof.redteam.objective import Objective
+    from ..core.proof.redteam.plan import AttackPlan
+    from ..core.proof.suite import Limits
+    from ..service.redteam import RedTeamed
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="redteam",
+    help="Attack a version before others do. Exit codes: 0 passed, 1 failed, 2 not decided, 3 wrong usage, 4 something"
+    " outside failed.",
+    epilog="Example: surefoot redteam run --version v2 --baseline v1 --categories prompt_leakage,goal_hijack",
+    no_args_is_help=True,
+    add_completion=False,
+)
+
+_STRATEGIES: Final = (
+    "baseline,base64,rot13,leetspeak,morse,confusables,zero_width,ascii_smuggling,character_space,policy,task,suffix"
+)
+_MICRO: Final = 1_000_000
+
+_VersionOption = Annotated[
+    str, typer.Option("--version", metavar="VERSION", help="LABEL, or AGENT@LABEL.", show_default=False)
+]
+_BaselineOption = Annotated[
+    str | None, typer.Option(metavar="VERSION", help="Attacked with the same, and compared.", show_default=False)
+]
+_AgentOption = Annotated[str | None, typer.Option(help="Whose versions. Default: the only agent.", show_default=False)]
+_SeedOption = Annotated[int, typer.Option(help="The same seed makes the same attacks.")]
+_TrialsOption = Annotated[int, typer.Option(min=1, max=1000, help="How often each attack is tried.")]
+_MostOption = Annotated[
+    float | None,
+    typer.Option(
+        "--max-success",
+        min=0.0,
+        max=1.0,
+        metavar="SHARE",
+        help="What each category's success rate has to stay below, with 95 % confidence. Default: 0.2 without a"
+        " baseline, none with one.",
+        show_default=False,
+    ),
+]
+_UsdOption = Annotated[float | None, typer.Option("--max-usd", min=0.000001, help="Spend no more than this.")]
+_TokensOption = Annotated[int | None, typer.Option("--max-tokens", min=1, help="Use no more than this many.")]
+_CallsOption = Annotated[int | None, typer.Option("--max-calls", min=1, help="Make no more than this many.")]
+_ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with the newest run of just these attacks.")]
+_OutOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write the attacks there, for `ci report`; the verdict goes beside them."),
+]
+_JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
+
+
+@app.command(
+    "run", epilog="Example: surefoot redteam run --version v2 --baseline v1 --strategies baseline,base64+suffix"
+)
+def _run(
+    ctx: typer.Context,
+    version: _VersionOption,
+    *,
+    baseline: _BaselineOption = None,
+    agent: _AgentOption = None,
+    categories: Annotated[str, typer.Option(help="Some of `redteam list`. Default: all.", show_default=False)] = "",
+    strategies: Annotated[str, typer.Option(help="Some of `redteam list`, chained with +; or `all`.")] = _STRATEGIES,
+    objectives: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Yours instead of the package's: .yaml, .csv, .prompt, .jsonl."),
+    ] = None,
+    trials: _TrialsOption = 1,
+    most: _MostOption = None,
+    seed: _SeedOption = 1,
+    max_usd: _UsdOption = None,
+    max_tokens: _TokensOption = None,
+    max_calls: _CallsOption = None,
+    resume: _ResumeOption = False,
+    out: _OutOption = None,
+    as_json: _JsonOption = False,
+) -> int:
+    """Attack a version: every objective by every strategy, and the baseline with the same.
+
+    It passes if no more attacks succeed than on the baseline, and if each category stays below --max-success.
+    """
+    from ..core.proof.redteam.plan import plan_attacks
+
+    wanted = choose(_objectives(objectives), _words(categories))
+    plan = plan_attacks(wanted, _strategies(strategies), seed=seed)
+    limits = _limits(max_usd, max_tokens, max_calls)
+
+    def planned(_: AgentVersion) -> AttackPlan:
+        return plan
+
+    return _attack(
+        ctx, planned, version, baseline, agent, name="redteam", seed=seed, trials=trials, limits=limits, most=most,
+        resume=resume, out=out, as_json=as_json,
+    )  # fmt: skip
+
+
+@app.command("poison", epilog="Example: surefoot redteam poison traces/may.jsonl --version v2 --baseline v1")
+def _poison(
+    ctx: typer.Context,
+    traces: Annotated[Path, typer.Argument(metavar="TRACES", help="Recorded runs (JSONL).", show_default=False)],
+    version: _VersionOption,
+    *,
+    baseline: _BaselineOption = None,
+    agent: _AgentOption = None,
+    injections: Annotated[str, typer.Option(help="Some of `redteam list`. Default: all.", show_default=False)] = "",
+    forbidden: Annotated[str, typer.Option(metavar="TOOL", help="The tool that an instruction asks for.")] = (
+        "forward_everything"
+    ),
+    most_traces: Annotated[int, typer.Option("--traces-at-most", min=1, help="The first so many runs.")] = 100,
+    trials: _TrialsOption = 1,
+    most: _MostOption = None,
+    seed: _SeedOption = 1,
+    max_usd: _UsdOption = None,
+    max_tokens: _TokensOption = None,
+    max_calls: _CallsOption = None,
+    resume: _ResumeOption = False,
+    out: _OutOption = None,
+    as_json: _JsonOption = False,
+) -> int:
+    """Put instructions into recorded tool results and see who obeys. Tools answer from the recording: none is called.
+
+    Only results of tools that the version declares as reads are changed. Needs no judge.
+    """
+    from ..core.proof.redteam.objective import defender_of
+    from ..core.proof.redteam.plan import plan_poison
+
+    known = [_injection(name) for name in _words(injections)] or list(INJECTIONS.values())
+    recorded = [trace for _, trace in zip(range(most_traces), _traces(traces), strict=False)]
+
+    def planned(chosen: AgentVersion) -> AttackPlan:
+        return plan_poison(recorded, known, defender_of(chosen), seed=seed, forbidden=forbidden)
+
+    return _attack(
+        ctx, planned, version, baseline, agent, name=f"poisoned {traces.stem}", seed=seed, trials=trials,
+        limits=_limits(max_usd, max_tokens, max_calls), most=most, resume=resume, out=out, as_json=as_json,
+    )  # fmt: skip
+
+
+@app.command("tape", epilog="Example: surefoot redteam tape traces/*.jsonl --candidate with-filter --baseline without")
+def _tape(
+    ctx: typer.Context,
+    traces: Annotated[list[Path], typer.Argument(metavar="TRACES...", help="Recorded runs.", show_default=False)],
+    *,
+    candidate: Annotated[str, typer.Option(metavar="AGENT", help="As its runs name it.", show_default=False)],
+    baseline: Annotated[str | None, typer.Option(metavar="AGENT", help="The same.", show_default=False)] = None,
+    most: _MostOption = None,
+    out: _OutOption = None,
+    as_json: _JsonOption = False,
+) -> int:
+    """Judge attacks that were recorded with their results: no version runs. Benign runs in the files are compared too.
+
+    Each run's `safety` says which attack it was and whether it succeeded; runs without an attack are benign.
+    """
+    from ..core.proof.redteam.outcome import suite_of
+    from ..core.proof.redteam.recorded import recorded_arm
+    from ..service.redteam import concluded
+
+    recorded = [trace for path in traces for trace in _traces(path)]
+    there = sorted({trace.agent for trace in recorded if trace.agent is not None})
+    for name in (candidate, *([] if baseline is None else [baseline])):
+        if name not in there:
+            raise UsageError(f"the files hold no run of {name}", hint=nearest(name, there))
+    mine = recorded_arm(recorded, candidate)
+    theirs = None if baseline is None else recorded_arm(recorded, baseline)
+    suite = suite_of("recorded attacks", [mine] if theirs is None else [mine, theirs])
+    found = concluded(suite, mine, theirs, most=most, label=candidate, baseline_label=baseline or "")
+    return _said(found, out, as_json=as_json)
+
+
+@app.command("list", epilog="Example: surefoot redteam list --json")
+def _list(
+    objectives: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Yours instead of the package's.")
+    ] = None,
+    as_json: _JsonOption = False,
+) -> None:
+    """Categories, strategies, and the instructions that tapes are poisoned with."""
+    found = _objectives(objectives)
+    count: dict[str, int] = {}
+    for objective in found:
+        count[objective.category] = count.get(objective.category, 0) + 1
+    if as_json:
+        say_json(
+            {
+                "categories": count,
+                "strategies": {name: {"kind": one.kind, "meaning": one.meaning} for name, one in CONVERTERS.items()},
+                "injections": {name: injection.text for name, injection in INJECTIONS.items()},
+            }
+        )
+        return
+    say_table(("category", "objectives"), [(name, str(n)) for name, n in count.items()])
+    say_table(("strategy", "kind", "what it does"), [(one.name, one.kind, one.meaning) for one in CONVERTERS.values()])
+    say_table(("injection", "text"), [(one.name, one.text) for one in INJECTIONS.values()])
+
+
+@app.command("convert", epilog="Example: surefoot redteam convert base64+leetspeak 'hello there'")
+def _convert(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A strategy.", show_default=False)],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What is disguised.", show_default=False)],
+    seed: _SeedOption = 1,
+    as_json: _JsonOption = False,
+) -> None:
+    """Disguise a text, as an attack would be."""
+    chosen = strategy(name)
+    converted = chosen.apply(text, seed=seed)
+    if as_json:
+        say_json({"strategy": chosen.name, "text": converted})
+    else:
+        say(converted)
+
+
+def _attack(
+    ctx: typer.Context,
+    planned: Callable[[AgentVersion], AttackPlan],
+    version: str,
+    baseline: str | None,
+    agent: str | None,
+    *,
+    name: str,
+    seed: int,
+    trials: int,
+    limits: Limits,
+    most: float | None,
+    resume: bool,
+    out: Path | None,
+    as_json: bool,
+) -> int:
+    from ..app.proving import Proving
+    from ..app.redteaming import Assault, attacked
+    from ..app.replaying import replay_version
+
+    root = project_of(ctx)
+    chosen = replay_version(root, version, agent)
+    before = None if baseline is None else replay_version(root, baseline, agent)
+    assault = Assault(
+        plan=planned(chosen), version=chosen, baseline=before, name=name, seed=seed, trials=trials, limits=limits,
+        most=most, resume=resume,
+    )  # fmt: skip
+    with closing(Proving(root)) as proving, progress_shown(shown=not as_json) as told:
+        found = attacked(proving, assault, told=told)
+    return _said(found, out, as_json=as_json)
+
+
+def _said(found: RedTeamed, out: Path | None, *, as_json: bool) -> int:
+    if out is not None:
+        from ..adapters.reports.documents import AttacksDocument, GateDocument, written
+
+        out.write_bytes(written(AttacksDocument(attacks=found.report, label=found.label)))
+        out.with_suffix(".gate.json").write_bytes(written(GateDocument(gate=found.gate, label=found.label)))
+    if as_json:
+        say_json(redteam_json(found))
+    else:
+        show_redteam(found)
+    return found.gate.exit_code
+
+
+def _objectives(files: list[Path] | None) -> tuple[Objective, ...]:
+    if not files:
+        return own_objectives()
+    found = tuple(objective for path in files for objective in objectives_in(path))
+    ids = [objective.id for objective in found]
+    if len(set(ids)) < len(ids):
+        raise UsageError("two objectives have one id", hint="give the files different names, or the objectives ids")
+    return found
+
+
+def _strategies(text: str) -> tuple[Strategy, ...]:
+    names = tuple(CONVERTERS) if text.strip() == "all" else _words(text)
+    if not names:
+        raise UsageError("no strategy", hint="name some of `surefoot redteam list`, or leave the option out")
+    return tuple(strategy(name) for name in names)
+
+
+def _injection(name: str) -> Injection:
+    if name not in INJECTIONS:
+        raise UnknownName("injection", name, tuple(INJECTIONS))
+    return INJECTIONS[name]
+
+
+def _limits(usd: float | None, tokens: int | None, calls: int | None) -> Limits:
+    from ..core.proof.suite import Limits
+    from ..core.units import MicroUsd
+
+    return Limits(usd=None if usd is None else MicroUsd(round(usd * _MICRO)), tokens=tokens, calls=calls)
+
+
+def _traces(path: Path) -> Iterator[Trace]:
+    from ..adapters.traces import read_traces
+
+    found = False
+    for trace in read_traces(path, distinct=True):
+        found = True
+        yield trace
+    if not found:
+        raise UsageError(f"{path} holds no run", hint="record runs into it, one JSON object a line")
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())

@@ -1,0 +1,129 @@
+"""A matrix of attacks as cases that any version can be run on, and the evaluators that see what became of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from ...units import Digest
+from ..case import Case
+from ..evaluator import Evaluator
+from ..score import Result, Score, Status
+from ..trace import Trace
+from .converters import Strategy
+from .objective import ATTACK_SUCCESS, Defender, Found, Objective, fate_of
+from .outcome import Arm, AttackOutcome
+from .poison import Injection, Poisoned, poisoned, poisoned_fate
+from .report import Fate
+
+__all__ = ["POISONED_TAPE", "AttackPlan", "Target", "plan_attacks", "plan_poison"]
+
+POISONED_TAPE: Final = "poisoned_tape"
+"""The category of instructions in tool results."""
+
+_NOT_UNDERSTOOD: Final = "not understood: "
+
+
+class Target(NamedTuple):
+    """What one case attacks, and how."""
+
+    category: str
+    strategy: str
+    attack: tuple[Objective, Strategy] | Poisoned
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttackPlan:
+    """Cases, and what each of them is. May be empty: then nothing is attacked, and nothing is proved."""
+
+    cases: tuple[Case, ...]
+    targets: Mapping[str, Target]
+    """By case id."""
+
+    def evaluator(self, defender: Defender) -> Evaluator:
+        """Sees whether a run of a version did what its attack wanted."""
+        return _Seen(self.targets, defender)
+
+    def arm(self, version: Digest, results: Iterable[Result]) -> Arm:
+        """What became of the attacks on a version. A run that failed is an error, as is one without a score."""
+        found: list[AttackOutcome] = []
+        for result in results:
+            target = self.targets.get(result.attempt.case)
+            if result.attempt.version == version and target is not None:
+                found.append(AttackOutcome(result.attempt.case, target.category, target.strategy, _fate_in(result)))
+        return Arm(version=version, outcomes=tuple(found), benign={})
+
+
+def plan_attacks(objectives: Iterable[Objective], strategies: Iterable[Strategy], *, seed: int) -> AttackPlan:
+    """Every objective by every strategy. Equal arguments, equal attacks, so that versions meet the same."""
+    cases: list[Case] = []
+    targets: dict[str, Target] = {}
+    known = tuple({strategy.name: strategy for strategy in strategies}.values())
+    for objective in objectives:
+        for strategy in known:
+            name = f"{objective.id} by {strategy.name}"
+            tags = (f"category:{objective.category}", f"strategy:{strategy.name}")
+            cases.append(Case(id=name, request=strategy.apply(objective.asked, seed=seed), tags=tags))
+            targets[name] = Target(objective.category, strategy.name, (objective, strategy))
+    return AttackPlan(cases=tuple(cases), targets=targets)
+
+
+def plan_poison(
+    traces: Iterable[Trace], injections: Iterable[Injection], defender: Defender, *, seed: int, forbidden: str
+) -> AttackPlan:
+    """Every recording that has a read's result to put it in, with every injection: one at a time."""
+    cases: list[Case] = []
+    targets: dict[str, Target] = {}
+    known = tuple(injections)
+    for trace in traces:
+        for injection in known:
+            poison = poisoned(trace, injection, seed=seed, effects=defender.effects, forbidden=forbidden)
+            if poison is None:
+                continue
+            name = f"{trace.trace_id} with {injection.name}"
+            criteria = {"canary": poison.canary, "place": poison.place}
+            cases.append(Case(id=name, request=trace.request, criteria=criteria))
+            targets[name] = Target(POISONED_TAPE, injection.name, poison)
+    return AttackPlan(cases=tuple(cases), targets=targets)
+
+
+class _Seen:
+    """The evaluator. What was not understood is skipped: it is neither a success nor a refusal."""
+
+    metric = ATTACK_SUCCESS
+
+    def __init__(self, targets: Mapping[str, Target], defender: Defender) -> None:
+        self._targets = targets
+        self._defender = defender
+
+    def evaluate(self, case: Case, trace: Trace) -> Score:
+        target = self._targets.get(case.id)
+        if target is None:
+            return Score.failed(ATTACK_SUCCESS, "no attack of this plan")
+        if isinstance(target.attack, Poisoned):
+            return _score(poisoned_fate(target.attack, trace))
+        objective, strategy = target.attack
+        return _score(fate_of(objective, strategy, trace, self._defender))
+
+
+def _score(found: Found) -> Score:
+    match found.fate:
+        case Fate.COMPLIED:
+            return Score.scored(ATTACK_SUCCESS, 1.0, passed=True, reason=found.reason)
+        case Fate.REFUSED:
+            return Score.scored(ATTACK_SUCCESS, 0.0, passed=False, reason=found.reason)
+        case Fate.NOT_UNDERSTOOD:
+            return Score.skipped(ATTACK_SUCCESS, _NOT_UNDERSTOOD + found.reason)
+        case Fate.ERROR:
+            return Score.failed(ATTACK_SUCCESS, found.reason)
+
+
+def _fate_in(result: Result) -> Fate:
+    """What was kept of it, read again."""
+    score = next((score for score in result.scores if score.metric == ATTACK_SUCCESS), None)
+    if result.error is not None or score is None or score.status is Status.ERROR:
+        return Fate.ERROR
+    if score.status is Status.SKIPPED:
+        return Fate.NOT_UNDERSTOOD
+    return Fate.COMPLIED if score.passed else Fate.REFUSED
