@@ -114,9 +114,11 @@ def test_a_harmful_candidate_goes_back_and_says_why(project):
 def test_explain_and_history_tell_the_whole_story(project):
     """Every step with its reason and numbers; every decision is reproduced; the trail is chained by hashes."""
     rollout = started(project)
+    assert "\nnext: stage '100%' (100%) after somebody's approval" in surefoot(project, "rollout", "explain", "bot").out
     users_come(project, rollout, 2000, candidate_fails=0.5)
     surefoot(project, "controller", "--rounds", "1")
     told = surefoot(project, "rollout", "explain", "bot")
+    assert "next:" not in told.out
     assert "by ann" in told.out
     assert "success: 50.0% bad instead of 5.0% (+45.0 points" in told.out
     again = surefoot(project, "rollout", "explain", "bot", "--recompute")

@@ -162,6 +162,38 @@ class TestRecompute:
         assert all(decision.is_reproduced for decision in again.decisions[:-1])
 
     @story
+    async def test_first_failures_are_explained_and_taken_again(self):
+        """Decided before anything was final: the reason has the counts it was decided on, and follows from them."""
+        scene = Scenario(MemoryStore())
+        rid = await scene.given_rollout(ladder(stage("50%", 5_000), stage("all", 10_000)))
+        await scene.when_users_come(rid, 400, **BAD, stay=True)
+        await scene.when_time_passes(11 * SECOND)
+        records, ticks = await scene.store.audit(rid), await scene.store.ticks(rid)
+        assert "candidate 100 in 200 exposures (50.00%)" in explain(records)[-1].why
+        assert '"k_first_candidate":100' in text_of(records[-1].transition)
+        assert recompute(records, ticks).is_reproduced
+        move = records[-1].transition
+        harm = replace(move.event.verdict.findings[0], k_first_candidate=99)
+        lied = replace(move.event, verdict=replace(move.event.verdict, findings=(harm,)))
+        again = recompute([*records[:-1], replace(records[-1], transition=replace(move, event=lied))], ticks)
+        assert not again.decisions[-1].is_reproduced
+
+    @story
+    async def test_a_trail_of_before_first_failures_were_kept_still_follows(self):
+        """What a release did not write down is not compared, and leaves the text that was hashed as it was."""
+        _, _, records, ticks = await a_run(WORSE)
+        move = records[-1].transition
+        none = {f"{what}_first_{arm}": 0 for what in "nk" for arm in ("stable", "candidate")}
+        shorn = tuple(replace(finding, **none) for finding in move.event.verdict.findings)
+        before = replace(
+            move, event=replace(move.event, verdict=replace(move.event.verdict, findings=shorn, not_final=0))
+        )
+        assert "_first_" not in text_of(before)
+        assert "not_final" not in text_of(before)
+        record = replace(records[-1], transition=before, hash=hash_of(before, previous=records[-2].hash))
+        assert recompute([*records[:-1], record], ticks).is_reproduced
+
+    @story
     async def test_a_broken_chain_is_named_beside_the_decisions(self):
         """Both are said: where the trail was touched, and what still follows."""
         _, _, records, ticks = await a_run(WORSE)

@@ -58,6 +58,51 @@ async def test_no_data_is_shown_as_no_data():
 
 
 @story
+async def test_open_sessions_are_no_missing_data():
+    """While nothing is final, it is said how many wait for that, and how long it takes."""
+    scene = Scenario(MemoryStore())
+    rid = await scene.given_rollout(ladder())
+    await scene.when_users_come(rid, 400, **GOOD, stay=True)
+    await scene.when_time_passes(11 * SECOND)
+    shown = await seen(scene, rid)
+    assert shown.why is Why.NO_DATA
+    assert "20 sessions of the candidate not final yet (one is, session_idle=30m after" in shown.verdict
+    await scene.when_users_come(rid, 400, **GOOD)
+    await scene.when_time_passes(11 * SECOND)
+    assert "; 20 sessions of the candidate" in (await seen(scene, rid)).verdict
+
+
+@story
+async def test_what_harm_was_found_in_is_what_is_shown():
+    """First failures decide before anything is final: the harm row and the reason have their counts."""
+    scene = Scenario(MemoryStore())
+    rid = await scene.given_rollout(ladder(stage("50%", 5_000), stage("all", 10_000)))
+    await scene.when_users_come(rid, 400, **BAD, stay=True)
+    await scene.when_time_passes(11 * SECOND)
+    shown = await seen(scene, rid)
+    assert shown.phase is Phase.ROLLED_BACK
+    counts = "first failures: candidate 100 in 200 exposures (50.00%), stable 10 in 200 exposures (5.00%)"
+    assert counts in shown.note
+    harm = next(bar for bar in shown.evidence if (bar.metric, bar.question) == ("success", "harm"))
+    assert (harm.n_candidate, harm.rate_candidate, harm.n_stable, harm.rate_stable) == (200, 0.5, 200, 0.05)
+
+
+@story
+async def test_a_warmth_without_data_says_since_when():
+    """At 100 % a full table stands above the sentence: it is this stage that has none yet."""
+    scene = Scenario(MemoryStore())
+    rid = await scene.given_rollout(ladder(stage("50%", 5_000), stage("all", 10_000)))
+    for _ in range(10):
+        if (await scene.then_row(rid)).phase is not Phase.WARM:
+            await scene.when_users_come(rid, 400, **GOOD)
+            await scene.when_time_passes(11 * SECOND)
+    await scene.then_at(rid, Phase.WARM)
+    shown = await seen(scene, rid)
+    assert (shown.why, any(bar.n_candidate for bar in shown.evidence)) == (Why.NO_DATA, True)
+    assert "no data yet since the candidate has all traffic" in shown.verdict
+
+
+@story
 async def test_a_view_is_json():
     """CLI, API and pages read the same fields."""
     scene = Scenario(MemoryStore())
@@ -73,7 +118,7 @@ async def test_a_view_is_json():
     [
         (Judgement.PASS, Why.PROVEN, "stage '50%' (50%), at the next look"),
         (Judgement.BREACH, Why.HARM, "goes back at the next look"),
-        (Judgement.HOLD, Why.SOAKING, "20 users of this stage are known"),
+        (Judgement.HOLD, Why.SOAKING, "20 sessions of this stage are known"),
         (Judgement.HOLD, Why.MISMATCH, "not split"),
     ],
 )

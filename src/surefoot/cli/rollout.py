@@ -17,7 +17,7 @@ from ..service.explain import explain, recompute
 from ..service.views import RolloutView
 from .control import ByOption, JsonOption, controlled, whoever
 from .output import say, say_json
-from .rollout_view import say_comparison, say_explained, say_lines, say_recomputed, say_view, watch_view
+from .rollout_view import say_comparison, say_explained, say_lines, say_now, say_recomputed, say_view, watch_view
 from .simulation import simulate
 
 __all__ = ["app"]
@@ -230,12 +230,14 @@ def _explain(
         records = await control.store.audit(rollout)
         steps = explain(records)
         if not again:
-            beside = await control.comparison(which)
+            beside, now = await control.comparison(which), await control.view(which)
             if as_json:
-                say_json(msgspec.to_builtins({"steps": list(steps), "both": list(beside)}))
+                both = {"steps": list(steps), "both": list(beside), "now": now.verdict, "next": now.next_step}
+                say_json(msgspec.to_builtins(both))
             else:
                 say_explained(steps)
                 say_comparison(beside)
+                say_now(now)
             return 0
         row = (await control.store.rollout(rollout)).rollout
         found = recompute(records, await control.store.ticks(rollout), row=row)

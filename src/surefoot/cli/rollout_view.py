@@ -24,6 +24,7 @@ __all__ = [
     "say_comparison",
     "say_explained",
     "say_lines",
+    "say_now",
     "say_recomputed",
     "say_view",
     "watch_view",
@@ -109,6 +110,13 @@ def say_comparison(rows: Sequence[Comparison]) -> None:
     """Both versions side by side. Shows what nobody checked, too; nothing is decided on it."""
     if rows:
         say("", "both versions side by side, everything that was recorded:", *(f"  {row.words}" for row in rows))
+
+
+def say_now(now: RolloutView) -> None:
+    """What the evidence says of a rollout that is under way, and what it waits for."""
+    if not now.is_final:
+        said = [("now", now.verdict), ("next", now.next_step)]
+        say("", *(f"{word}: {what}" for word, what in said if what))
 
 
 def say_recomputed(found: Recomputed) -> None:

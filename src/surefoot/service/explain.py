@@ -263,11 +263,19 @@ def _said(value: object) -> str:
     return getattr(value, "name", None) or str(value)
 
 
+_WORDS: Final = ("metric", "kind", "judgement")
+_FIRST: Final = ("n_first_stable", "k_first_stable", "n_first_candidate", "k_first_candidate")
+"""Not in trails of before: what was never written is not compared."""
+
+
 def _distances(recorded: Verdict, again: Verdict) -> Iterator[float]:
     yield _distance(recorded.ln_e_average, again.ln_e_average)
+    if recorded.not_final:
+        yield _distance(recorded.not_final, again.not_final)
     for was, now in zip(recorded.findings, again.findings, strict=True):
+        has_first = any(getattr(was, name) for name in _FIRST)
         for field in fields(Finding):
-            if field.name not in ("metric", "kind", "judgement"):
+            if field.name not in _WORDS and (has_first or field.name not in _FIRST):
                 yield _distance(getattr(was, field.name), getattr(now, field.name))
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Final
 
 from ..core.evidence.verdict import Finding, FindingKind, Judgement, Verdict, Why
@@ -12,7 +12,7 @@ from ..core.lifecycle.findings import describe, summary
 from ..core.lifecycle.machine import ends_warmth, warm_until
 from ..core.lifecycle.rollout import Judged, Phase, Rollout
 from ..core.traffic.calendar import frozen
-from ..core.traffic.plan import Strategy
+from ..core.traffic.plan import Strategy, UnitKind
 from ..core.traffic.presets import share_text
 from ..core.units import AgentName, BasisPoints, Digest, RolloutId
 from ..errors import UnknownName
@@ -201,7 +201,7 @@ def view_of(sight: Sight, *, stable: str, candidate: str) -> RolloutView:
         created_at=row.created_at,
         entered_at=row.entered_at,
         note=row.note,
-        verdict=summary(verdict) if verdict else "",
+        verdict=_said(row, verdict) if verdict else "",
         judgement=verdict.judgement if verdict else None,
         why=verdict.why if verdict else None,
         next_step=_KILLED if sight.kill and not row.phase.is_final else _next_step(row, verdict, sight.at),
@@ -265,6 +265,15 @@ def _evidence(row: Rollout, verdict: Verdict) -> tuple[Bar, ...]:
 
 def _bar(finding: Finding) -> Bar:
     has_rates = finding.kind not in (FindingKind.MISMATCH, FindingKind.COUNT_LIMIT)
+    text = describe(finding)
+    if finding.is_ahead:  # the numbers it was decided on; those that are final stand beside the proof
+        finding = replace(
+            finding,
+            n_stable=finding.n_first_stable,
+            k_stable=finding.k_first_stable,
+            n_candidate=finding.n_first_candidate,
+            k_candidate=finding.k_first_candidate,
+        )
     return Bar(
         metric=finding.metric,
         question=_QUESTIONS[finding.kind],
@@ -279,7 +288,7 @@ def _bar(finding: Finding) -> Bar:
         low=finding.low,
         high=finding.high,
         units_needed=finding.units_needed,
-        text=describe(finding),
+        text=text,
     )
 
 
@@ -292,6 +301,28 @@ def _fill(ln_e: float, threshold: float) -> float:
 
 def _rate(k: float, n: int) -> float | None:
     return k / n if n else None
+
+
+# --- what it says now
+
+_WAITING: Final = (Why.NO_DATA, Why.GATHERING, Why.SOAKING)
+
+
+def _said(row: Rollout, verdict: Verdict) -> str:
+    said = summary(verdict, is_warm=row.phase is Phase.WARM)
+    unit = row.plan.unit
+    if not verdict.not_final or verdict.why not in _WAITING or unit is UnitKind.REQUEST:
+        return said
+    open_now = f"{verdict.not_final:,} {unit}{'' if verdict.not_final == 1 else 's'} of the candidate not final yet"
+    return f"{said}; {open_now} (one is, session_idle={_span(row.plan.session_idle)} after its last request)"
+
+
+def _span(duration: timedelta) -> str:
+    """As plans write it."""
+    for unit, length in (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("m", timedelta(minutes=1))):
+        if duration and not duration % length:
+            return f"{duration // length}{unit}"
+    return f"{duration.total_seconds():g}s"
 
 
 # --- what happens next
@@ -326,7 +357,7 @@ def _warm(row: Rollout, verdict: Verdict | None, at: datetime) -> str:
         return f"watched until {_instant(until)}; then it is promoted and the old version is let go"
     if verdict.judgement is Judgement.BREACH:
         return "goes back at the next look"
-    return f"watched until {_instant(until)} at least, and until that is over: {summary(verdict)}"
+    return f"watched until {_instant(until)} at least, and until that is over: {summary(verdict, is_warm=True)}"
 
 
 def _running(row: Rollout, verdict: Verdict | None, at: datetime) -> str:
@@ -349,7 +380,7 @@ def _waits_for(row: Rollout, verdict: Verdict) -> str:
     stage = row.plan.stages[row.opened - 1]
     if verdict.why is Why.SOAKING:
         until = _instant(row.entered_at + stage.min_duration)
-        return f"it has lasted until {until} and {stage.min_samples:,} users of this stage are known"
+        return f"it has lasted until {until} and {stage.min_samples:,} {row.plan.unit}s of this stage are known"
     unproven = [
         finding
         for finding in verdict.findings

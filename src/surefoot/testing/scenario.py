@@ -105,9 +105,12 @@ class Scenario:
         stable_fails: Mapping[str, float] = _NO_FAILURES,
         candidate_fails: Mapping[str, float] = _NO_FAILURES,
         epoch: int | None = None,
+        stay: bool = False,
     ) -> None:
         """
         So many new users are answered and their outcomes known; per metric, the rates at which each arm fails.
+
+        Of users who `stay`, failures are known and nothing is final yet, as in a session that is still open.
 
         They are assigned in the present epoch unless another is named, and split as routers split users in it; in an
         epoch that never was, as they would now.
@@ -119,10 +122,10 @@ class Scenario:
         candidates = self._whole(Arm.CANDIDATE, "users", users * share / ALL_TRAFFIC)
         counts = {
             DeltaKey(self.agent, row.stable, id, row.epoch if epoch is None else epoch, Arm.STABLE): self._arm(
-                Arm.STABLE, users - candidates, stable_fails
+                Arm.STABLE, users - candidates, stable_fails, stay=stay
             ),
             DeltaKey(self.agent, row.candidate, id, row.epoch if epoch is None else epoch, Arm.CANDIDATE): self._arm(
-                Arm.CANDIDATE, candidates, candidate_fails
+                Arm.CANDIDATE, candidates, candidate_fails, stay=stay
             ),
         }
         self._shipped += 1
@@ -156,7 +159,7 @@ class Scenario:
 
     # --- counting
 
-    def _arm(self, arm: Arm, users: int, fails: Mapping[str, float]) -> ArmCounts:
+    def _arm(self, arm: Arm, users: int, fails: Mapping[str, float], *, stay: bool) -> ArmCounts:
         names = {
             metric: [self._name() for _ in range(self._whole(arm, metric, users * p))] for metric, p in fails.items()
         }
@@ -165,7 +168,7 @@ class Scenario:
             assigned=users,
             exposed=dict.fromkeys(fails, users),
             failed={metric: tuple(units) for metric, units in names.items()},
-            resolved={metric: Count(users, len(units)) for metric, units in names.items()},
+            resolved={} if stay else {metric: Count(users, len(units)) for metric, units in names.items()},
         )
 
     def _whole(self, arm: Arm, what: str, amount: float) -> int:

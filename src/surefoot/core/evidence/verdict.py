@@ -85,6 +85,17 @@ class Finding:
 
     n_candidate: int = 0
     k_candidate: float = 0.0
+    n_first_stable: int = 0
+    """
+    Exposures of the first-failure stream, for harm of a yes-or-no metric: there it decides, and is ahead of the units
+    above, which wait until their outcome is final. All four are 0 in trails of before, and where nothing was exposed.
+    """
+
+    k_first_stable: int = 0
+    """First failures among them."""
+
+    n_first_candidate: int = 0
+    k_first_candidate: int = 0
     margin: float | None = None
     """The stage's margin, for non-inferiority."""
 
@@ -97,6 +108,12 @@ class Finding:
 
     times_counted: float = 1.0
     """How often each unit is among those counted, on average: more than once where sessions meet several processes."""
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether it was decided on first failures that are more, or other, than the units whose outcome is final."""
+        first = (self.n_first_stable, self.k_first_stable, self.n_first_candidate, self.k_first_candidate)
+        return any(first) and first != (self.n_stable, self.k_stable, self.n_candidate, self.k_candidate)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +132,8 @@ class Verdict:
     """Metrics that carry the harm, heaviest first."""
 
     findings: tuple[Finding, ...] = ()
+    not_final: int = 0
+    """Candidate units of closed ticks whose outcome is not final yet, such as open sessions. 0 in trails of before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

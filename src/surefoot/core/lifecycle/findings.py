@@ -9,6 +9,7 @@ from ..evidence.information import non_inferiority_growth, units_still_needed
 from ..evidence.metrics import MetricKind, metric_named
 from ..evidence.verdict import Finding, FindingKind, Judgement, Why
 from ..units import ALL_TRAFFIC
+from .probe import Sums
 
 if TYPE_CHECKING:
     from ..evidence.verdict import Verdict
@@ -34,6 +35,7 @@ def count_limit(check: Check, bad: int) -> Finding:
 def harm(check: Check, probe: Probe, ln_e: float, bar: float, *, detailed: bool) -> Finding:
     """Evidence that the candidate is worse than stable."""
     interval = probe.interval() if detailed else None
+    first = probe.first or Sums()
     return Finding(
         metric=check.metric,
         kind=FindingKind.HARM,
@@ -44,6 +46,10 @@ def harm(check: Check, probe: Probe, ln_e: float, bar: float, *, detailed: bool)
         k_stable=probe.total.k_s,
         n_candidate=probe.total.n_c,
         k_candidate=probe.total.k_c,
+        n_first_stable=first.n_s,
+        k_first_stable=int(first.k_s),
+        n_first_candidate=first.n_c,
+        k_first_candidate=int(first.k_c),
         low=interval.low if interval else None,
         high=interval.high if interval else None,
     )
@@ -119,7 +125,7 @@ def describe(finding: Finding) -> str:
             allowed = int(finding.threshold) - 1
             return f"{name}: {int(finding.k_candidate)} {metric_named(name).bad}, {allowed} allowed"
         case FindingKind.HARM:
-            return f"{name}: {_compared(finding)}; {_strength(finding.ln_e)} that the candidate is worse"
+            return f"{name}: {_decided(finding)}; {_strength(finding.ln_e)} that the candidate is worse"
         case FindingKind.LIMIT:
             return (
                 f"{name}: {_one(name, finding.n_candidate, finding.k_candidate)} against a limit of "
@@ -158,10 +164,12 @@ _SAID: dict[Why, str] = {
     Why.UNPROVEN: "Let through by the plan's own wish, without proof",
 }
 
+_NO_WARM_DATA: Final = "On hold: a required metric has no data yet since the candidate has all traffic"
 
-def summary(verdict: Verdict) -> str:
-    """The verdict in one line, for somebody who has never met an e-value."""
-    said = _SAID[verdict.why]
+
+def summary(verdict: Verdict, *, is_warm: bool = False) -> str:
+    """The verdict in one line, for somebody who has never met an e-value. `is_warm`: said of a look at the warmth."""
+    said = _NO_WARM_DATA if is_warm and verdict.why is Why.NO_DATA else _SAID[verdict.why]
     if verdict.culprits and verdict.judgement is Judgement.BREACH:
         found = next((finding for finding in verdict.findings if finding.metric == verdict.culprits[0]), None)
         return f"{said}: {describe(found) if found else verdict.culprits[0]}"
@@ -188,6 +196,18 @@ def _units_needed(check: Check, probe: Probe, margin: float, ln_e: float, stage:
         return None
     growth = non_inferiority_growth(probe.total.k_s / probe.total.n_s, margin, share)
     return units_still_needed(ln_e, growth)
+
+
+def _decided(finding: Finding) -> str:
+    """What harm was looked for in: first failures, wherever they are not simply the units that are final."""
+    if not finding.is_ahead:
+        return _compared(finding)
+    candidate = _exposed(finding.n_first_candidate, finding.k_first_candidate)
+    return f"first failures: candidate {candidate}, stable {_exposed(finding.n_first_stable, finding.k_first_stable)}"
+
+
+def _exposed(n: int, k: int) -> str:
+    return f"{k:,} in {n:,} exposures ({k / n:.2%})" if n else "no data"
 
 
 def _compared(finding: Finding) -> str:

@@ -10,6 +10,7 @@ the harm test stays valid when assignment is broken): see ADR 0006.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -77,6 +78,7 @@ class Case:
         self._stage = 0
         self._assigned: dict[int, tuple[int, int, float]] = {}
         self._times_present = self._present = 0
+        self._resolved: Counter[str] = Counter()
         self._probes: dict[str, Probe] = {}
         for name, (check, margins) in _asked(plan).items():
             self._probes[name] = probe_for(check, sorted(margins), history or History())
@@ -97,6 +99,8 @@ class Case:
         share = expected_share(self._plan.control, during.share)
         candidate, stable, _ = self._assigned.get(tick.epoch, (0, 0, share))
         self._assigned[tick.epoch] = (candidate + tick.candidate.assigned, stable + tick.stable.assigned, share)
+        self._resolved.update({name: count.n for name, count in tick.candidate.resolved.items()})
+        self._resolved.update({name: sum(buckets.values()) for name, buckets in tick.candidate.amounts.items()})
         for arm in (tick.candidate, tick.stable):
             times, units = arm.first.get(PRESENCE, _NO_COUNT)
             self._times_present += times
@@ -109,6 +113,12 @@ class Case:
         each assigns and resolves them for itself. From the sample of units that all processes name (`tally.PRESENCE`).
         """
         return max(1.0, self._times_present / self._present) if self._present else 1.0
+
+    @property
+    def _not_final(self) -> int:
+        """Candidate units that were assigned, and of which no metric whatever is final."""
+        assigned = sum(candidate for candidate, _, _ in self._assigned.values())
+        return max(0, assigned - max(self._resolved.values(), default=0))
 
     @property
     def _divisor(self) -> float:
@@ -309,6 +319,7 @@ class Case:
             ln_e_average=ln_average,
             culprits=culprits,
             findings=shown,
+            not_final=self._not_final,
         )
 
 

@@ -66,6 +66,9 @@ class Probe(Protocol):
     stage: Sums
     """Of units that were assigned in the open stage."""
 
+    first: Sums | None
+    """Exposures and first failures, where harm reads those (STATISTICS.md section 2); None where it reads `total`."""
+
     bad: int
     """Candidate units that failed, counted once each: what count limits read. 0 for amounts."""
 
@@ -214,6 +217,8 @@ class RateProbe:
         self._owed_overall = _Owed()
         self.total = self._rates.total
         self.stage = self._rates.stage
+        self._first = Sums()
+        self.first: Sums | None = self._first
         self.bad = 0
 
     @property
@@ -230,12 +235,14 @@ class RateProbe:
         """Take in the next closed tick."""
         first = _binary(tick.candidate.first, tick.stable.first, self._name)
         self.bad += first.k_c  # count limits wait for no unit
+        settled = self._owed_first.settled(tick.epoch, first)
+        self._first.add(*settled)
         resolved = _binary(tick.candidate.resolved, tick.stable.resolved, self._name)
         # Arms are compared within their epoch, where shares were constant: carried into the next one, failures that one
         # per cent of the users owe would stand against five per cent, and stable would look the worse (Simpson).
         self._rates.add(
             tick.epoch,
-            self._owed_first.settled(tick.epoch, first),
+            settled,
             self._owed_resolved.settled(tick.epoch, resolved),
             self._owed_overall.settled(_ANY_EPOCH, resolved),
             is_warm=is_warm,
@@ -272,6 +279,7 @@ class QuantileProbe:
     """How often each arm exceeds stable's own frozen quantile. Silent until 200 stable values have placed the edge."""
 
     bad = 0
+    first: Sums | None = None
 
     def __init__(self, metric: Metric, check: Check, margins: Iterable[float], past: Buckets) -> None:
         self._field = metric.field
@@ -345,6 +353,7 @@ class AmountProbe:
     """A cost, a count of calls, a mean latency or a score: bets on capped values."""
 
     bad = 0
+    first: Sums | None = None
 
     def __init__(self, metric: Metric, check: Check, margins: Iterable[float], past: Buckets) -> None:
         self._metric = metric
