@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -22,7 +23,7 @@ from surefoot.core.artifact.version import (
     ToolSpec,
 )
 from surefoot.core.units import AgentName, Millis
-from surefoot.errors import ArtifactError, ExecutorFailed
+from surefoot.errors import ArtifactError, ExecutorFailed, UsageError
 from surefoot.ports.executor import Answer
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -73,6 +74,14 @@ def answering(payload: object, status: int = 200) -> Handler:
 async def ask(handler: Handler, request: object = "hi", **settings: float | str) -> Answer:
     async with endpoint(handler) as url:
         return await OpenAICompatibleExecutor().run(version(url, **settings), request, key="run-1")
+
+
+def test_a_missing_package_is_an_error_with_the_way_out(monkeypatch):
+    """Without the extra, what to install is said: no traceback of an import."""
+    monkeypatch.setitem(sys.modules, "aiohttp", None)
+    with pytest.raises(UsageError, match="aiohttp") as refusal:
+        asyncio.run(OpenAICompatibleExecutor().run(version("http://127.0.0.1:1/v1"), "hi", key="run-1"))
+    assert refusal.value.hint == "pip install 'surefoot[openai]'"
 
 
 async def hear(handler: Handler) -> tuple[list[str], Answer | None]:

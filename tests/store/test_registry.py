@@ -39,6 +39,15 @@ def test_an_address_that_makes_no_sense_is_refused(url, error, words):
         assert words in refusal.value.hint
 
 
+def test_a_missing_driver_is_an_error_with_the_way_out(monkeypatch):
+    """Without the extra, PostgreSQL is refused before anything is opened: what to install is said, no traceback."""
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
+    for open_ in (open_store, open_feed, open_sink):
+        with pytest.raises(SettingsError, match="asyncpg") as refusal:
+            open_("postgresql://localhost/surefoot")
+        assert refusal.value.hint == "pip install 'surefoot[postgres]'"
+
+
 def test_a_scheme_belongs_to_one_kind_of_store():
     """A second one of the same name is refused."""
     with pytest.raises(AlreadyExists, match="sqlite"):

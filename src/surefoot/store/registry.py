@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import unquote
@@ -75,6 +76,8 @@ def _sqlite_path(url: str) -> Path:
 
 
 def _postgres_url(url: str) -> str:
+    if find_spec("asyncpg") is None:  # looked for, not loaded: making a store touches nothing yet
+        raise SettingsError("PostgreSQL needs asyncpg, which is not installed", hint="pip install 'surefoot[postgres]'")
     if len(parts_of(url).path) < 2:
         raise SettingsError("the store's address names no database", hint="write postgresql://user@host/database")
     return url

@@ -16,7 +16,7 @@ from ...core.artifact.canonical import parse_object
 from ...core.artifact.version import AgentVersion
 from ...core.evidence.observation import Observation
 from ...core.units import MicroUsd, Millis
-from ...errors import ArtifactError, ExecutorFailed
+from ...errors import ArtifactError, ExecutorFailed, UsageError
 from ...ports.executor import Answer, ToolCall
 
 if TYPE_CHECKING:
@@ -146,8 +146,12 @@ def _body(version: AgentVersion, request: object) -> dict[str, Any]:
 
 @asynccontextmanager
 async def _posted(version: AgentVersion, body: dict[str, Any], key: str) -> AsyncGenerator[aiohttp.ClientResponse]:
-    import aiohttp
-
+    try:
+        import aiohttp
+    except ImportError:
+        raise UsageError(
+            "asking a model's endpoint needs aiohttp, which is not installed", hint="pip install 'surefoot[openai]'"
+        ) from None
     headers = {"Idempotency-Key": key, **_authorization(version)}
     patience = aiohttp.ClientTimeout(total=_patience(version))
     try:
