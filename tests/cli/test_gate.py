@@ -176,7 +176,27 @@ def test_a_run_is_held_against_the_gates_and_kept(run):
     ended = surefoot(root, "eval", "gate", "support", "--version", "bot@v2", "--against", "bot@v1")
     assert (ended.code, ended.err) == (1, "")
     assert "flipped, to be tried again in both arms: c0, c1" in ended.out
+    assert "exact: 60 no evidence" in ended.out
     assert (root / ".surefoot/surefoot.db").is_file()
+
+
+def test_what_became_of_each_case_is_said(project):
+    """Degraded, improved and flaky cases are named with their tier, in words and in JSON."""
+    put(project, "gates/quality_gates.yaml", NO_WORSE)
+    document = ScoresDocument(
+        candidate=table("c", exact=rate([0, 5, 2] + [5] * 20, n=5)),
+        baseline=table("b", exact=rate([5, 0, 3] + [5] * 20, n=5)),
+    )
+    (project / "s.json").write_bytes(written(document))
+    words = ("gate", "check", "--metrics", str(project / "s.json"))
+    said = surefoot(project, *words).out
+    assert "exact: 1 improved, 1 degraded, 20 no evidence, 1 flaky" in said
+    assert "  degraded: c0 (hard)\n  improved: c1 (hard)\n  flaky: c2\n" in said
+    found = surefoot(project, *words, "--json").json
+    assert found["summary"] == {
+        "improved": 1, "degraded": 1, "no evidence": 20, "flaky": 1, "new": 0, "missing": 0,
+    }  # fmt: skip
+    assert [case["case"] for case in found["cases"]] == ["c0", "c1", "c2"]
 
 
 def test_fresh_trials_of_flipped_cases_decide(run):

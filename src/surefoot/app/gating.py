@@ -13,11 +13,11 @@ from ..config.agents import list_agents, load_version
 from ..config.baselines import baseline_path, checked_table, load_baseline, load_table
 from ..config.gates import load_gates
 from ..config.quarantine import load_quarantine
-from ..core.proof.baseline import Baseline, suite_name
+from ..core.proof.baseline import COUNTS_SUITE, Baseline, suite_name
 from ..core.proof.gate import Decision, GateReport, Ruling, decision_of
 from ..core.proof.gate_kinds import Gates, RegressionGate, RuleGate
 from ..core.proof.gating import Conduct, FreshTrials, rule
-from ..core.proof.regression import Quarantined, Retrial, retrials
+from ..core.proof.regression import CaseChange, Quarantined, Retrial, case_changes, retrials
 from ..core.proof.score import Result
 from ..core.proof.suite import Suite
 from ..core.proof.table import ScoreTable, table_of
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from .proving import Proving
 
 __all__ = ["Arms", "Gating", "arms_of", "read_scores", "version_named"]
+
+
+_COMPARING = (RegressionGate, RuleGate)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,13 +110,26 @@ class Gating:
         path = baseline_path(self.root, arms.candidate.suite)
         return load_baseline(path) if path.is_file() else None
 
+    def changes(self, arms: Arms) -> tuple[CaseChange, ...]:
+        """What became of every case, under every metric that a regression gate or a rule looks at."""
+        before = self.before(arms)
+        table = before.table if isinstance(before, Baseline) else before
+        if table is None or table.suite != arms.candidate.suite or table.suite == COUNTS_SUITE:
+            return ()
+        found: list[CaseChange] = []
+        for metric in dict.fromkeys(gate.metric for gate in self.gates.gates if isinstance(gate, _COMPARING)):
+            held = [one.case for one in self.quarantine if one.until >= self.today and one.metric in {None, metric}]
+            if (column := arms.candidate.columns.get(metric)) is not None:
+                found.extend(case_changes(metric, column, table.columns.get(metric), quarantined=held))
+        return tuple(found)
+
     def again(self, arms: Arms, *, trials: int = 5) -> tuple[Retrial, ...]:
         """The cases to try again in both arms before anything is concluded from them."""
         before = self.before(arms)
         table = before.table if isinstance(before, Baseline) else before
         if table is None or table.suite != arms.candidate.suite or arms.fresh is not None:
             return ()
-        metrics = [gate.metric for gate in self.gates.gates if isinstance(gate, RegressionGate | RuleGate)]
+        metrics = [gate.metric for gate in self.gates.gates if isinstance(gate, _COMPARING)]
         return retrials(arms.candidate, table, metrics=metrics, trials=trials)
 
 

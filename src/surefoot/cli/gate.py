@@ -11,9 +11,10 @@ import typer
 
 from ..config.suites import load_suite
 from ..core.proof.gate import EXIT_CODES, Decision, GateReport
+from ..core.proof.regression import CaseChange, Change, summary
 from ..errors import GateError
 from .control import ByOption, JsonOption, controlled, whoever
-from .gate_view import say_report
+from .gate_view import say_changes, say_report
 from .output import say, say_json
 from .project import project_of
 
@@ -211,10 +212,12 @@ def _conclude(
     if record:
         _record(ctx, reports, by)
     if as_json:
-        say_json([_json(report) for report in reports] if len(reports) > 1 else _json(reports[0]))
+        said = [_json(report, gating.changes(arms)) for report, arms in zip(reports, judged, strict=True)]
+        say_json(said if len(said) > 1 else said[0])
     else:
         for report, arms in zip(reports, judged, strict=True):
             say_report(report, arms.label)
+            say_changes(gating.changes(arms))
             if again := gating.again(arms):
                 names = ", ".join(retrial.case for retrial in again[:10]) + (" ..." if len(again) > 10 else "")
                 say(f"flipped, to be tried again in both arms: {names}")
@@ -224,10 +227,15 @@ def _conclude(
 _RANK: Final = {Decision.PASSED: 0, Decision.UNDECIDED: 1, Decision.FAILED: 2}
 
 
-def _json(report: GateReport) -> object:
+def _json(report: GateReport, changes: Sequence[CaseChange]) -> object:
     import msgspec
 
-    return {**msgspec.to_builtins(report), "exit_code": EXIT_CODES[report.decision]}
+    return {
+        **msgspec.to_builtins(report),
+        "exit_code": EXIT_CODES[report.decision],
+        "cases": [msgspec.to_builtins(one) for one in changes if one.change is not Change.NO_EVIDENCE],
+        "summary": {change.value: count for change, count in summary(changes).items()},
+    }
 
 
 def _write(out: Path, reports: Sequence[GateReport], judged: Sequence[Arms]) -> None:

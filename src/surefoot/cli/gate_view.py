@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from ..core.proof.gate import Decision, GateReport, Ruling
+from ..core.proof.regression import CaseChange, Change, summary
 from .output import say, say_table
 
-__all__ = ["say_report"]
+__all__ = ["say_changes", "say_report"]
 
 _WORDS: Final = {Decision.PASSED: "passed", Decision.FAILED: "FAILED", Decision.UNDECIDED: "not decided"}
 _SHOWN_CASES: Final = 5
+_SHOWN_NAMES: Final = 20
 
 
 def say_report(report: GateReport, label: str = "") -> None:
@@ -23,6 +26,19 @@ def say_report(report: GateReport, label: str = "") -> None:
     )
     if not report.rulings:
         say("no gate looks at this suite, and nothing executed is not a pass")
+
+
+def say_changes(changes: Sequence[CaseChange]) -> None:
+    """How many cases became what, metric by metric, and which did."""
+    for metric in dict.fromkeys(one.metric for one in changes):
+        of_metric = [one for one in changes if one.metric == metric]
+        counts = summary(of_metric)
+        say(f"{metric}: " + ", ".join(f"{count} {change}" for change, count in counts.items() if count))
+        for change in (Change.DEGRADED, Change.IMPROVED, Change.FLAKY, Change.NEW, Change.MISSING):
+            names = [f"{one.case} ({one.tier})" if one.tier else one.case for one in of_metric if one.change is change]
+            if names:
+                more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
+                say(f"  {change}: {', '.join(names[:_SHOWN_NAMES])}{more}")
 
 
 def _row(ruling: Ruling) -> tuple[str, ...]:

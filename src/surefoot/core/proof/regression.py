@@ -26,6 +26,7 @@ __all__ = [
     "case_changes",
     "flipped",
     "retrials",
+    "summary",
     "with_fresh",
 ]
 
@@ -121,6 +122,14 @@ def case_changes(
         )
         for case in names
     )
+
+
+def summary(changes: Iterable[CaseChange]) -> Mapping[Change, int]:
+    """How many cases became what, every word of `Change` named; those in quarantine are left out."""
+    counted = dict.fromkeys(Change, 0)
+    for one in changes:
+        counted[one.change] += not one.is_quarantined
+    return counted
 
 
 def flipped(candidate: Column, baseline: Column) -> tuple[str, ...]:
