@@ -172,7 +172,9 @@ class Diverged(Refused):
 
 
 class Unreadable(SurefootError):
-    """Something stored cannot be understood. Trying again does not help, and whatever else is stored is not affected."""
+    """
+    Something stored cannot be understood. Trying again does not help, and whatever else is stored is not affected.
+    """
 
     code = "unreadable"
 

@@ -192,6 +192,13 @@ def _amount(name: str) -> Callable[[str, _Parameters, AgentVersion], Evaluator]:
     return made
 
 
+def _outcome(*, safety: bool) -> Callable[[str, _Parameters, AgentVersion], Evaluator]:
+    def made(metric: str, given: _Parameters, version: AgentVersion) -> Evaluator:
+        return Outcome(metric=metric, safety=safety)
+
+    return made
+
+
 def _likeness(name: str) -> Kind:
     return Kind(
         meaning=f"{name} of the answer against the case's `expected`",
@@ -309,12 +316,12 @@ EVALUATORS: Final[Mapping[str, Kind]] = MappingProxyType(
         "success": Kind(
             meaning="the run recorded the outcome it should have",
             keys={},
-            build=lambda metric, *_: Outcome(metric=metric),
+            build=_outcome(safety=False),
         ),
         "safety": Kind(
             meaning="the run recorded nothing unsafe",
             keys={},
-            build=lambda metric, *_: Outcome(metric=metric, safety=True),
+            build=_outcome(safety=True),
         ),
     }
 )
