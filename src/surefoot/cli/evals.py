@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 
@@ -21,14 +20,12 @@ from ..core.proof.gating import rule
 from ..core.proof.suite import Suite, rule_suite
 from ..core.proof.table import table_of
 from ..errors import SuiteError, SurefootError, UnknownName
-from ..service.prove import Progress, Proof
+from ..service.prove import Proof
+from .bar import bar
 from .evals_view import Shown, calibration_json, proof_json, show_calibration, show_proof, show_suite, suite_json
 from .gate import bless, gate
 from .output import say, say_json, say_table
 from .project import project_of
-
-if TYPE_CHECKING:
-    from rich.progress import Progress as Bar
 
 __all__ = ["app"]
 
@@ -217,56 +214,12 @@ def _again(asked: Asked, names: str) -> Asked:
 
 def _proven(proving: Proving, asked: Asked, *, as_json: bool) -> Proof:
     """Run it with a bar on standard error that says how fast and how long still."""
-    with _bar(shown=not as_json) as told:
+    with bar(shown=not as_json) as told:
         try:
             return asyncio.run(proving.run(asked, told=told))
         except KeyboardInterrupt:
             say("stopped; what was finished is kept: go on with --resume")
             raise
-
-
-@contextmanager
-def _bar(*, shown: bool) -> Generator[Callable[[Progress], None]]:
-    with _progress(shown=shown) as bar:
-        task = bar.add_task("running", total=None, said="")
-
-        def told(progress: Progress) -> None:
-            spent = f"${progress.spent.usd:.4f} " if progress.spent.usd else ""
-            failed = f"{progress.errors} errors" if progress.errors else ""
-            bar.update(task, completed=progress.done, total=progress.total, said=spent + failed)
-
-        yield told
-
-
-def _progress(*, shown: bool) -> Bar:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        ProgressColumn,
-        Task,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-    from rich.text import Text
-
-    class _Rate(ProgressColumn):
-        def render(self, task: Task) -> Text:
-            return Text(f"{task.speed:.1f}/s" if task.speed else "")
-
-    screen = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[said]}"),
-        console=screen,
-        transient=True,
-        disable=not (shown and screen.is_terminal),
-    )
 
 
 def _report(suite: Suite, proof: Proof, version: AgentVersion) -> GateReport:
