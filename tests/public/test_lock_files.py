@@ -7,7 +7,7 @@ import tomllib
 
 import pytest
 
-LOCKS = ["base.txt", "dev.txt", "local-model-weights.txt", "local-model.txt", "uv.txt"]
+LOCKS = ["base.txt", "dev.txt", "local-model-weights.txt", "local-model.txt", "ray.txt", "uv.txt"]
 
 
 def _locked(text: str) -> dict[str, int]:
@@ -32,13 +32,13 @@ def test_no_lock_names_an_index(repository, lock):
 
 
 @pytest.mark.parametrize(
-    "extra", [None, "http", "openai", "openfeature", "plot", "postgres", "prices", "proof", "local-model"]
+    "extra", [None, "http", "openai", "openfeature", "plot", "postgres", "prices", "proof", "ray", "local-model"]
 )
 def test_every_dependency_is_locked(repository, extra):
     """A dependency that is added to pyproject.toml is in a lock file too (`make lock`)."""
     project = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = project["dependencies"] if extra is None else project["optional-dependencies"][extra]
-    lock = {None: "base.txt", "local-model": "local-model.txt"}.get(extra, "dev.txt")
+    lock = {None: "base.txt", "local-model": "local-model.txt", "ray": "ray.txt"}.get(extra, "dev.txt")
     locked = {name.split("==")[0] for name in _locked((repository / "requirements" / lock).read_text(encoding="utf-8"))}
     assert {re.split(r"[\[<>=~!; ]", requirement)[0] for requirement in wanted} - locked == set()
 
@@ -46,5 +46,5 @@ def test_every_dependency_is_locked(repository, extra):
 def test_every_extra_is_looked_at(repository):
     """An extra that is added is added above."""
     project = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = {"http", "local-model", "openai", "openfeature", "plot", "postgres", "prices", "proof"}
+    extras = {"http", "local-model", "openai", "openfeature", "plot", "postgres", "prices", "proof", "ray"}
     assert set(project["optional-dependencies"]) == extras

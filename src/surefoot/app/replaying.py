@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RECORDED",
+    "Begun",
     "PlannedReplay",
     "kept_results",
     "level_named",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final, NamedTuple
 
 import typer
 
@@ -16,6 +16,7 @@ from ..adapters.reports.replay_document import replay_json
 from ..app.replay_parts import ReplaySpec
 from ..app.replaying import RECORDED, kept_results, planned_replay, workers_for
 from ..config.gates import load_gates
+from ..core.proof.gate_kinds import Gates
 from ..core.proof.replay import Level, Limits
 from ..core.proof.replay_verdict import Replayed
 from ..core.proof.tape import MissedWrite
@@ -25,6 +26,25 @@ from .project import project_of
 from .replay_view import show_replay
 
 __all__ = ["app"]
+
+_LONGEST_KEY: Final = 64
+
+_VersionOption = Annotated[
+    str,
+    typer.Option(metavar="V", help=f"LABEL, AGENT@LABEL, or {RECORDED}NAME: runs in the file.", show_default=False),
+]
+_MissedOption = Annotated[
+    MissedWrite, typer.Option(help="A write that was not recorded ends the run, or is only noted down.")
+]
+
+
+class _Names(NamedTuple):
+    """Who is replayed."""
+
+    baseline: str
+    candidate: str
+    agent: str | None
+
 
 app = typer.Typer(name="replay", add_completion=False)
 
@@ -37,23 +57,16 @@ def _replay(
     ctx: typer.Context,
     *,
     traces: Annotated[Path, typer.Option(metavar="FILE", help="Recorded runs (JSONL).", show_default=False)],
-    baseline: Annotated[
-        str,
-        typer.Option(metavar="V", help=f"LABEL, AGENT@LABEL, or {RECORDED}NAME: runs in the file.", show_default=False),
-    ],
-    candidate: Annotated[str, typer.Option(metavar="V", help="The same.", show_default=False)],
+    baseline: _VersionOption,
+    candidate: _VersionOption,
     agent: Annotated[str | None, typer.Option(help="Whose versions. Default: the only agent.")] = None,
     level: Annotated[Level, typer.Option(help="How much of a run is made again.")] = Level.RUN,
     max_latency_ms: Annotated[float | None, typer.Option(min=0, help="Budget of one run, milliseconds.")] = None,
     max_cost_tokens: Annotated[int | None, typer.Option(min=0, help="Budget of one run, tokens.")] = None,
     rules: Annotated[Path | None, typer.Option(help="Rules about tools (YAML): see docs/replay.md.")] = None,
-    world: Annotated[
-        str | None, typer.Option(metavar="MODULE:FACTORY", help="The fake that the world level runs in.")
-    ] = None,
+    world: Annotated[str | None, typer.Option(metavar="MODULE:FACTORY", help="The fake of the world level.")] = None,
     pool: Annotated[Path | None, typer.Option(help="Traces whose reads may stand in, same tenant and hour.")] = None,
-    missed_write: Annotated[
-        MissedWrite, typer.Option(help="A write that was not recorded ends the run, or is only noted down.")
-    ] = MissedWrite.STOP,
+    missed_write: _MissedOption = MissedWrite.STOP,
     redact: Annotated[bool, typer.Option("--redact", help="Redact arguments before they are compared.")] = False,
     key_file: Annotated[Path | None, typer.Option(help="The key that the traces were redacted with.")] = None,
     gates: Annotated[Path | None, typer.Option(help="A gates file. Default: nothing may get worse.")] = None,
@@ -69,36 +82,54 @@ def _replay(
 
     Exits with 0 passed, 1 failed, 2 not decided, 3 wrong usage, 4 something outside failed.
     """
-    root = project_of(ctx)
-    key = key_file.read_bytes().strip()[:64] if key_file is not None else b""
     spec = ReplaySpec(
-        root=root,
+        root=project_of(ctx),
         level=level,
         limits=Limits(max_latency_ms=max_latency_ms, max_cost_tokens=max_cost_tokens),
         rules=rules,
         world=world,
         pool=pool,
         missed_write=missed_write,
-        redaction_key=key if redact or key_file is not None else None,
+        redaction_key=_key(key_file) if redact or key_file is not None else None,
     )
-    with closing(kept_results(root)) as results:
-        plan = planned_replay(
-            traces,
-            spec,
-            baseline=baseline,
-            candidate=candidate,
-            agent=agent,
-            gates=None if gates is None else load_gates(root, gates),
-            resume=results if resume else None,
-        )
-        with _followed(plan.total, shown=not as_json) as told:
-            found = plan.run(workers=workers_for(plan, workers, on=on), results=results, told=told)
+    held = None if gates is None else load_gates(spec.root, gates)
+    names = _Names(baseline, candidate, agent)
+    found = _found(spec, traces, names, gates=held, where=(on, workers), resume=resume, is_quiet=as_json)
     _write(found, out, junit_file, html_file)
     if as_json:
         say_json(replay_json(found))
     else:
         show_replay(found)
     return found.exit_code
+
+
+def _key(file: Path | None) -> bytes:
+    return b"" if file is None else file.read_bytes().strip()[:_LONGEST_KEY]
+
+
+def _found(
+    spec: ReplaySpec,
+    traces: Path,
+    names: _Names,
+    *,
+    gates: Gates | None,
+    where: tuple[str, int | None],
+    resume: bool,
+    is_quiet: bool,
+) -> Replayed:
+    with closing(kept_results(spec.root)) as results:
+        plan = planned_replay(
+            traces,
+            spec,
+            baseline=names.baseline,
+            candidate=names.candidate,
+            agent=names.agent,
+            gates=gates,
+            resume=results if resume else None,
+        )
+        workers = workers_for(plan, where[1], on=where[0])
+        with _followed(plan.total, shown=not is_quiet) as told:
+            return plan.run(workers=workers, results=results, told=told)
 
 
 def _write(found: Replayed, out: Path | None, junit_file: Path | None, html_file: Path | None) -> None:

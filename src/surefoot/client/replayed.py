@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import suppress
 from time import perf_counter_ns
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
@@ -12,9 +13,10 @@ from ..core.evidence.observation import Observation
 from ..core.proof.tape import Answering
 from ..core.traffic.route import Reason
 from ..errors import Diverged
+from ..ports.executor import Answer
 from .run import Run
 
-__all__ = ["Rerun", "ToolFailed", "rerun"]
+__all__ = ["Ended", "Rerun", "ToolFailed", "rerun"]
 
 T = TypeVar("T")
 
@@ -79,6 +81,10 @@ class Rerun(Run):
         """Stable for one trace and version."""
         return self._key
 
+    async def ready(self) -> AgentVersion:
+        """The version: there is nothing to wait for."""
+        return self._version
+
     def tool(self, name: str, arguments: Mapping[str, object], function: Callable[..., T], /) -> T:
         """Answer the call. Raises ToolFailed and Diverged; see the class."""
         served = self._answering(name, arguments)
@@ -120,7 +126,7 @@ class Ended(NamedTuple):
 
 
 async def rerun(
-    function: Callable[[AgentVersion, Any, Run], Any],
+    function: Callable[..., Any],
     version: AgentVersion,
     request: object,
     answering: Answering,
@@ -130,19 +136,43 @@ async def rerun(
     """
     Run a function of any of the four kinds (see `functions`) to its end. Its exceptions are in what is returned.
 
-    A stream is read to its end; its pieces, if they are texts, are one text.
+    One that takes only the request, or request and version, finds its run by `current_run()`; calls that an `Answer`
+    reports are held against the recording. A stream is read to its end; its pieces, if they are texts, are one text.
     """
-    plain: Callable[[AgentVersion, Any, Run], Any] = getattr(function, "function", function)
+    plain: Callable[..., Any] = getattr(function, "function", function)
     run = Rerun.of(version, answering, key=key)
     output: object = None
     error: BaseException | None = None
     with run.current():
         try:
-            output = await _whole(plain(version, request, run))
+            output = await _whole(plain(*_given(plain, version, request, run)))
+            if isinstance(output, Answer):
+                output = _told(run, output, answering)
         except Exception as raised:  # noqa: BLE001  # the code under test may raise anything: that is its result
             error = raised
     seen = run.over()
     return Ended(output, error, seen, float(seen.latency_ms) if seen.latency_ms is not None else run.took_ms)
+
+
+def _given(function: Callable[..., Any], version: AgentVersion, request: object, run: Rerun) -> tuple[object, ...]:
+    """What the function takes: all three, or what a function that is named in a version's file takes."""
+    try:
+        inspect.signature(function).bind(version, request, run)
+    except TypeError:
+        with suppress(TypeError):
+            inspect.signature(function).bind(request, version)
+            return request, version
+        return (request,)
+    except ValueError:  # a function without a signature
+        pass
+    return version, request, run
+
+
+def _told(run: Rerun, answer: Answer, answering: Answering) -> object:
+    run.answered(answer)
+    for call in answer.tool_calls:
+        answering(call.name, call.arguments)
+    return answer.output
 
 
 async def _whole(answer: object) -> object:

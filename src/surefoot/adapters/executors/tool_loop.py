@@ -12,7 +12,7 @@ from ...core.proof.text import answer_text
 from ...core.proof.trace import Trace, TracedCall
 from ...ports.executor import Answer, Executor
 
-__all__ = ["Looped", "loop", "next_action", "prefixes"]
+__all__ = ["Looped", "Prefix", "loop", "next_action", "prefixes"]
 
 _MOST_STEPS: Final = 50
 """Model calls in one run of a version that sets no `max_steps`."""
