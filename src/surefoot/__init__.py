@@ -7,9 +7,9 @@ Progressive delivery for AI agents: move live traffic to a new version step by s
     agent = sf.agent("support-agent")
 
     @agent.runs
-    async def answer(version, request, ctx): ...
+    def answer(version, request, ctx): ...
 
-    reply = await agent.run("Where is my order?", user="u-42", session="s-7")
+    reply = agent.run("Where is my order?", user="u-42", session="s-7")
 
 `import surefoot` loads nothing; each name is loaded when it is first used.
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
@@ -45,6 +46,22 @@ def test_every_block_that_is_not_run_says_why(page):
             f"line {block.line - 1}: call it python, bash or console, so that it is run"
         )
         assert block.not_run is None or len(block.not_run.split()) >= 4, f"line {block.line - 1}: why is it not run?"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_python_is_shown_as_a_script_has_it(page):
+    """What is copied into a file runs as a file: no `await` outside a function."""
+    for block in blocks_of(page.read_text(encoding="utf-8")):
+        if block.language == "python":
+            compile("\n" * (block.line - 1) + block.code, name_of(page), "exec")
+
+
+def test_every_extra_is_in_the_readme():
+    """What may be installed besides is listed where installing is described."""
+    extras = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    install = readme.partition("## Install")[2].partition("\n## ")[0]
+    assert [extra for extra in extras["optional-dependencies"] if f"`{extra}`" not in install] == []
 
 
 LIES = {
