@@ -139,13 +139,14 @@ class Proving:
         `fit` may give a version other evaluators or another executor, where a suite's file cannot name them.
         """
         results = self.results
+        contenders = tuple(
+            contender if fit is None else fit(contender)
+            for contender in (self.contender(asked.suite, version) for version in asked.versions)
+        )
         order = Order(
             suite=asked.suite,
-            contenders=tuple(
-                contender if fit is None else fit(contender)
-                for contender in (self.contender(asked.suite, version) for version in asked.versions)
-            ),
-            run=self._run(asked),
+            contenders=contenders,
+            run=self._run(asked, contenders),
             first_trial=asked.first_trial,
             trials=asked.trials,
             only=asked.only,
@@ -170,10 +171,13 @@ class Proving:
         if self._results is not None:
             self._results.close()
 
-    def _run(self, asked: Asked) -> ProofRun:
+    def _run(self, asked: Asked, contenders: Sequence[Contender]) -> ProofRun:
+        """A new run, or the newest of the same suite under the same judges: scores of others are not added to it."""
         suite = f"{asked.suite.identity} {asked.purpose}".rstrip()
+        judges = sorted({judge.fingerprint for contender in contenders for judge in contender.judges})
+        fresh = ProofRun(id=self._ids.new(), suite=suite, settings=" ".join(judges))
         before = self.results.runs(suite) if asked.resume else ()
-        return before[-1] if before else ProofRun(id=self._ids.new(), suite=suite)
+        return next((run for run in reversed(before) if run.settings == fresh.settings), fresh)
 
 
 def _has_own_price(version: AgentVersion) -> bool:
