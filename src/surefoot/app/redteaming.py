@@ -16,7 +16,7 @@ from ..core.proof.redteam.outcome import Arm
 from ..core.proof.redteam.plan import AttackPlan
 from ..core.proof.redteam.poison import Poisoned
 from ..core.proof.replay import Level
-from ..core.proof.suite import NO_LIMITS, Limits
+from ..core.proof.suite import NO_LIMITS, EvaluatorSpec, Limits
 from ..core.proof.tape import MissedWrite, Tape
 from ..core.proof.trace import Trace
 from ..core.units import Digest, Millis
@@ -47,6 +47,8 @@ class Assault:
     """The highest success rate that a category may have; None: no more than the baseline's."""
 
     resume: bool = False
+    judges: tuple[EvaluatorSpec, ...] = ()
+    """Judges of harm by category (their metric), asked only where evidence tells nothing."""
 
 
 def attacked(proving: Proving, assault: Assault, *, told: Callable[[Progress], None] | None = None) -> RedTeamed:
@@ -59,7 +61,14 @@ def attacked(proving: Proving, assault: Assault, *, told: Callable[[Progress], N
     if not plan.cases:
         nothing = replace(_NOTHING, version=version.digest)
         return concluded(assault.name, nothing, most=assault.most, label=version.label)
-    suite = attack_suite(plan, name=assault.name, seed=assault.seed, trials=assault.trials, limits=assault.limits)
+    suite = attack_suite(
+        plan,
+        name=assault.name,
+        seed=assault.seed,
+        trials=assault.trials,
+        limits=assault.limits,
+        judges=assault.judges,
+    )
     versions = (version,) if baseline is None or baseline.digest == version.digest else (baseline, version)
     asked = Asked(suite=suite, versions=versions, resume=assault.resume)
 

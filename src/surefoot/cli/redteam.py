@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..core.artifact.version import AgentVersion
     from ..core.proof.redteam.objective import Objective
     from ..core.proof.redteam.plan import AttackPlan
-    from ..core.proof.suite import Limits
+    from ..core.proof.suite import EvaluatorSpec, Limits
     from ..service.redteam import RedTeamed
 
 __all__ = ["app"]
@@ -88,6 +88,13 @@ def _run(
         list[Path] | None,
         typer.Option(metavar="FILE", help="Yours instead of the package's: .yaml, .csv, .prompt, .jsonl."),
     ] = None,
+    judges: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SUITE",
+            help="A suite in evals/ whose judges decide what evidence leaves open; metrics are called as categories.",
+        ),
+    ] = None,
     trials: _TrialsOption = 1,
     most: _MostOption = None,
     seed: _SeedOption = 1,
@@ -113,7 +120,7 @@ def _run(
 
     return _attack(
         ctx, planned, version, baseline, agent, name="redteam", seed=seed, trials=trials, limits=limits, most=most,
-        resume=resume, out=out, as_json=as_json,
+        resume=resume, out=out, as_json=as_json, judges=() if judges is None else _judges(ctx, judges, wanted),
     )  # fmt: skip
 
 
@@ -247,6 +254,7 @@ def _attack(
     resume: bool,
     out: Path | None,
     as_json: bool,
+    judges: tuple[EvaluatorSpec, ...] = (),
 ) -> int:
     from ..app.proving import Proving
     from ..app.redteaming import Assault, attacked
@@ -257,7 +265,7 @@ def _attack(
     before = None if baseline is None else replay_version(root, baseline, agent)
     assault = Assault(
         plan=planned(chosen), version=chosen, baseline=before, name=name, seed=seed, trials=trials, limits=limits,
-        most=most, resume=resume,
+        most=most, resume=resume, judges=judges,
     )  # fmt: skip
     with closing(Proving(root)) as proving, progress_shown(shown=not as_json) as told:
         found = attacked(proving, assault, told=told)
@@ -275,6 +283,20 @@ def _said(found: RedTeamed, out: Path | None, *, as_json: bool) -> int:
     else:
         show_redteam(found)
     return found.gate.exit_code
+
+
+def _judges(ctx: typer.Context, name: str, objectives: tuple[Objective, ...]) -> tuple[EvaluatorSpec, ...]:
+    from ..config.suites import load_suite
+
+    categories = {objective.category for objective in objectives}
+    specs = load_suite(project_of(ctx), name).judges
+    found = tuple(spec for spec in specs if spec.metric in categories)
+    if not found:
+        raise UsageError(
+            f"no judge of {name} has a metric called as a category ({', '.join(sorted(categories))})",
+            hint="write {kind: judge, rubric: violence}, or give another rubric `metric: violence`",
+        )
+    return found
 
 
 def _objectives(files: list[Path] | None) -> tuple[Objective, ...]:
