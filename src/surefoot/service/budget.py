@@ -13,6 +13,8 @@ from ..ports.judge import Usage
 __all__ = ["Budget", "Spending"]
 
 _MICRO: Final = 1_000_000
+_ROUNDING: Final = 1e-9
+"""Dollars: a thousandth of the smallest amount that can be written. Sums of floats are not exact."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +110,7 @@ class Budget:
         usd, count = self._dearest.get(payer, (0.0, 0))
         usd += self._spent_usd + sum(dearest[0] * n for dearest, n in reserved)
         count += self._spent_tokens + sum(dearest[1] * n for dearest, n in reserved)
-        return (self._usd is None or (usd <= self._usd and self._spent_usd < self._usd)) and (
+        return (self._usd is None or (usd <= self._usd + _ROUNDING and self._spent_usd < self._usd - _ROUNDING)) and (
             self._tokens is None or (count <= self._tokens and self._spent_tokens < self._tokens)
         )
 
