@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -214,7 +215,13 @@ def planned_replay(
     run = _run(suite, _settings(spec, sides), resume)
     return PlannedReplay(
         order=ReplayOrder(
-            run=run, baseline=sides[0], candidate=sides[1], level=spec.level, limits=spec.limits, gates=gates
+            run=run,
+            baseline=sides[0],
+            candidate=sides[1],
+            level=spec.level,
+            limits=spec.limits,
+            gates=gates,
+            tasks=_shared(recorded),
         ),
         spec=spec,
         versions=(before, after),
@@ -307,6 +314,12 @@ def _tasks(lines: tuple[TraceLine, ...]) -> Iterator[tuple[Task, TraceLine]]:
     by_id = {line.trace.trace_id: line for line in lines}
     for task, trace in tasks(line.trace for line in lines):
         yield task, by_id[trace.trace_id]
+
+
+def _shared(recorded: tuple[_Recorded, ...]) -> dict[str, str]:
+    """The task of each trace that is not the only one of it."""
+    counts = Counter(one.task.name for one in recorded)
+    return {one.case: one.task.name for one in recorded if counts[one.task.name] > 1}
 
 
 def _settings(spec: ReplaySpec, sides: tuple[Side, Side]) -> str:

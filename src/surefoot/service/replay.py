@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 from ..core.proof.gate_kinds import Gates
@@ -50,6 +50,9 @@ class ReplayOrder:
     gates: Gates | None = None
     """None: the ones that follow from level and limits."""
 
+    tasks: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The task of each trace that shares one with another."""
+
 
 class ReplayProgress(NamedTuple):
     """How far it is, in replays of this process."""
@@ -91,6 +94,7 @@ def replay(
         level=order.level,
         limits=order.limits,
         gates=order.gates,
+        tasks=order.tasks,
     )
 
 

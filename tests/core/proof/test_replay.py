@@ -166,3 +166,13 @@ def test_amounts_are_compared_where_both_stayed():
     assert len(found.candidate.columns["tokens"].samples) == 11
     assert found.gates.decision is Decision.PASSED
     assert [(ratio.metric, ratio.median) for ratio in found.ratios][-1] == ("tokens", 1.0)
+
+
+def test_runs_of_one_task_prove_as_much_as_one_case():
+    """Twenty trials of two tasks are two cases, and two cases decide nothing."""
+    before, after = arms("p" * 20, "f" * 20)
+    shared = {f"c{place}": f"task:{place % 2}" for place in range(20)}
+    found = verdict("tape@1", before, after, level=Level.RUN, limits=Limits(), tasks=shared)
+    assert found.gates.decision is Decision.UNDECIDED
+    assert found.candidate.columns["success"].samples["task:0"].n == 10
+    assert len(found.rows) == 20

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from ..units import Digest
@@ -140,22 +141,27 @@ def verdict(
     level: Level,
     limits: Limits,
     gates: Gates | None = None,
-    stopped: str = "",
+    tasks: Mapping[str, str] = MappingProxyType({}),
 ) -> Replayed:
-    """Put both side by side and hold the candidate against the gates. No trace at all is not decided."""
+    """
+    Put both side by side and hold the candidate against the gates. No trace at all is not decided.
+
+    `tasks` names the task of traces that share one: gates count them as trials of one case, because runs of one task
+    resemble each other and would otherwise prove more than they do.
+    """
     held = gates or replay_gates(level, limits)
     left = _left(candidate) | _left(baseline)
-    tables = [_table(suite, arm, left) for arm in (candidate, baseline)]
+    tables = [_table(suite, arm, left, tasks) for arm in (candidate, baseline)]
     totals = [_totals(arm.results) for arm in (candidate, baseline)]
     conduct = Conduct(
-        stopped=stopped,
         replays=0 if level is Level.STEP else len(candidate.results),  # a step cannot lead the next one astray
         diverged=totals[0].outcomes.get(Outcome.DIVERGED, 0),
         baseline_diverged=totals[1].outcomes.get(Outcome.DIVERGED, 0),
     )
     report = rule(held, tables[0], tables[1], conduct=conduct)
     strict = [
-        _table(suite, arm._replace(results=tuple(map(_as_failure, arm.results))), left) for arm in (candidate, baseline)
+        _table(suite, arm._replace(results=tuple(map(_as_failure, arm.results))), left, tasks)
+        for arm in (candidate, baseline)
     ]
     report = _sensitive(report, rule(held, strict[0], strict[1]))
     known = {result.attempt.case: result for result in baseline.results}
@@ -183,15 +189,18 @@ def _left(arm: Arm) -> frozenset[str]:
     return frozenset(result.attempt.case for result in arm.results if outcome_of(result) in off)
 
 
-def _table(suite: str, arm: Arm, left: frozenset[str]) -> ScoreTable:
+def _table(suite: str, arm: Arm, left: frozenset[str], tasks: Mapping[str, str]) -> ScoreTable:
     """The counts. What a run took is compared only where both stayed on the tape: half a run is cheap."""
-    kept = (
-        replace(result, scores=tuple(score for score in result.scores if score.metric in _KEPT))
-        if result.attempt.case in left
-        else result
-        for result in arm.results
-    )
-    return table_of(suite, arm.version, kept, metrics=METRICS)
+    return table_of(suite, arm.version, (_counted(one, left, tasks) for one in arm.results), metrics=METRICS)
+
+
+def _counted(result: Result, left: frozenset[str], tasks: Mapping[str, str]) -> Result:
+    case, scores = result.attempt.case, result.scores
+    if case in left:
+        scores = tuple(score for score in scores if score.metric in _KEPT)
+    if case not in tasks:
+        return result if scores is result.scores else replace(result, scores=scores)
+    return replace(result, scores=scores, attempt=result.attempt._replace(case=tasks[case]))
 
 
 def _sensitive(report: GateReport, strict: GateReport) -> GateReport:
