@@ -22,6 +22,7 @@ from ..core.proof.table import table_of
 from ..errors import SuiteError, SurefootError, UnknownName
 from ..service.prove import Proof
 from .bar import bar
+from .bridges import import_results
 from .evals_view import Shown, calibration_json, proof_json, show_calibration, show_proof, show_suite, suite_json
 from .gate import bless, gate
 from .output import say, say_json, say_table
@@ -244,3 +245,6 @@ def _write(shown: Shown, scores: Path | None, junit: Path | None) -> None:
 
 app.command("gate", epilog="Example: surefoot eval gate smoke --version v2 --against v1")(gate)
 app.command("bless", epilog="Example: surefoot eval bless smoke --version v1 --why 'spring release'")(bless)
+app.command("import", epilog="Example: surefoot eval import results.json --from promptfoo --out scores.json")(
+    import_results
+)

@@ -1,0 +1,1 @@
+"""Results of other programs, read from the files they leave, as tables that our gates count."""

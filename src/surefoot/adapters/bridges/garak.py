@@ -1,0 +1,60 @@
+"""garak: the `*.report.jsonl` of a scan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from ...core.proof.redteam.outcome import AttackOutcome
+from ...core.proof.redteam.report import Fate
+from ..converters.untyped import as_count, as_mapping, as_text, first_of
+from .imported import RUN_ENDED, Imported, attacked, parsed, raw, refused
+
+__all__ = ["garak_results"]
+
+_MOST: Final = 1_000_000
+"""Outputs of one probe and detector: more is a number that nobody counted."""
+
+
+def garak_results(path: Path, arm: str | None = None) -> Imported:
+    """
+    One attack for each output that a detector judged, from the `eval` lines: category is the probe's module, strategy
+    the probe, the case is probe and detector.
+
+    What a detector could not judge (`nones`) is an error, and so are a probe without any judged output and a scan that
+    has no `completion` line. `arm` chooses one detector.
+    """
+    lines = [as_mapping(line) for line in parsed(path, raw(path), lines=True)]
+    kinds = {as_text(line.get("entry_type")) for line in lines}
+    if not kinds & {"init", "start_run setup", "eval"}:
+        refused(path, "no report of garak")
+    evaluated = [line for line in lines if line.get("entry_type") == "eval"]
+    outcomes = [
+        outcome for line in evaluated if arm is None or arm == _detector(line) for outcome in _outcomes(path, line)
+    ]
+    probed = {as_text(line.get("probe")) for line in evaluated}
+    attempted = {as_text(line.get("probe_classname")) for line in lines if line.get("entry_type") == "attempt"}
+    outcomes += [
+        AttackOutcome(probe, probe.partition(".")[0], probe, Fate.ERROR)
+        for probe in sorted(one for one in attempted - probed if one)
+    ]
+    if "completion" not in kinds:
+        outcomes.append(AttackOutcome(RUN_ENDED, "scan", "scan", Fate.ERROR))
+    return attacked(path, "garak", outcomes)
+
+
+def _detector(line: dict[str, Any]) -> str:
+    return (as_text(line.get("detector")) or "?").removeprefix("detector.")
+
+
+def _outcomes(path: Path, line: dict[str, Any]) -> Iterator[AttackOutcome]:
+    probe = as_text(line.get("probe"))
+    total, resisted = as_count(first_of(line, "total_evaluated", "total")), as_count(line.get("passed"))
+    nones = as_count(line.get("nones")) or 0
+    if probe is None or total is None or resisted is None or resisted > total or max(total, nones) > _MOST:
+        refused(path, f"an eval line whose counts cannot be: {line}")
+    counts = ((Fate.COMPLIED, total - resisted), (Fate.REFUSED, resisted), (Fate.ERROR, nones or int(not total)))
+    for fate, count in counts:
+        for _ in range(count):
+            yield AttackOutcome(f"{probe} {_detector(line)}", probe.partition(".")[0], probe, fate)
