@@ -28,12 +28,30 @@ SCOPES = {
 }
 
 
+ENDS = {scope: ["this rolls back bot v2"] for scope in ("agent bot", "agent bot, version v2", "everything")}
+AGAIN = "surefoot rollout reopen bot v2, then surefoot rollout start bot v2"
+
+
+def test_a_switch_that_ends_a_rollout_says_so_and_how_to_begin_again(project):
+    """When it is raised and when it is lifted: lifting does not bring the rollout back, what is named does."""
+    raised = surefoot(project, "kill", *SCOPES["agent bot"], "--reason", "leaks")
+    assert f"this rolls back bot v2, for good; for another try, afterwards: {AGAIN}" in raised.out
+    surefoot(project, "controller", "--rounds", "1")
+    (switch,) = surefoot(project, "kills", "--json").json
+    assert surefoot(project, "unkill", switch["id"]).out.endswith(
+        f"bot v2 stays rolled back; for another try: {AGAIN}\n"
+    )
+    for command in AGAIN.split(", then "):
+        assert surefoot(project, *command.split()[1:]).code == 0
+
+
 @pytest.mark.parametrize("scope", SCOPES)
 def test_a_switch_says_what_it_stops_until_it_is_lifted(scope, project):
     """Raised, it is listed with scope, author and reason, and says how to lift it; lifted, it is gone."""
     raised = surefoot(project, "kill", *SCOPES[scope], "--reason", "leaks", "--by", "ann")
-    killed, lift = raised.out.splitlines()
+    killed, lift, *ends = raised.out.splitlines()
     assert killed == f"killed: {scope}"
+    assert [line.split(",")[0] for line in ends] == ENDS.get(scope, [])
     (switch,) = surefoot(project, "kills", "--json").json
     assert (switch["reason"], switch["author"]) == ("leaks", "ann")
     assert scope in surefoot(project, "kills").out
@@ -106,7 +124,7 @@ def test_lifting_answers_in_json(project):
     """Which switch was lifted, and by whom."""
     switch = surefoot(project, "kill", "--tenant", "acme", "--reason", "x", "--json").json
     lifted = surefoot(project, "unkill", switch["id"], "--by", "ann", "--json").json
-    assert lifted == {"lifted": switch["id"], "by": "ann"}
+    assert lifted == {"lifted": switch["id"], "by": "ann", "rolled_back": []}
 
 
 MISTAKES = {

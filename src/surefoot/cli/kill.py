@@ -9,7 +9,9 @@ import typer
 
 from ..app.control import Control
 from ..app.recovery import unknown_kills
-from ..core.traffic.kill import KillSwitch
+from ..core.lifecycle.rollout import Kill, Phase, Rollout
+from ..core.traffic.kill import KillSwitch, covering
+from ..core.units import AgentName, RolloutId
 from ..errors import UsageError
 from ..service import switch
 from .control import ByOption, JsonOption, controlled, whoever
@@ -45,17 +47,19 @@ def _kill(
     if everything and any((agent, version, feature, tenant)):
         raise UsageError("--everything and a narrower scope", hint="give one or the other")
 
-    async def order(control: Control) -> _Worded:
+    async def order(control: Control) -> _Raised:
         raised = await control.kill(
             reason=reason, by=whoever(by), agent=agent, version=version, feature=feature, tenant=tenant
         )
-        return _Worded(raised, await _scope_words(raised, control))
+        return _Raised(raised, await _scope_words(raised, control), await _rolled_back_by(raised, control))
 
-    raised, words = controlled(ctx, order)
+    raised, words, ended = controlled(ctx, order)
     if as_json:
-        say_json(msgspec.to_builtins(raised))
+        say_json({**msgspec.to_builtins(raised), "rolls_back": [row.rollout for row in ended]})
     else:
         say(f"killed: {words}", f"lift it with: surefoot unkill {raised.id}")
+        for row in ended:
+            say(f"this rolls back {row.agent} {row.label}, for good; for another try, afterwards: {row.again}")
 
 
 @unkill_app.command(epilog="Example: surefoot unkill 01JD3K...")
@@ -72,16 +76,19 @@ def _unkill(
     """Lift a kill switch. What it rolled back stays back."""
     who = whoever(by)
 
-    async def order(control: Control) -> None:
+    async def order(control: Control) -> list[_Ended]:
         # One that was seen on this machine and that `kills` shows is no typing error, whatever the store says.
         is_known = lost or id in {kill.id for kill in await unknown_kills(control.project, control.store)}
         await switch.unkill(id, by=who, store=control.store, clock=control.clock, lost=is_known)
+        return await _stays_back(id, control)
 
-    controlled(ctx, order)
+    ended = controlled(ctx, order)
     if as_json:
-        say_json({"lifted": id, "by": who})
+        say_json({"lifted": id, "by": who, "rolled_back": [row.rollout for row in ended]})
     else:
         say(f"lifted: {id}")
+        for row in ended:
+            say(f"{row.agent} {row.label} stays rolled back; for another try: {row.again}")
 
 
 @kills_app.command(epilog="Example: surefoot kills --json")
@@ -121,11 +128,61 @@ class _Found(NamedTuple):
     unknown: tuple[KillSwitch, ...]
 
 
+class _Ended(NamedTuple):
+    """A rollout that a switch ends, and its candidate."""
+
+    rollout: RolloutId
+    agent: AgentName
+    label: str
+
+    @property
+    def again(self) -> str:
+        """What a person says to bring the candidate on its way once more."""
+        return (
+            f"surefoot rollout reopen {self.agent} {self.label}, then surefoot rollout start {self.agent} {self.label}"
+        )
+
+
+class _Raised(NamedTuple):
+    """A switch that has just been raised, what it stops, and the rollouts that end with it."""
+
+    kill: KillSwitch
+    words: str
+    ended: list[_Ended]
+
+
 class _Worded(NamedTuple):
     """A switch, and what it stops in words."""
 
     kill: KillSwitch
     words: str
+
+
+async def _rolled_back_by(kill: KillSwitch, control: Control) -> list[_Ended]:
+    """The rollouts under way whose candidate the switch covers everywhere: a controller's next look takes them back."""
+    rows = [stored.rollout for stored in await control.store.rollouts()]
+    return [
+        await _ended(row, control)
+        for row in rows
+        if not row.phase.is_final
+        and covering([kill], agent=row.agent, version=row.candidate, feature="", tenant="") is not None
+    ]
+
+
+async def _stays_back(id: str, control: Control) -> list[_Ended]:
+    """The rollouts that a switch has ended, whose candidates nobody has re-opened since."""
+    found: list[_Ended] = []
+    for stored in await control.store.rollouts():
+        row = stored.rollout
+        if row.phase is Phase.ROLLED_BACK and row.candidate in await control.store.denied(row.agent):
+            event = (await control.store.audit(row.id))[-1].transition.event
+            if isinstance(event, Kill) and event.switch == id:
+                found.append(await _ended(row, control))
+    return found
+
+
+async def _ended(row: Rollout, control: Control) -> _Ended:
+    return _Ended(row.id, row.agent, (await control.store.version(row.candidate)).label)
 
 
 async def _scope_words(kill: KillSwitch, control: Control) -> str:
