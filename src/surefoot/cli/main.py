@@ -75,6 +75,9 @@ COMMANDS: Final = (
     Command(
         "judge", "surefoot.cli.judge:app", "Judges: what they are asked, and how far one may be believed.", proves=True
     ),
+    Command(
+        "behaviour", "surefoot.cli.behaviours:app", "What an agent does, as often as it takes to be sure.", proves=True
+    ),
     Command("eval", "surefoot.cli.evals:app", "Suites of cases: run, calibrate, gate, bless.", proves=True),
     Command("ci", "surefoot.cli.ci:app", "In CI: prove what a pull request changes, and report it.", proves=True),
 )

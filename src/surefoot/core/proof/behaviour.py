@@ -18,6 +18,7 @@ from .trace import Trace
 
 __all__ = [
     "DEFAULT_AT_MOST",
+    "DEFAULT_KEEPS",
     "DEFAULT_THRESHOLD",
     "FixedRuns",
     "InOrder",
@@ -37,7 +38,7 @@ DEFAULT_AT_MOST: Final = 60
 _ODDS: Final = 2.0
 """How far the two rates that have to be told apart lie from the threshold, in odds. See `sequential`."""
 
-_KEPT: Final = 3
+DEFAULT_KEEPS: Final = 3
 _MOST_ERRORS: Final = 5
 _ROUNDING: Final = 1e-9
 
@@ -215,7 +216,7 @@ class Observed:
     samples: tuple[Trial, ...] = ()
     """The first of each kind, failures and errors before passes."""
 
-    keeps: int = _KEPT
+    keeps: int = DEFAULT_KEEPS
     """How many of each kind are kept."""
 
     outcome: Outcome = field(init=False)
@@ -323,14 +324,14 @@ class Predicate:
     """A function of the user's as an evaluator: True for an answer that is as expected. See `Evaluator`."""
 
     metric: str
-    holds: Callable[[str], bool]
+    holds: Callable[[str], object]
 
     def evaluate(self, case: Case, trace: Trace) -> Score:
         """1 where it holds. What is neither True nor False is an error; a run without an answer is skipped."""
         said = said_or_skipped(self.metric, trace.response)
         if isinstance(said, Score):
             return said
-        found: object = self.holds(said)
+        found = self.holds(said)
         if not isinstance(found, bool):
             return Score.failed(self.metric, f"a predicate says True or False, not {type(found).__name__}")
         return Score.scored(self.metric, float(found), passed=found)
