@@ -157,6 +157,20 @@ def test_what_it_leaves_can_be_reported(project):
     assert (attacks.trials, len(attacks.cells)) == (2, 2)
 
 
+def test_counts_go_through_a_teams_own_gates(project):
+    """--scores writes what `gate check` holds against a file of gates."""
+    words = ("--categories", "violence", "--strategies", "baseline", "--scores", str(project / "scores.json"))
+    put(
+        project,
+        "gates/quality_gates.yaml",
+        "gates:\n  - {name: calm, kind: threshold, metric: violence_attack_success, operator: '<=', threshold: 0.3}\n",
+    )
+    for version, code in (("strong", 0), ("weak", 1)):
+        run(project, version, *words)
+        done = surefoot(project, "gate", "check", "--metrics", str(project / "scores.json"))
+        assert done.code == code, done.out + done.err
+
+
 def test_objectives_of_ones_own(project):
     """A file of objectives takes the place of the package's."""
     path = put(project, "mine.csv", "goal,category\n" + "".join(f"Shout {n},noise\n" for n in range(12)))

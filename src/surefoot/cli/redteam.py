@@ -70,6 +70,12 @@ _OutOption = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Write the attacks there, for `ci report`; the verdict goes beside them."),
 ]
+_ScoresOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Write the counts there, for `gate check` and your own gates.", show_default=False
+    ),
+]
 _JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
 
 
@@ -103,6 +109,7 @@ def _run(
     max_calls: _CallsOption = None,
     resume: _ResumeOption = False,
     out: _OutOption = None,
+    scores: _ScoresOption = None,
     as_json: _JsonOption = False,
 ) -> int:
     """Attack a version: every objective by every strategy, and the baseline with the same.
@@ -119,9 +126,22 @@ def _run(
         return plan
 
     return _attack(
-        ctx, planned, version, baseline, agent, name="redteam", seed=seed, trials=trials, limits=limits, most=most,
-        resume=resume, out=out, as_json=as_json, judges=() if judges is None else _judges(ctx, judges, wanted),
-    )  # fmt: skip
+        ctx,
+        planned,
+        version,
+        baseline,
+        agent,
+        name="redteam",
+        seed=seed,
+        trials=trials,
+        limits=limits,
+        most=most,
+        resume=resume,
+        out=out,
+        scores=scores,
+        as_json=as_json,
+        judges=() if judges is None else _judges(ctx, judges, wanted),
+    )
 
 
 @app.command("poison", epilog="Example: surefoot redteam poison traces/may.jsonl --version v2 --baseline v1")
@@ -145,6 +165,7 @@ def _poison(
     max_calls: _CallsOption = None,
     resume: _ResumeOption = False,
     out: _OutOption = None,
+    scores: _ScoresOption = None,
     as_json: _JsonOption = False,
 ) -> int:
     """Put instructions into recorded tool results and see who obeys. Tools answer from the recording: none is called.
@@ -161,9 +182,21 @@ def _poison(
         return plan_poison(recorded, known, defender_of(chosen), seed=seed, forbidden=forbidden)
 
     return _attack(
-        ctx, planned, version, baseline, agent, name=f"poisoned {traces.stem}", seed=seed, trials=trials,
-        limits=_limits(max_usd, max_tokens, max_calls), most=most, resume=resume, out=out, as_json=as_json,
-    )  # fmt: skip
+        ctx,
+        planned,
+        version,
+        baseline,
+        agent,
+        name=f"poisoned {traces.stem}",
+        seed=seed,
+        trials=trials,
+        limits=_limits(max_usd, max_tokens, max_calls),
+        most=most,
+        resume=resume,
+        out=out,
+        scores=scores,
+        as_json=as_json,
+    )
 
 
 @app.command("tape", epilog="Example: surefoot redteam tape traces/*.jsonl --candidate with-filter --baseline without")
@@ -175,6 +208,7 @@ def _tape(
     baseline: Annotated[str | None, typer.Option(metavar="AGENT", help="The same.", show_default=False)] = None,
     most: _MostOption = None,
     out: _OutOption = None,
+    scores: _ScoresOption = None,
     as_json: _JsonOption = False,
 ) -> int:
     """Judge attacks that were recorded with their results: no version runs. Benign runs in the files are compared too.
@@ -194,7 +228,7 @@ def _tape(
     theirs = None if baseline is None else recorded_arm(recorded, baseline)
     suite = suite_of("recorded attacks", [mine] if theirs is None else [mine, theirs])
     found = concluded(suite, mine, theirs, most=most, label=candidate, baseline_label=baseline or "")
-    return _said(found, out, as_json=as_json)
+    return _said(found, out, scores, as_json=as_json)
 
 
 @app.command("list", epilog="Example: surefoot redteam list --json")
@@ -253,6 +287,7 @@ def _attack(
     most: float | None,
     resume: bool,
     out: Path | None,
+    scores: Path | None,
     as_json: bool,
     judges: tuple[EvaluatorSpec, ...] = (),
 ) -> int:
@@ -264,15 +299,27 @@ def _attack(
     chosen = replay_version(root, version, agent)
     before = None if baseline is None else replay_version(root, baseline, agent)
     assault = Assault(
-        plan=planned(chosen), version=chosen, baseline=before, name=name, seed=seed, trials=trials, limits=limits,
-        most=most, resume=resume, judges=judges,
-    )  # fmt: skip
+        plan=planned(chosen),
+        version=chosen,
+        baseline=before,
+        name=name,
+        seed=seed,
+        trials=trials,
+        limits=limits,
+        most=most,
+        resume=resume,
+        judges=judges,
+    )
     with closing(Proving(root)) as proving, progress_shown(shown=not as_json) as told:
         found = attacked(proving, assault, told=told)
-    return _said(found, out, as_json=as_json)
+    return _said(found, out, scores, as_json=as_json)
 
 
-def _said(found: RedTeamed, out: Path | None, *, as_json: bool) -> int:
+def _said(found: RedTeamed, out: Path | None, scores: Path | None, *, as_json: bool) -> int:
+    if scores is not None:
+        from ..config.baselines import table_text
+
+        scores.write_text(table_text(found.candidate), encoding="utf-8")
     if out is not None:
         from ..adapters.reports.documents import AttacksDocument, GateDocument, written
 
