@@ -55,6 +55,15 @@ def test_an_amount_that_was_not_recorded_is_not_within_the_limit():
         assert "not recorded" in found[metric].reason
 
 
+def test_misuse_is_an_amount_and_an_invariant():
+    """Gates may compare how much there is, or ask that there is none; a run off its tape counts up to there."""
+    bad = trace(*[called("find")] * 5, allowed_tools=("get",))
+    for more in ({}, {"first_divergence": 5}):
+        found = scores(scored(run=bad, **more))
+        assert (found["tool_misuse"].value, found["no_tool_misuse"].passed) == (6.0, False)
+    assert scores(scored())["no_tool_misuse"].passed
+
+
 @pytest.mark.parametrize(("tokens", "over"), [(10, 0.0), (11, 1.0)])
 def test_a_limit_is_allowed_to_be_reached(tokens, over):
     """Over the limit is more than the limit."""

@@ -18,7 +18,7 @@ from .trace import Trace, observation_of
 
 __all__ = ["METRICS", "Level", "Limits", "Outcome", "Played", "blocked", "outcome_of", "result_of", "virtual_latency"]
 
-METRICS: Final = ("success", "tool_misuse", "diverged")
+METRICS: Final = ("success", "tool_misuse", "no_tool_misuse", "diverged")
 """Of every replay: a run that failed to run counts as an error of each. Others are there where there is a value."""
 
 _LONGEST: Final = 2_000
@@ -159,7 +159,7 @@ def result_of(
     if played.stale:
         scores = _left_out(f"stale: recorded with another schema of {', '.join(played.stale)}")
     else:
-        scores = [_success(played, evaluators, level), _misuse(found), *_divergence(played)]
+        scores = [_success(played, evaluators, level), *_misuse(found), *_divergence(played)]
         if played.first_divergence is None:
             scores += [*_amounts(run, limits), *_others(played, evaluators)]
     said = answer_text(run.response)
@@ -224,9 +224,13 @@ def _known_success(played: Played, level: Level) -> tuple[bool | None, str]:
     return True, "made every write of the recorded success, and answered"
 
 
-def _misuse(found: Sequence[Misuse]) -> Score:
-    text = "; ".join(map(str, found))
-    return Score.scored("tool_misuse", float(len(found)), passed=None, reason=text[:_LONGEST])
+def _misuse(found: Sequence[Misuse]) -> list[Score]:
+    """As an amount to be compared, and as what must never happen."""
+    text = "; ".join(map(str, found))[:_LONGEST]
+    return [
+        Score.scored("tool_misuse", float(len(found)), passed=None, reason=text),
+        Score.scored("no_tool_misuse", float(not found), passed=not found, reason=text),
+    ]
 
 
 def _divergence(played: Played) -> list[Score]:
