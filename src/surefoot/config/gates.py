@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypedDict
 
 from ..core.proof.gate_kinds import (
     Amount,
@@ -24,17 +24,20 @@ from ..core.proof.gate_kinds import (
     ThresholdGate,
     is_lower_better,
 )
+from ..core.proof.rates import JudgeErrors
 from ..errors import GateError
 from .files import shown_path
 from .node import Fields, Node
 from .plan_checks import fraction
 from .yaml import parse_yaml, read_yaml
 
-__all__ = ["GATES_FILE", "GATE_KEYS", "SETTING_KEYS", "load_gates", "parse_gates"]
+__all__ = ["GATES_FILE", "GATE_KEYS", "JUDGE_ERROR_KEYS", "SETTING_KEYS", "load_gates", "parse_gates"]
 
 GATES_FILE: Final = "gates/quality_gates.yaml"
 
 SETTING_KEYS: Final = ("alpha", "power", "min_cases", "max_errors", "max_diverged", "max_quarantined", "notes", "gates")
+
+JUDGE_ERROR_KEYS: Final = ("true_passes", "passed", "true_fails", "failed")
 
 _COMMON: Final = ("kind", "name", "metric", "suite", "blocking")
 _RULE: Final = re.compile(r"(mean drop|degraded cases)\s*>\s*([0-9]+(?:\.[0-9]+)?)\s*(%?)")
@@ -124,7 +127,25 @@ def _threshold(fields: Fields, start: _Start) -> Gate:
         threshold=_number(fields.require("threshold")),
         on=On.BOUND if on is None else on.choice(On),
         confidence=_probability(fields, "confidence", 0.95),
+        **_calibrated(fields.get("judge_errors")),
     )
+
+
+class _Calibrated(TypedDict, total=False):
+    judge_errors: JudgeErrors
+    judge: str
+
+
+def _calibrated(node: Node | None) -> _Calibrated:
+    """What `surefoot judge calibrate` counted."""
+    if node is None:
+        return {}
+    fields = node.mapping(known=("judge", *JUDGE_ERROR_KEYS))
+    true_passes, passed, true_fails, failed = (fields.require(key).integer(minimum=0) for key in JUDGE_ERROR_KEYS)
+    if passed > true_passes or failed > true_fails:
+        raise node.error("more than there were", hint="write what `surefoot judge calibrate` says")
+    errors = JudgeErrors(true_passes=true_passes, passed=passed, true_fails=true_fails, failed=failed)
+    return {"judge_errors": errors, "judge": fields.text("judge", "")}
 
 
 def _suite(fields: Fields, start: _Start) -> Gate:
@@ -189,7 +210,7 @@ _KINDS: Final[Mapping[str, Callable[[Fields, _Start], Gate]]] = MappingProxyType
 
 GATE_KEYS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
-        "threshold": ("operator", "threshold", "on", "confidence"),
+        "threshold": ("operator", "threshold", "on", "confidence", "judge_errors"),
         "suite": ("max_failed",),
         "regression": ("better", "test", "prove_within"),
         "invariant": (),

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
+from .corrected import corrected_mean, told, unfit
 from .distributions import student_quantile
 from .gate import Decision, Ruling
 from .gate_kinds import Amount, BudgetGate, InvariantGate, On, SuiteGate, ThresholdGate
 from .judged import Judged, Scored, draft, percent, scored, settled, worst_case
-from .rates import Bounds, Cluster, bootstrap_means, clopper_pearson, wilson
+from .rates import Bounds, Cluster, bootstrap_means, clopper_pearson, rogan_gladen, wilson
 from .significance import paired_t
 from .table import Column, Sample
 
@@ -27,7 +29,12 @@ def threshold(gate: ThresholdGate, judged: Judged) -> Ruling:
     found = scored(gate, judged)
     if isinstance(found, Ruling):
         return found
-    column, mean = found.column, found.column.mean
+    column = found.column
+    if gate.judge_errors is not None:
+        if why := unfit(gate, gate.judge_errors, column):
+            return draft(gate, Decision.UNDECIDED, why)
+        found = found._replace(note=found.note + told(gate.judge_errors, column))
+    mean = _mean(gate, column)
     if mean is None:
         return draft(gate, Decision.UNDECIDED, "nothing ran")
     bounds = _bounds(column, gate, judged)
@@ -135,23 +142,45 @@ def rate_bounds(column: Column, *, has_cases: bool, confidence: float, exact: bo
     but at least one a case: Korn and Graubard (1998), Survey Methodology 24.
     """
     interval = clopper_pearson if exact else wilson
+    counted = _independent(column, has_cases=has_cases)
+    return interval(counted.total, counted.n, confidence=confidence)
+
+
+class _Independent(NamedTuple):
+    """As many independent trials as there would be with the same uncertainty."""
+
+    total: float
+    n: float
+
+
+def _independent(column: Column, *, has_cases: bool) -> _Independent:
     sizes = [sample.n for sample in column.samples.values() if sample.n]
     mean, trials = column.mean or 0.0, sum(sizes)
     if not has_cases or trials == len(sizes):
-        return interval(sum(sample.total for sample in column.samples.values()), trials, confidence=confidence)
+        return _Independent(sum(sample.total for sample in column.samples.values()), trials)
     count = len(sizes)
     means = [sample.mean for sample in column.samples.values() if sample.mean is not None]
     spread = math.fsum((value - mean) ** 2 for value in means) / max(1, count - 1) / count
     effective = mean * (1.0 - mean) / spread if spread > 0.0 else float(count)
     effective = min(max(effective, float(count)), float(trials))
-    return interval(min(mean, 1.0) * effective, effective, confidence=confidence)
+    return _Independent(min(mean, 1.0) * effective, effective)
+
+
+def _mean(gate: ThresholdGate, column: Column) -> float | None:
+    """What was seen; where the judge's errors are known, what that means."""
+    mean = column.mean
+    return mean if mean is None or gate.judge_errors is None else corrected_mean(mean, gate.judge_errors)
 
 
 def _bounds(column: Column, gate: ThresholdGate, judged: Judged) -> Bounds | None:
     two_sided = 2.0 * gate.confidence - 1.0
     if two_sided <= 0.0:
-        mean = column.mean or 0.0
+        mean = _mean(gate, column) or 0.0
         return Bounds(mean, mean)
+    if column.is_rate and gate.judge_errors is not None:
+        counted = _independent(column, has_cases=judged.has_cases)
+        fixed = rogan_gladen(counted.total, counted.n, gate.judge_errors, confidence=two_sided)
+        return None if fixed is None else fixed.bounds
     if column.is_rate:
         exact = not gate.operator.wants_more
         return rate_bounds(column, has_cases=judged.has_cases, confidence=two_sided, exact=exact)
@@ -226,7 +255,7 @@ def _worst(gate: ThresholdGate, column: Column) -> Mapping[str, Sample]:
 def _holds_at_worst(gate: ThresholdGate, column: Column) -> bool:
     if not column.is_rate:
         return False
-    mean = replace(column, samples=_worst(gate, column)).mean
+    mean = _mean(gate, replace(column, samples=_worst(gate, column)))
     return mean is not None and gate.operator.holds(mean, gate.threshold)
 
 
@@ -236,6 +265,8 @@ def _miss_rate(gate: ThresholdGate, column: Column, judged: Judged) -> float | N
     if not judged.has_cases or len(clusters) < 2 or not judged.shuffles:
         return None
     means = bootstrap_means(clusters, seed=judged.seed, resamples=judged.shuffles)
+    if gate.judge_errors is not None:
+        means = [corrected_mean(mean, gate.judge_errors) for mean in means]
     return sum(not gate.operator.holds(mean, gate.threshold) for mean in means) / len(means)
 
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from ...errors import GateError
+from .rates import JudgeErrors
 
 __all__ = [
     "LOWER_IS_BETTER",
@@ -137,6 +138,12 @@ class ThresholdGate(_Common):
     on: On = On.BOUND
     confidence: float = 0.95
     """One-sided."""
+
+    judge_errors: JudgeErrors | None = None
+    """How the judge of the metric did on labelled cases: its rate is corrected for that. None: it is taken as it is."""
+
+    judge: str = ""
+    """Fingerprint of the judge that was calibrated; scores of another one are not corrected. Empty: whichever it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
