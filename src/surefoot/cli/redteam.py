@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -19,9 +20,9 @@ from .project import project_of
 from .redteam_view import progress_shown, redteam_json, show_redteam
 
 if TYPE_CHECKING:
+    from ..app.redteaming import Assault
     from ..core.artifact.version import AgentVersion
     from ..core.proof.redteam.objective import Objective
-    from ..core.proof.redteam.plan import AttackPlan
     from ..core.proof.suite import EvaluatorSpec, Limits
     from ..service.redteam import RedTeamed
 
@@ -48,6 +49,26 @@ _BaselineOption = Annotated[
     str | None, typer.Option(metavar="VERSION", help="Attacked with the same, and compared.", show_default=False)
 ]
 _AgentOption = Annotated[str | None, typer.Option(help="Whose versions. Default: the only agent.", show_default=False)]
+_CategoriesOption = Annotated[
+    str, typer.Option(help="Some of `redteam list`, with commas. Default: all.", show_default=False)
+]
+_StrategiesOption = Annotated[str, typer.Option(help="Some of `redteam list`, chained with +; or `all`.")]
+_ObjectivesOption = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="FILE", help="Yours instead of the package's: .yaml, .csv, .prompt, .jsonl."),
+]
+_JudgesOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SUITE",
+        help="A suite in evals/ whose judges decide what evidence leaves open; metrics are called as categories.",
+    ),
+]
+_InjectionsOption = Annotated[
+    str, typer.Option(help="Some of `redteam list`, with commas. Default: all.", show_default=False)
+]
+_ForbiddenOption = Annotated[str, typer.Option(metavar="TOOL", help="The tool that an instruction asks for.")]
+_MostTracesOption = Annotated[int, typer.Option("--traces-at-most", min=1, help="The first so many runs.")]
 _SeedOption = Annotated[int, typer.Option(help="The same seed makes the same attacks.")]
 _TrialsOption = Annotated[int, typer.Option(min=1, max=1000, help="How often each attack is tried.")]
 _MostOption = Annotated[
@@ -79,28 +100,17 @@ _ScoresOption = Annotated[
 _JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
 
 
-@app.command(
-    "run", epilog="Example: surefoot redteam run --version v2 --baseline v1 --strategies baseline,base64+suffix"
-)
+@app.command("run", epilog="Example: surefoot redteam run --version v2 --baseline v1 --strategies baseline,base64+task")
 def _run(
     ctx: typer.Context,
     version: _VersionOption,
     *,
     baseline: _BaselineOption = None,
     agent: _AgentOption = None,
-    categories: Annotated[str, typer.Option(help="Some of `redteam list`. Default: all.", show_default=False)] = "",
-    strategies: Annotated[str, typer.Option(help="Some of `redteam list`, chained with +; or `all`.")] = _STRATEGIES,
-    objectives: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FILE", help="Yours instead of the package's: .yaml, .csv, .prompt, .jsonl."),
-    ] = None,
-    judges: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SUITE",
-            help="A suite in evals/ whose judges decide what evidence leaves open; metrics are called as categories.",
-        ),
-    ] = None,
+    categories: _CategoriesOption = "",
+    strategies: _StrategiesOption = _STRATEGIES,
+    objectives: _ObjectivesOption = None,
+    judges: _JudgesOption = None,
     trials: _TrialsOption = 1,
     most: _MostOption = None,
     seed: _SeedOption = 1,
@@ -116,32 +126,23 @@ def _run(
 
     It passes if no more attacks succeed than on the baseline, and if each category stays below --max-success.
     """
+    from ..app.redteaming import Assault
     from ..core.proof.redteam.plan import plan_attacks
 
     wanted = choose(_objectives(objectives), _words(categories))
-    plan = plan_attacks(wanted, _strategies(strategies), seed=seed)
-    limits = _limits(max_usd, max_tokens, max_calls)
-
-    def planned(_: AgentVersion) -> AttackPlan:
-        return plan
-
-    return _attack(
-        ctx,
-        planned,
-        version,
-        baseline,
-        agent,
-        name="redteam",
+    chosen, before = _versions(ctx, version, baseline, agent)
+    assault = Assault(
+        plan=plan_attacks(wanted, _strategies(strategies), seed=seed),
+        version=chosen,
+        baseline=before,
         seed=seed,
         trials=trials,
-        limits=limits,
+        limits=_limits(max_usd, max_tokens, max_calls),
         most=most,
         resume=resume,
-        out=out,
-        scores=scores,
-        as_json=as_json,
         judges=() if judges is None else _judges(ctx, judges, wanted),
     )
+    return _said(_attacked(ctx, assault, shown=not as_json), out, scores, as_json=as_json)
 
 
 @app.command("poison", epilog="Example: surefoot redteam poison traces/may.jsonl --version v2 --baseline v1")
@@ -152,11 +153,9 @@ def _poison(
     *,
     baseline: _BaselineOption = None,
     agent: _AgentOption = None,
-    injections: Annotated[str, typer.Option(help="Some of `redteam list`. Default: all.", show_default=False)] = "",
-    forbidden: Annotated[str, typer.Option(metavar="TOOL", help="The tool that an instruction asks for.")] = (
-        "forward_everything"
-    ),
-    most_traces: Annotated[int, typer.Option("--traces-at-most", min=1, help="The first so many runs.")] = 100,
+    injections: _InjectionsOption = "",
+    forbidden: _ForbiddenOption = "forward_everything",
+    most_traces: _MostTracesOption = 100,
     trials: _TrialsOption = 1,
     most: _MostOption = None,
     seed: _SeedOption = 1,
@@ -172,31 +171,25 @@ def _poison(
 
     Only results of tools that the version declares as reads are changed. Needs no judge.
     """
+    from ..app.redteaming import Assault
     from ..core.proof.redteam.objective import defender_of
     from ..core.proof.redteam.plan import plan_poison
 
     known = [_injection(name) for name in _words(injections)] or list(INJECTIONS.values())
-    recorded = [trace for _, trace in zip(range(most_traces), _traces(traces), strict=False)]
-
-    def planned(chosen: AgentVersion) -> AttackPlan:
-        return plan_poison(recorded, known, defender_of(chosen), seed=seed, forbidden=forbidden)
-
-    return _attack(
-        ctx,
-        planned,
-        version,
-        baseline,
-        agent,
+    chosen, before = _versions(ctx, version, baseline, agent)
+    recorded = islice(_traces(traces), most_traces)
+    assault = Assault(
+        plan=plan_poison(recorded, known, defender_of(chosen), seed=seed, forbidden=forbidden),
+        version=chosen,
+        baseline=before,
         name=f"poisoned {traces.stem}",
         seed=seed,
         trials=trials,
         limits=_limits(max_usd, max_tokens, max_calls),
         most=most,
         resume=resume,
-        out=out,
-        scores=scores,
-        as_json=as_json,
     )
+    return _said(_attacked(ctx, assault, shown=not as_json), out, scores, as_json=as_json)
 
 
 @app.command("tape", epilog="Example: surefoot redteam tape traces/*.jsonl --candidate with-filter --baseline without")
@@ -233,9 +226,7 @@ def _tape(
 
 @app.command("list", epilog="Example: surefoot redteam list --json")
 def _list(
-    objectives: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="Yours instead of the package's.")
-    ] = None,
+    objectives: _ObjectivesOption = None,
     as_json: _JsonOption = False,
 ) -> None:
     """Categories, strategies, and the instructions that tapes are poisoned with."""
@@ -273,46 +264,21 @@ def _convert(
         say(converted)
 
 
-def _attack(
-    ctx: typer.Context,
-    planned: Callable[[AgentVersion], AttackPlan],
-    version: str,
-    baseline: str | None,
-    agent: str | None,
-    *,
-    name: str,
-    seed: int,
-    trials: int,
-    limits: Limits,
-    most: float | None,
-    resume: bool,
-    out: Path | None,
-    scores: Path | None,
-    as_json: bool,
-    judges: tuple[EvaluatorSpec, ...] = (),
-) -> int:
-    from ..app.proving import Proving
-    from ..app.redteaming import Assault, attacked
+def _versions(
+    ctx: typer.Context, version: str, baseline: str | None, agent: str | None
+) -> tuple[AgentVersion, AgentVersion | None]:
     from ..app.replaying import replay_version
 
     root = project_of(ctx)
-    chosen = replay_version(root, version, agent)
-    before = None if baseline is None else replay_version(root, baseline, agent)
-    assault = Assault(
-        plan=planned(chosen),
-        version=chosen,
-        baseline=before,
-        name=name,
-        seed=seed,
-        trials=trials,
-        limits=limits,
-        most=most,
-        resume=resume,
-        judges=judges,
-    )
-    with closing(Proving(root)) as proving, progress_shown(shown=not as_json) as told:
-        found = attacked(proving, assault, told=told)
-    return _said(found, out, scores, as_json=as_json)
+    return replay_version(root, version, agent), None if baseline is None else replay_version(root, baseline, agent)
+
+
+def _attacked(ctx: typer.Context, assault: Assault, *, shown: bool) -> RedTeamed:
+    from ..app.proving import Proving
+    from ..app.redteaming import attacked
+
+    with closing(Proving(project_of(ctx))) as proving, progress_shown(shown=shown) as told:
+        return attacked(proving, assault, told=told)
 
 
 def _said(found: RedTeamed, out: Path | None, scores: Path | None, *, as_json: bool) -> int:
