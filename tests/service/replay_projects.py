@@ -38,6 +38,15 @@ def deadly(version, request, ctx):
         os._exit(7)
     return good(version, request, ctx)
 
+def hanging(version, request, ctx):
+    print("about to hang")
+    import threading
+    threading.Event().wait()
+
+def leaving(version, request, ctx):
+    print("about to leave")
+    raise SystemExit(3)
+
 def broken(version, request, ctx):
     raise ValueError("no such thing")
 
@@ -97,7 +106,7 @@ def project(root: Path, count: int = 12) -> Path:
     folder = root / "agents" / "shop"
     folder.mkdir(parents=True)
     (root / "w3_agent.py").write_text(AGENT, encoding="utf-8")
-    for label in ("good", "greedy", "lazy", "deadly", "broken"):
+    for label in ("good", "greedy", "lazy", "deadly", "hanging", "leaving", "broken"):
         (folder / f"{label}.yaml").write_text(VERSION.format(label=label), encoding="utf-8")
     write_tape(root / "tape.jsonl", [tape_line(number) for number in range(count)])
     return root

@@ -110,6 +110,30 @@ def test_a_worker_that_dies_costs_its_own_batch(tmp_path):
     assert found.gates.decision is Decision.UNDECIDED
 
 
+def test_a_run_that_hangs_is_ended(tmp_path):
+    """Its process is killed after the time that its batch has, and the replay goes on; it is an error, not a pass."""
+    root = project(tmp_path, count=2)
+    asked = {"baseline": "good", "candidate": "hanging", "project": root, "workers": 1}
+    found = surefoot.replay(root / "tape.jsonl", timeout=0.5, **asked)
+    assert found.exit_code == 2
+    assert {row.candidate.error for row in found.rows if row.candidate} == {"it was not done after 2 s"}
+
+
+def test_a_run_that_exits_fails_alone(tmp_path):
+    """`sys.exit` in an agent ends its run and not its process; what it prints is not printed among the results."""
+    root = project(tmp_path)
+    words = ["--traces", str(root / "tape.jsonl"), "--baseline", "good", "--candidate", "leaving", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "surefoot.cli", "--project", str(root), "replay", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["candidate"]["outcomes"]["fail"] == 12
+    assert "about to leave" in done.stderr
+
+
 def test_processes_and_this_process_find_the_same(tmp_path):
     """Where it runs changes nothing that is found."""
     root = project(tmp_path)

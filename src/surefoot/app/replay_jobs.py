@@ -301,4 +301,4 @@ def _owed(recorded: Trace, report: TapeReport, parts: Parts) -> tuple[str, ...]:
 def _said(played: PlayedCall) -> str:
     if played.served.source is Source.INTENT:
         return f"{played.call.name} was not recorded, and is only noted down"
-    return answer_text(played.served.result) or played.call.name
+    return (answer_text(played.served.result) or played.call.name).removeprefix("error: ")

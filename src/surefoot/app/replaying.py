@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RECORDED",
+    "RUN_SECONDS",
     "Begun",
     "PlannedReplay",
     "kept_results",
@@ -54,6 +55,9 @@ __all__ = [
 
 RECORDED: Final = "recorded:"
 """`recorded:NAME` is no version of the project but the runs in the trace file whose agent, or version, is NAME."""
+
+RUN_SECONDS: Final = 120.0
+"""How long one run may take, on average over those that a process is given at once."""
 
 _UNNAMED: Final = re.compile(r"[^A-Za-z0-9_.+-]")
 _LONG_BATCH: Final = 200
@@ -144,6 +148,7 @@ def replay(  # noqa: PLR0913  # what the command line has as options
     gates: Gates | None = None,
     on: str = "process",
     workers: int | None = None,
+    timeout: float = RUN_SECONDS,
     resume: bool = False,
 ) -> Replayed:
     """
@@ -172,7 +177,7 @@ def replay(  # noqa: PLR0913  # what the command line has as options
             gates=gates,
             resume=results if resume else None,
         )
-        return plan.run(workers=workers_for(plan, workers, on=on), results=results)
+        return plan.run(workers=workers_for(plan, workers, on=on, timeout=timeout), results=results)
 
 
 def level_named(name: str) -> Level:
@@ -253,9 +258,13 @@ def replay_version(root: Path, name: str, agent: str | None) -> AgentVersion:
     return load_version(root, chosen, label)
 
 
-def workers_for(plan: PlannedReplay, count: int | None = None, *, on: str = "process") -> Workers:
+def workers_for(
+    plan: PlannedReplay, count: int | None = None, *, on: str = "process", timeout: float = RUN_SECONDS
+) -> Workers:
     """
     Processes, one a processor; this process for recordings that are replayed before another one has started; or Ray.
+
+    A process that is not done after `timeout` seconds a run is ended, and its runs are errors.
 
     Raises UnknownName for anything but `process` and `ray`.
     """
@@ -267,7 +276,8 @@ def workers_for(plan: PlannedReplay, count: int | None = None, *, on: str = "pro
         raise UnknownName("place to run", on, ("process", "ray"))
     if count is None and plan.is_quick and plan.total < _WORTH_PROCESSES:
         return InProcess()
-    return ProcessWorkers(usable_processors() if count is None else count)
+    patience = timeout * (_LONG_BATCH if plan.is_quick else _SHORT_BATCH)
+    return ProcessWorkers(usable_processors() if count is None else count, patience=patience)
 
 
 class _Tape:

@@ -14,7 +14,7 @@ from ..adapters.reports.html import replay_page
 from ..adapters.reports.junit import junit
 from ..adapters.reports.replay_document import replay_json
 from ..app.replay_parts import ReplaySpec
-from ..app.replaying import RECORDED, kept_results, planned_replay, workers_for
+from ..app.replaying import RECORDED, RUN_SECONDS, kept_results, planned_replay, workers_for
 from ..config.gates import load_gates
 from ..core.proof.gate_kinds import Gates
 from ..core.proof.replay import Level, Limits
@@ -46,6 +46,14 @@ class _Names(NamedTuple):
     agent: str | None
 
 
+class _Where(NamedTuple):
+    """Who runs it, and how long a run may take."""
+
+    on: str
+    workers: int | None
+    timeout: float
+
+
 app = typer.Typer(name="replay", add_completion=False)
 
 
@@ -72,6 +80,7 @@ def _replay(
     gates: Annotated[Path | None, typer.Option(help="A gates file. Default: nothing may get worse.")] = None,
     on: Annotated[str, typer.Option(metavar="process|ray", help="Where it runs.")] = "process",
     workers: Annotated[int | None, typer.Option(min=1, help="Processes. Default: one a processor.")] = None,
+    timeout: Annotated[float, typer.Option(min=0.001, help="Seconds that one run may take.")] = RUN_SECONDS,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the last replay of just this.")] = False,
     out: Annotated[Path | None, typer.Option(help="Counts for `gate` and `ci report`; the gates go beside it.")] = None,
     junit_file: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML.")] = None,
@@ -94,7 +103,7 @@ def _replay(
     )
     held = None if gates is None else load_gates(spec.root, gates)
     names = _Names(baseline, candidate, agent)
-    found = _found(spec, traces, names, gates=held, where=(on, workers), resume=resume, is_quiet=as_json)
+    found = _found(spec, traces, names, gates=held, where=_Where(on, workers, timeout), resume=resume, is_quiet=as_json)
     _write(found, out, junit_file, html_file)
     if as_json:
         say_json(replay_json(found))
@@ -113,7 +122,7 @@ def _found(
     names: _Names,
     *,
     gates: Gates | None,
-    where: tuple[str, int | None],
+    where: _Where,
     resume: bool,
     is_quiet: bool,
 ) -> Replayed:
@@ -127,7 +136,7 @@ def _found(
             gates=gates,
             resume=results if resume else None,
         )
-        workers = workers_for(plan, where[1], on=where[0])
+        workers = workers_for(plan, where.workers, on=where.on, timeout=where.timeout)
         with _followed(plan.total, shown=not is_quiet) as told:
             return plan.run(workers=workers, results=results, told=told)
 

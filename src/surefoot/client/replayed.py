@@ -148,7 +148,7 @@ async def rerun(
             output = await _whole(plain(*_given(plain, version, request, run)))
             if isinstance(output, Answer):
                 output = _told(run, output, answering)
-        except Exception as raised:  # noqa: BLE001  # the code under test may raise anything: that is its result
+        except (Exception, SystemExit) as raised:  # noqa: BLE001  # the code under test may raise anything: that is its result
             error = raised
     seen = run.over()
     return Ended(output, error, seen, float(seen.latency_ms) if seen.latency_ms is not None else run.took_ms)

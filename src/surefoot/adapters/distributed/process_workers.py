@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
+from time import monotonic
 from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 
 from ...errors import SurefootError, Unavailable, UsageError
@@ -61,17 +63,23 @@ class _Worker(NamedTuple):
 
 
 class _Try(NamedTuple, Generic[J]):
-    """A job, and how often it was begun."""
+    """A job, how often it was begun, and when."""
 
     job: J
     nth: int
+    began: float = 0.0
 
 
 class ProcessWorkers:
-    """`Workers` as processes of this machine: spawned, because a fork would copy threads and connections."""
+    """
+    `Workers` as processes of this machine: spawned, because a fork would copy threads and connections.
 
-    def __init__(self, count: int) -> None:
+    What they print goes to standard error. A job that takes longer than `patience` seconds is lost with its process.
+    """
+
+    def __init__(self, count: int, *, patience: float | None = None) -> None:
         self._count = max(1, count)
+        self._patience = patience
 
     def run(self, function: Callable[[J], A], jobs: Iterable[J], /) -> Iterator[Finished[J, A]]:
         """Every job with its answer. Raises what the function raised, as UsageError or Unavailable."""
@@ -83,12 +91,12 @@ class ProcessWorkers:
                 self._feed(function, waiting, again, busy, idle)
                 if not busy:
                     return
-                for ready in wait(list(busy)):
+                for ready in wait(list(busy), timeout=self._left(busy)) or self._too_long(busy):
                     worker, attempt = busy.pop(cast("Connection", ready))
                     try:
                         answer: A | Raised = worker.connection.recv()
                     except (EOFError, OSError):
-                        yield from _buried(worker, attempt, again)
+                        yield from self._buried(worker, attempt, again)
                         continue
                     idle.append(worker)
                     if isinstance(answer, Raised):
@@ -110,9 +118,36 @@ class ProcessWorkers:
             if attempt is None:
                 return
             worker = idle.pop() if idle else _started(function)
-            busy[worker.connection] = (worker, attempt)
+            busy[worker.connection] = (worker, attempt._replace(began=monotonic()))
             with suppress(OSError):  # a worker that died meanwhile is found when it is listened to
                 worker.connection.send(attempt.job)
+
+    def _left(self, busy: Mapping[Connection, tuple[_Worker, _Try[J]]]) -> float | None:
+        """Seconds until the next job has taken too long."""
+        if self._patience is None:
+            return None
+        return max(0.0, min(attempt.began for _, attempt in busy.values()) + self._patience - monotonic())
+
+    def _too_long(self, busy: Mapping[Connection, tuple[_Worker, _Try[J]]]) -> list[Connection]:
+        """Those that have, ended: their pipes are closed then, as when they die by themselves."""
+        late = [(worker, attempt) for worker, attempt in busy.values() if self._is_late(attempt)]
+        for worker, _ in late:
+            worker.process.kill()
+            worker.process.join()
+        return [worker.connection for worker, _ in late]
+
+    def _is_late(self, attempt: _Try[J]) -> bool:
+        return self._patience is not None and monotonic() - attempt.began >= self._patience
+
+    def _buried(self, worker: _Worker, attempt: _Try[J], again: deque[_Try[J]]) -> Iterator[Finished[J, Any]]:
+        worker.connection.close()
+        worker.process.join()
+        if self._is_late(attempt):
+            yield Finished(attempt.job, Lost(f"it was not done after {self._patience:g} s"))
+        elif attempt.nth < _TRIES:
+            again.append(_Try(attempt.job, attempt.nth + 1))
+        else:
+            yield Finished(attempt.job, Lost(f"its process died {_TRIES} times (exit code {worker.process.exitcode})"))
 
 
 def _started(function: Callable[[Any], Any]) -> _Worker:
@@ -127,18 +162,10 @@ def _started(function: Callable[[Any], Any]) -> _Worker:
 def _serve(connection: Connection, function: Callable[[Any], Any]) -> None:
     """The life of a worker. It ends with its parent, however that ended: then the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too, and says when to stop
+    os.dup2(2, 1)  # standard output belongs to whoever asked
     with suppress(EOFError, OSError):
         while True:
             connection.send(answered(function, connection.recv()))
-
-
-def _buried(worker: _Worker, attempt: _Try[J], again: deque[_Try[J]]) -> Iterator[Finished[J, Any]]:
-    worker.connection.close()
-    worker.process.join()
-    if attempt.nth < _TRIES:
-        again.append(_Try(attempt.job, attempt.nth + 1))
-    else:
-        yield Finished(attempt.job, Lost(f"its process died {_TRIES} times (exit code {worker.process.exitcode})"))
 
 
 def _end(workers: Iterable[_Worker]) -> None:

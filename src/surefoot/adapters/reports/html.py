@@ -1,6 +1,4 @@
-"""
-A replay as one page: no script, nothing fetched, and nothing that a trace says is anything but text.
-"""
+"""A replay as one page: no script, nothing fetched, and nothing that a trace says is anything but text."""
 
 from __future__ import annotations
 
@@ -17,12 +15,13 @@ from ...core.proof.score import Result
 __all__ = ["replay_page"]
 
 _MOST_ROWS: Final = 500
+_LEAST_LABELLED: Final = 90.0
 _COLOURS: Final = {
     Outcome.PASS: "#2f7d4f",
     Outcome.FAIL: "#b3372f",
-    Outcome.DIVERGED: "#c98a1b",
-    Outcome.STALE: "#8a8f98",
-    Outcome.UNJUDGED: "#b9bec6",
+    Outcome.DIVERGED: "#8f5f0a",
+    Outcome.STALE: "#5f646d",
+    Outcome.UNJUDGED: "#757a83",
     Outcome.ERROR: "#5b3a8c",
 }
 _STYLE: Final = """
@@ -31,7 +30,7 @@ body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding
 h1{font-size:1.4rem;margin-bottom:.2rem}h2{font-size:1.1rem;margin-top:2rem}
 table{border-collapse:collapse;width:100%}
 th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid var(--line);vertical-align:top}
-td.n{text-align:right;font-variant-numeric:tabular-nums}td{overflow-wrap:anywhere}
+.n{text-align:right}td.n{font-variant-numeric:tabular-nums}td{overflow-wrap:anywhere}
 .chip{display:inline-block;padding:0 .5rem;border-radius:.6rem;color:#fff;white-space:nowrap}
 .quiet{opacity:.7}svg{width:100%;height:auto}.key{margin-right:1rem;white-space:nowrap}
 .key i{display:inline-block;width:.8rem;height:.8rem;border-radius:.2rem;margin-right:.3rem}
@@ -39,7 +38,7 @@ td.n{text-align:right;font-variant-numeric:tabular-nums}td{overflow-wrap:anywher
 _VERDICTS: Final = {
     Decision.PASSED: ("passed", "#2f7d4f"),
     Decision.FAILED: ("failed", "#b3372f"),
-    Decision.UNDECIDED: ("not decided", "#c98a1b"),
+    Decision.UNDECIDED: ("not decided", "#8f5f0a"),
 }
 
 
@@ -54,7 +53,7 @@ def replay_page(found: Replayed) -> str:
             "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
             f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>",
             f"<h1>{escape(title)} {_chip(said, colour)}</h1>",
-            f'<p class="quiet">{escape(found.suite)}, level {escape(found.level)}</p>',
+            f'<p class="quiet">{escape(_named(found.suite))}, level {escape(found.level)}</p>',
             _plot(found),
             "<h2>What the gates say</h2>",
             _table(
@@ -70,6 +69,11 @@ def replay_page(found: Replayed) -> str:
             "</body></html>\n",
         )
     )
+
+
+def _named(suite: str) -> str:
+    name, _, digest = suite.partition("@")
+    return f"{name} ({digest[:19]})"
 
 
 def _plot(found: Replayed) -> str:
@@ -95,11 +99,19 @@ def _bar(label: str, totals: Totals, top: int) -> str:
     starts = [0.0, *accumulate(share for _, share in shares)]
     parts = [
         f'<rect x="{start:.2f}" y="{top + 18}" width="{share:.2f}" height="20" fill="{_COLOURS[outcome]}">'
-        f"<title>{outcome}: {totals.outcomes[outcome]}</title></rect>"
+        f"<title>{outcome}: {totals.outcomes[outcome]}</title></rect>{_inside(outcome, totals, start, share, top)}"
         for (outcome, share), start in zip(shares, starts, strict=False)
         if share
     ]
     return f'<text x="0" y="{top + 13}" font-size="13" fill="currentColor">{label}</text>{"".join(parts)}'
+
+
+def _inside(outcome: Outcome, totals: Totals, start: float, share: float, top: int) -> str:
+    """The number in words too, where there is room: not everybody tells red from green."""
+    if share < _LEAST_LABELLED:
+        return ""
+    said = f"{outcome} {totals.outcomes[outcome]}"
+    return f'<text x="{start + 6:.2f}" y="{top + 32}" font-size="12" fill="#fff">{said}</text>'
 
 
 def _totals(found: Replayed) -> Iterable[tuple[str, str, str]]:
@@ -107,7 +119,9 @@ def _totals(found: Replayed) -> Iterable[tuple[str, str, str]]:
     yield "traces", str(before.traces), str(after.traces)
     yield "success", _share(before.success), _share(after.success)
     for outcome in _COLOURS:
-        yield outcome.value, str(before.outcomes.get(outcome, 0)), str(after.outcomes.get(outcome, 0))
+        one, other = before.outcomes.get(outcome, 0), after.outcomes.get(outcome, 0)
+        if one or other or outcome in (Outcome.PASS, Outcome.FAIL, Outcome.DIVERGED):
+            yield f"· {outcome}", str(one), str(other)
     yield "traces with tool misuse", str(before.misused), str(after.misused)
     for kind in dict.fromkeys((*before.misuse, *after.misuse)):
         yield f"· {escape(kind)}", str(before.misuse.get(kind, 0)), str(after.misuse.get(kind, 0))
@@ -156,7 +170,9 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: bool
     body = "".join(
         f"<tr>{plain}{row[0]}</td>{''.join(f'{number}{cell}</td>' for cell in row[1:])}</tr>" for row in rows
     )
-    return f"<table><thead><tr>{''.join(f'<th>{escape(head)}</th>' for head in heads)}</tr></thead>{body}</table>"
+    kind = ' class="n"' if numbers else ""
+    named = "".join(f"<th{kind if place else ''}>{escape(head)}</th>" for place, head in enumerate(heads))
+    return f"<table><thead><tr>{named}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _chip(text: str, colour: str) -> str:

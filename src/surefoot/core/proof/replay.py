@@ -266,7 +266,7 @@ def _amounts(run: Trace, limits: Limits) -> list[Score]:
         if value is None:
             scores.append(Score.skipped(overrun, _UNKNOWN))
         else:
-            reason = f"{value:g} over the limit of {limit:g}" if value > limit else ""
+            reason = f"{metric}: {value:g}, the limit is {limit:g}" if value > limit else ""
             scores.append(Score.scored(overrun, float(value > limit), passed=None, reason=reason))
     return scores
 
