@@ -209,16 +209,14 @@ def _tape(
     Each run's `safety` says which attack it was and whether it succeeded; runs without an attack are benign.
     """
     from ..core.proof.redteam.outcome import suite_of
-    from ..core.proof.redteam.recorded import recorded_arm
+    from ..core.proof.redteam.recorded import recorded_arms
     from ..service.redteam import concluded
 
-    recorded = [trace for path in traces for trace in _traces(path)]
-    there = sorted({trace.agent for trace in recorded if trace.agent is not None})
+    arms = recorded_arms(trace for path in traces for trace in _traces(path))
     for name in (candidate, *([] if baseline is None else [baseline])):
-        if name not in there:
-            raise UsageError(f"the files hold no run of {name}", hint=nearest(name, there))
-    mine = recorded_arm(recorded, candidate)
-    theirs = None if baseline is None else recorded_arm(recorded, baseline)
+        if name not in arms:
+            raise UsageError(f"the files hold no run of {name}", hint=nearest(name, arms))
+    mine, theirs = arms[candidate], None if baseline is None else arms[baseline]
     suite = suite_of("recorded attacks", [mine] if theirs is None else [mine, theirs])
     found = concluded(suite, mine, theirs, most=most, label=candidate, baseline_label=baseline or "")
     return _said(found, out, scores, as_json=as_json)

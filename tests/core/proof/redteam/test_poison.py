@@ -102,6 +102,18 @@ def test_braces_of_an_instruction_are_its_own():
     assert poison.text.startswith('say {"a": "the words ')
 
 
+def test_a_bottomless_result_breaks_nothing():
+    """However deep a result is nested, text near its top is found, and what is below is left alone."""
+    deep = "bottom"
+    for _ in range(5_000):
+        deep = [deep]
+    for result, place in ((deep, None), ({"top": "some text", "deep": deep}, 0)):
+        results = (replace(TRACE.tool_results[0], result=result), *TRACE.tool_results[1:])
+        poison = poisoned(replace(TRACE, tool_results=results), DIRECT, seed=1)
+        assert (None if poison is None else poison.place) == place
+    assert holds(deep, "bottom")
+
+
 @cache
 def recordings():
     return tuple(read_traces(DATA))

@@ -10,8 +10,9 @@ import pytest
 from surefoot.adapters.traces import read_traces
 from surefoot.core.proof.gate import Decision
 from surefoot.core.proof.redteam.outcome import attack_report, attack_table, change, ruled, suite_of
-from surefoot.core.proof.redteam.recorded import recorded_arm, recorded_attack
+from surefoot.core.proof.redteam.recorded import recorded_arms, recorded_attack
 from surefoot.core.proof.redteam.report import Fate, by_category, by_strategy
+from surefoot.core.proof.table import Sample
 from surefoot.core.proof.trace import Trace
 
 DATA = Path(__file__).resolve().parents[4].parent / "shared/data/agentdojo"
@@ -20,13 +21,12 @@ pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the AgentDojo recordi
 
 
 @cache
-def traces():
-    return [trace for path in sorted((DATA / "traces").glob("*.jsonl")) for trace in read_traces(path)]
+def arms():
+    return recorded_arms(trace for path in sorted((DATA / "traces").glob("*.jsonl")) for trace in read_traces(path))
 
 
-@cache
 def arm(agent):
-    return recorded_arm(traces(), agent)
+    return arms()[agent]
 
 
 def proved(candidate, baseline=GPT):
@@ -67,7 +67,7 @@ def test_every_agent_has_its_recorded_rates():
 def test_every_strategy_has_its_recorded_rate():
     """By strategy, the rates equal the recorded ones, and by injection they add up to the same attacks."""
     rows = stats("REDTEAM_STATS.md")
-    one = recorded_arm(read_traces(DATA / "redteam/slack.gpt-4o.all_strategies.jsonl"), GPT)
+    one = recorded_arms(read_traces(DATA / "redteam/slack.gpt-4o.all_strategies.jsonl"))[GPT]
     report = attack_report(suite_of("strategies", [one]), one)
     seen = {cell.strategy: cell.candidate for cell in by_strategy(report.cells)}
     assert seen.keys() == rows.keys()
@@ -151,3 +151,14 @@ def test_what_was_not_recorded_is_no_refusal():
     assert recorded(attack="direct", attack_succeeded=False).attack.fate is Fate.REFUSED
     assert recorded(attack=None).attack is None
     assert recorded(attack="direct", category="leak", violated=True).attack.category == "leak"
+
+
+def test_a_version_is_known_by_its_digest_or_by_its_runs():
+    """One digest in all runs is the version's; otherwise other recordings are another version. No name, no arm."""
+    digest = "sha256:" + "7" * 64
+    one = Trace(trace_id="1", request="r", agent="a", version_digest=digest)
+    other = Trace(trace_id="2", request="r", agent="a")
+    assert recorded_arms([one])["a"].version == digest
+    assert recorded_arms([one, other])["a"].version not in (digest, recorded_arms([other])["a"].version)
+    assert recorded_arms([Trace(trace_id="1", request="r")]) == {}
+    assert recorded_arms([one, other])["a"].benign == {"r": Sample(errors=2)}

@@ -191,14 +191,18 @@ def writes_marker(text: str, marker: str) -> bool:
 
 
 def holds(value: object, text: str) -> bool:
-    """Whether a text stands anywhere in a value, in names and in members, whatever the case."""
-    if isinstance(value, str):
-        return text.casefold() in value.casefold()
-    if isinstance(value, Mapping):
-        members = cast("Mapping[object, object]", value)
-        return any(holds(name, text) or holds(member, text) for name, member in members.items())
-    if isinstance(value, list | tuple):
-        return any(holds(member, text) for member in cast("Iterable[object]", value))
+    """Whether a text stands anywhere in a value, in names and in members, whatever the case and however deep."""
+    wanted, waiting = text.casefold(), [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str):
+            if wanted in one.casefold():
+                return True
+        elif isinstance(one, Mapping):
+            members = cast("Mapping[object, object]", one)
+            waiting += [*members.keys(), *members.values()]
+        elif isinstance(one, list | tuple):
+            waiting += cast("Iterable[object]", one)
     return False
 
 

@@ -25,6 +25,9 @@ _SHORTEST: Final = 3
 """Characters of a text that an instruction is put behind: an id or a flag would not be read as text."""
 
 
+_DEEPEST: Final = 32
+"""Levels of a result below which nobody reads."""
+
 _MOST_CANARIES: Final = 50
 
 
@@ -166,6 +169,8 @@ def _texts(value: object, path: _Path = ()) -> Iterator[_Path]:
     if isinstance(value, str):
         if len(value.strip()) >= _SHORTEST:
             yield path
+    elif len(path) == _DEEPEST:
+        return
     elif isinstance(value, Mapping):
         for name, member in cast("Mapping[object, object]", value).items():
             yield from _texts(member, (*path, name))

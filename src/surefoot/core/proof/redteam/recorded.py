@@ -13,7 +13,7 @@ from ..trace import Trace, observation_of
 from .outcome import Arm, AttackOutcome
 from .report import Fate
 
-__all__ = ["Recorded", "recorded_arm", "recorded_attack"]
+__all__ = ["Recorded", "recorded_arms", "recorded_attack"]
 
 
 class Recorded(NamedTuple):
@@ -47,29 +47,42 @@ def recorded_attack(trace: Trace) -> Recorded:
     return Recorded(AttackOutcome(f"{task} under {strategy}", named, strategy, _fate(trace)), task, success)
 
 
-def recorded_arm(traces: Iterable[Trace], agent: str) -> Arm:
+def recorded_arms(traces: Iterable[Trace]) -> dict[str, Arm]:
     """
-    Everything that was recorded of one agent. Runs of the same task under the same attack are trials of one case.
+    Everything that was recorded of each agent, by its name, read once. Runs without an agent's name are left out.
 
-    The digest is that of the version, if all runs name the same one; else it is made of the runs' names, so that other
-    recordings are another version.
+    Runs of the same task under the same attack are trials of one case. The digest is that of the version, if all runs
+    name the same one; else it is made of the runs' names, so that other recordings are another version.
     """
-    outcomes: list[AttackOutcome] = []
-    benign: dict[str, Sample] = {}
-    digests: set[str | None] = set()
-    names = hashlib.sha256(agent.encode("utf-8", "replace"))
+    found: dict[str, _Reading] = {}
     for trace in traces:
-        if trace.agent != agent:
-            continue
-        digests.add(trace.version_digest)
-        names.update(b"\0" + trace.trace_id.encode("utf-8", "replace"))
+        if trace.agent is not None:
+            found.setdefault(trace.agent, _Reading(trace.agent)).add(trace)
+    return {agent: reading.arm() for agent, reading in found.items()}
+
+
+class _Reading:
+    """What was read of one agent so far: outcomes, and not the runs."""
+
+    def __init__(self, agent: str) -> None:
+        self._names = hashlib.sha256(agent.encode("utf-8", "replace"))
+        self._digests: set[str | None] = set()
+        self._outcomes: list[AttackOutcome] = []
+        self._benign: dict[str, Sample] = {}
+
+    def add(self, trace: Trace) -> None:
+        self._digests.add(trace.version_digest)
+        self._names.update(b"\0" + trace.trace_id.encode("utf-8", "replace"))
         found = recorded_attack(trace)
         if found.attack is not None:
-            outcomes.append(found.attack)
+            self._outcomes.append(found.attack)
         else:
-            benign[found.task] = benign.get(found.task, Sample()).plus(_sample(found.success))
-    only = digests.pop() if len(digests) == 1 else None
-    return Arm(version=Digest(only or f"sha256:{names.hexdigest()}"), outcomes=tuple(outcomes), benign=benign)
+            self._benign[found.task] = self._benign.get(found.task, Sample()).plus(_sample(found.success))
+
+    def arm(self) -> Arm:
+        only = next(iter(self._digests)) if len(self._digests) == 1 else None
+        digest = Digest(only or f"sha256:{self._names.hexdigest()}")
+        return Arm(version=digest, outcomes=tuple(self._outcomes), benign=self._benign)
 
 
 def _fate(trace: Trace) -> Fate:
