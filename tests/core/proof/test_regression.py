@@ -82,6 +82,14 @@ def test_every_case_of_either_side_is_there():
     assert [one.is_quarantined for one in found] == [False, True, False]
 
 
+def test_a_case_that_the_metric_is_not_about_is_not_new():
+    """Skipped on both sides is nothing to report; skipped before and scored now is new, the other way is missing."""
+    skipped, scored = Column(samples={"c0": Sample(skipped=3)}, is_rate=True), rate([2], n=3)
+    pairs = [(skipped, skipped), (scored, skipped), (skipped, scored)]
+    found = [case_changes("m", after, before)[0].change for after, before in pairs]
+    assert found == [Change.NO_EVIDENCE, Change.NEW, Change.MISSING]
+
+
 def test_amounts_do_not_flip():
     """A value that only measures has no side to flip to, and no evidence case by case."""
     assert flipped(amounts([1.0]), amounts([0.0])) == ()

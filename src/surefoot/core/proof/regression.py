@@ -178,6 +178,11 @@ def _flips(one: Sample, other: Sample | None) -> bool:
     return (one.mean >= 0.5) != (other.mean >= 0.5)
 
 
+def _was_skipped(sample: Sample) -> bool:
+    """The metric is not about this case: nothing was scored, and nothing went wrong."""
+    return sample.skipped > 0 and not sample.n and not sample.errors
+
+
 def _changed(case: str, metric: str, before: Sample | None, after: Sample | None, *, is_rate: bool) -> CaseChange:
     change = CaseChange(
         case=case,
@@ -186,6 +191,8 @@ def _changed(case: str, metric: str, before: Sample | None, after: Sample | None
         baseline=before or Sample(),
         candidate=after or Sample(),
     )
+    if before is not None and after is not None and _was_skipped(before) and _was_skipped(after):
+        return change
     if before is None or before.mean is None:
         return replace(change, change=Change.NEW)
     if after is None or after.mean is None:
