@@ -312,3 +312,21 @@ def test_half_a_character_in_an_answer_can_be_kept():
     """Text that no file takes is mended in the record, and the run goes on."""
     wanted = order(suite_of(1), contender(Agent(lambda request, nth: Answer(output="\ud800", seen=answer("").seen))))
     assert proven(wanted).results[0].output == "?"
+
+
+def test_a_run_ends_as_soon_as_enough_is_known():
+    """`enough` ends it at the result that says so, `most` after the first attempts planned; neither makes an error."""
+    agent, seen = Agent(), []
+
+    def enough(result):
+        seen.append(result)
+        return len(seen) == 4
+
+    proof = proven(order(suite_of(3, trials=9, concurrency=1), contender(agent), enough=enough))
+    assert (agent.asked, proof.made, proof.errors) == (["0", "1", "2", "0"], 4, 0)
+    assert proof.stopped == "enough is known"
+    few = proven(order(suite_of(3, trials=9), contender(Agent()), most=5))
+    assert ([one.attempt[::2] for one in few.results], few.stopped) == (
+        [("c0", 0), ("c0", 1), ("c1", 0), ("c1", 1), ("c2", 0)],
+        "",
+    )

@@ -107,17 +107,21 @@ def test_all_ran():
 
 
 def test_skipping_skips_and_fail_fails(run):
-    """pytest.skip skips the whole test, and pytest.fail is a failed run, not an error."""
+    """pytest.skip and pytest.xfail are about the whole test, and pytest.fail is a failed run, not an error."""
     result = run("""
 @pytest.mark.behaviour
 def test_skipped():
     pytest.skip("no key")
 
+@pytest.mark.behaviour
+def test_expected_to_fail():
+    pytest.xfail("not yet")
+
 @pytest.mark.behaviour(threshold=0.5)
 def test_failed():
     pytest.fail("it did not")
 """)
-    result.assert_outcomes(skipped=1, failed=1)
+    result.assert_outcomes(skipped=1, xfailed=1, failed=1)
     result.stdout.fnmatch_lines(["- failed: it did not"])
 
 

@@ -85,12 +85,13 @@ def observed(
     notes: TrialNotes,
     *,
     failures: tuple[type[BaseException], ...] = (AssertionError,),
+    through: tuple[type[BaseException], ...] = (),
 ) -> Observed:
     """
     Call it until it is decided: what it asserts is the expectation, and any other exception is an error, never a pass.
 
-    A coroutine function is awaited, every run in one event loop. KeyboardInterrupt, and what a test runner raises to
-    skip a test, go through.
+    A coroutine function is awaited, every run in one event loop. What is no Exception (KeyboardInterrupt, a test
+    runner's skipping) goes through, unless it is one of `failures`; and so does whatever is in `through`.
     """
     seen = Observed(how=plan.how, keeps=plan.samples)
     with asyncio.Runner() as runner:
@@ -100,6 +101,8 @@ def observed(
                 found = function(**given)
                 if inspect.iscoroutine(found):
                     runner.run(found)
+            except through:
+                raise
             except failures as error:
                 seen = seen.after(Trial(passed=False, said=notes.answer, why=_reason(error)))
             except Exception as error:  # noqa: BLE001 - an agent may raise anything: that is no run to judge

@@ -51,7 +51,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     names = getattr(pyfuncitem, "_fixtureinfo").argnames  # noqa: B009 - pytest's own runner reads it, and has no other
     given = {name: pyfuncitem.funcargs[name] for name in names}
     notes = next((value for value in given.values() if isinstance(value, TrialNotes)), TrialNotes())
-    seen = observed(function, given, plan, notes, failures=(AssertionError, pytest.fail.Exception))
+    failures = (AssertionError, pytest.fail.Exception)
+    seen = observed(function, given, plan, notes, failures=failures, through=(pytest.xfail.Exception,))
     pyfuncitem.user_properties.append((_MARKER, f"{seen.outcome}: {seen.reason}"))
     if seen.outcome.decision.value != "passed":
         pytest.fail(told(seen, function.__doc__), pytrace=False)
