@@ -1,4 +1,4 @@
-"""`@pytest.mark.behaviour`: as many runs as it takes, numbers and answers where it fails, no cost where it is unused."""
+"""`@pytest.mark.behaviour`: as many runs as it takes, numbers and answers where it fails, free where it is unused."""
 
 from __future__ import annotations
 
