@@ -112,9 +112,7 @@ class Fold:
 
     def due(self, at: Nanos) -> bool:
         """Whether a cut at this time would hold anything."""
-        return any(
-            not cohort.is_empty or cohort.silent(at) or cohort.is_ahead(at) for cohort in self._cohorts.values()
-        )
+        return any(not cohort.is_empty or cohort.silent(at) or cohort.is_ahead(at) for cohort in self._cohorts.values())
 
     def cut(self, at: Nanos) -> Delta:
         """Everything since the last cut, as the next delta. Units that were silent for long enough are resolved."""
