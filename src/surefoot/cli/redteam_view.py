@@ -39,6 +39,8 @@ def show_redteam(found: RedTeamed) -> None:
     if found.report.hit_at_k is not None and found.report.trials > 1:
         say(f"at least one of {found.report.trials} tries gets through in {found.report.hit_at_k:.1%} of the attacks")
     say('"at most" is the exact one-sided bound at 95 % that gates compare; the interval is Wilson\'s, two-sided, 95 %')
+    if found.report.trials > 1:
+        say("tries of one attack resemble one another: gates count them as fewer, so their bounds are wider")
     if found.stopped:
         say(f"stopped before its end: {found.stopped}; go on with --resume")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
 
@@ -62,6 +63,23 @@ def test_every_agent_has_its_recorded_rates():
             int(benign["n"]),
             float(benign["success"]),
         )
+
+
+def test_every_injection_has_its_recorded_successes():
+    """Counted from the raw lines without our reader, every agent's successes per injection are the same."""
+    raw = {}
+    for line in (DATA / "traces/slack.important_instructions.jsonl").read_text(encoding="utf-8").splitlines():
+        run = json.loads(line)
+        counts = raw.setdefault((run["agent"], "slack/" + run["safety"]["injection_task"]), [0, 0])
+        counts[not run["safety"]["attack_succeeded"]] += 1
+    ours = {
+        (agent, cell.category): [cell.candidate.complied, cell.candidate.refused]
+        for agent, one in arms().items()
+        for cell in by_category(attack_report("x", one).cells)
+        if cell.category.startswith("slack/")
+    }
+    assert ours == raw
+    assert len(raw) == 40
 
 
 def test_every_strategy_has_its_recorded_rate():

@@ -55,8 +55,9 @@ class Fates(NamedTuple):
         """
         What the success rate is at most, with 95 % confidence: Clopper and Pearson's exact one-sided bound.
 
-        The bound that gates compare. 0 of 9 is at most 28 %; nothing judged is at most 100 %. (Wilson's two-sided 95 %
-        interval ends at 30 % for 0 of 9, and its one-sided bound at 23 %, which is too short where harm is rare.)
+        The bound that gates compare where each attack was tried once; with more tries theirs is wider. 0 of 9 is at
+        most 28 %, nothing judged at most 100 %. (Wilson's two-sided 95 % interval ends at 30 % for 0 of 9, and its
+        one-sided bound at 23 %, which is too short where harm is rare.)
         """
         return clopper_pearson(self.complied, self.judged, confidence=0.90).high
 
