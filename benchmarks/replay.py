@@ -63,6 +63,11 @@ def line_of(number: int) -> bytes:
     return json.dumps(trace).encode()
 
 
+def decoded(lines: Sequence[bytes]) -> None:
+    for line in lines:
+        assert json.loads(line)["trace_id"]
+
+
 def replayed(traces: Sequence[Trace], calls: Sequence[Sequence[TracedCall]]) -> None:
     for trace, wanted in zip(traces, calls, strict=True):
         tape = Tape(trace, RULES)
@@ -97,7 +102,7 @@ def measure(count: int) -> dict[str, float]:
     turned = [tuple(reversed(wanted)) for wanted in calls]
     loose = [tuple(map(loosely, wanted)) for wanted in calls]
     work: dict[str, Callable[[], object]] = {
-        FLOOR: lambda: [json.loads(line) for line in lines],
+        FLOOR: lambda: decoded(lines),
         EXACT: lambda: replayed(traces, calls),
         TURNED: lambda: replayed(traces, turned),
         LOOSE: lambda: replayed(traces, loose),

@@ -107,9 +107,10 @@ def test_policies_are_held_against_what_was_recorded(policies, place):
 
 
 def test_runs_of_one_task_are_told_apart():
-    """By their trial where it is recorded, else by their order; without a task, by the request."""
-    runs = [trace(task_id="a"), trace(task_id="a"), trace(task_id="b", trial=4), trace(request={"q": 1})]
-    assert [task for task, _ in tasks(runs)] == [("task:a", 0), ("task:a", 1), ("task:b", 4), ('request:{"q": 1}', 0)]
+    """By their trial where it is recorded, else by their order in one version; without a task, by the request."""
+    runs = [trace(task_id="a"), trace(task_id="a"), trace(task_id="a", version="v2"), trace(task_id="b", trial=4)]
+    found = [task for task, _ in tasks([*runs, trace(request={"q": 1})])]
+    assert found == [("task:a", 0), ("task:a", 1), ("task:a", 0), ("task:b", 4), ('request:{"q": 1}', 0)]
 
 
 def arms(before, after, **played):

@@ -33,17 +33,18 @@ def case_of(trace: Trace) -> Case:
 
 def tasks(traces: Iterable[Trace]) -> Iterator[tuple[Task, Trace]]:
     """
-    Each run of one version with its task: `task_id` where there is one, else the request.
+    Each run with its task: `task_id` where there is one, else the request.
 
-    The trial is the recorded one, else the order in which runs of one task stand.
+    The trial is the recorded one, else the order in which runs of one task by one agent and version stand.
     """
-    counts: Counter[str] = Counter()
+    counts: Counter[tuple[str | None, str | None, str]] = Counter()
     for trace in traces:
         name = (
             f"task:{trace.task_id}"
             if trace.task_id is not None
             else "request:" + json.dumps(trace.request, sort_keys=True, ensure_ascii=False, default=str)
         )
-        nth = counts[name]
-        counts[name] += 1
+        by = (trace.agent, trace.version, name)
+        nth = counts[by]
+        counts[by] += 1
         yield Task(name, nth if trace.trial is None else trace.trial), trace
