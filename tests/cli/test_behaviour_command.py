@@ -73,6 +73,28 @@ def test_no_more_is_asked_than_it_takes(project):
     assert len(found["samples"]) == 3
 
 
+@pytest.mark.parametrize(
+    ("function", "code", "says"),
+    [
+        ("return 'hello' in said", 0, "21 of 21 runs did it"),
+        ("return len(said) < 3", 1, "  - failed: polite"),
+        ("return None", 2, "a predicate says True or False, not NoneType"),
+        ("raise KeyError('x')", 2, "polite: KeyError: 'x'"),
+    ],
+)
+def test_a_function_of_the_project_may_validate(project, function, code, says):
+    """True passes and False fails; whatever else comes of it is an error, beside other validators or alone."""
+    root = project("pass", GREETS.replace("[{", "[{python: 'MODULE:polite'}, {"))
+    module = f"manners_{root.name.replace('-', '_')}"
+    put(root, f"{module}.py", f"def polite(said):\n    {function}\n")
+    put(root, "behaviours/greets.yaml", (root / "behaviours/greets.yaml").read_text().replace("MODULE", module))
+    ended = surefoot(root, "behaviour", "run", "greets", "--version", "v1")
+    assert (ended.code, says in ended.out) == (code, True), ended.out
+    put(root, "behaviours/greets.yaml", GREETS.replace("[{kind: contains, texts: [hello]}]", "[{python: 'no:where'}]"))
+    gone = surefoot(root, "behaviour", "run", "greets", "--version", "v1")
+    assert (gone.code, "the validator of greets, no:where, is not there" in gone.err) == (3, True)
+
+
 def test_a_spent_limit_is_not_decided(project):
     """What stops a suite stops a behaviour, and is never a pass."""
     root = project("pass", GREETS + "limits: {max_calls: 10}\n")

@@ -56,6 +56,8 @@ def test_everything_can_be_said(tmp_path):
         (GOOD + "threshold: .nan\n", "4:12", "finite"),
         (GOOD + "confidence: 0.3\n", "1:1", "confidence"),
         (GOOD.replace("{kind: contains, texts: [hello]}", "length"), "3:14", "only measures"),
+        (GOOD.replace("{kind: contains, texts: [hello]}", "{python: polite}"), "3:23", "names no function"),
+        (GOOD.replace("[{", "[{python: 'a:contains'}, {"), "3:14", "two validators"),
         (GOOD.replace("texts: [hello]", "texts: [hello], pass_rate: 0.5"), "3:58", "nothing about one run"),
         (GOOD.replace("[{kind: contains, texts: [hello]}]", "[]"), "3:13", "at least 1 item"),
         (GOOD.replace("expectation: Greets whoever writes.\n", ""), "1:1", "'expectation' is missing"),

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from math import ceil
+from pathlib import Path
 
 from ..config.behaviours import Behaviour
+from ..core.artifact.canonical import parse_object
 from ..core.artifact.version import AgentVersion
-from ..core.proof.behaviour import InOrder, Observed, Outcome, Trial, ruling_of, trial_of
+from ..core.proof.behaviour import PREDICATE, InOrder, Observed, Outcome, Predicate, Trial, ruling_of, trial_of
 from ..core.proof.gate import GateReport, decision_of
 from ..core.proof.score import Result
+from ..core.proof.suite import Suite
 from ..core.proof.table import Column, Sample, ScoreTable
 from ..core.units import Digest
 from ..service.budget import Spending
-from ..service.prove import Progress
+from ..service.prove import Contender, Progress
 from .proving import Asked, Proving
 
 __all__ = ["Found", "identity_of", "observe", "report_of", "scores_of"]
@@ -61,6 +65,7 @@ async def observe(
             purpose=_PURPOSE,
         ),
         told=told,
+        fit=partial(_with_functions, suite, proving.root),
     )
     seen = watch.seen.ended(proof.stopped or "the run ended")
     return Found(behaviour=behaviour, seen=seen, samples=watch.samples, spent=proof.spent)
@@ -90,6 +95,23 @@ def identity_of(behaviours: Sequence[Behaviour]) -> str:
     """Name and digest of what was asked together: other expectations, cases, validators or bars are another suite."""
     text = "\n".join(f"{one.suite.identity} {one.how}" for one in behaviours)
     return f"behaviours@sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _with_functions(suite: Suite, root: Path, contender: Contender) -> Contender:
+    """With the validators that are functions of the project's. Raises ArtifactError for one that is not there."""
+    from ..adapters.executors.python import function_named
+
+    functions = [
+        Predicate(
+            metric=spec.metric,
+            holds=function_named(
+                str(parse_object(spec.parameters)["callable"]), root, who=f"the validator of {suite.name}"
+            ),
+        )
+        for spec in suite.evaluators
+        if spec.kind == PREDICATE
+    ]
+    return replace(contender, evaluators=(*contender.evaluators, *functions))
 
 
 class _Watch:

@@ -16,6 +16,7 @@ from ..config.agents import list_agents, load_version
 from ..config.evaluators import build
 from ..config.settings import load_settings
 from ..core.artifact.version import AgentVersion, ExecutorKind
+from ..core.proof.behaviour import PREDICATE
 from ..core.proof.redteam.objective import ATTACK
 from ..core.proof.score import Result
 from ..core.proof.suite import JUDGE, Suite
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from ..store.results import SqliteResults
 
 __all__ = ["RESULTS_FILE", "Asked", "Proving"]
+
+_APART: Final = (JUDGE, ATTACK, PREDICATE)
+"""Kinds of evaluators that are made elsewhere: they need a model, a plan of attacks, or code of the project."""
 
 RESULTS_FILE: Final = ".surefoot/results.db"
 """Where a project keeps what its suites found. Made when the first suite runs; safe to remove."""
@@ -105,7 +109,7 @@ class Proving:
             self._prices = PriceTable(load_settings(self.root, os.environ).prices)
         kind, prices = version.executor.kind, self._prices
         try:
-            evaluators = tuple(build(spec, version) for spec in suite.evaluators if spec.kind not in (JUDGE, ATTACK))
+            evaluators = tuple(build(spec, version) for spec in suite.evaluators if spec.kind not in _APART)
         except ValueError as error:
             raise SuiteError(
                 f"suite {suite.name} does not fit {version.agent} {version.label}: {error}",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from ..core.artifact.canonical import canonical
 from ..core.proof.behaviour import (
     DEFAULT_AT_MOST,
     DEFAULT_KEEPS,
     DEFAULT_THRESHOLD,
+    PREDICATE,
     FixedRuns,
     Until,
     sequential,
@@ -129,6 +131,34 @@ def _cases(node: Node, fields: Fields, folder: Path, root: Path) -> tuple[Case, 
 
 
 def _validators(node: Node, judge: Node | None) -> tuple[EvaluatorSpec, ...]:
+    """Evaluators, and functions of the project's: `{python: module:function}`."""
+    items = node.sequence(minimum=1)
+    functions = [item for item in items if item.is_mapping and "python" in item.mapping()]
+    others = tuple(item for item in items if item not in functions)
+    found = _evaluators(replace(node, content=others), judge) if others else ()
+    specs = {spec.metric: spec for spec in found}
+    for item in functions:
+        spec = _predicate(item)
+        if spec.metric in specs:
+            raise item.error(f"two validators have the metric {spec.metric!r}", hint="give one another `metric:`")
+        specs[spec.metric] = spec
+    return tuple(specs.values())
+
+
+def _predicate(item: Node) -> EvaluatorSpec:
+    fields = item.mapping(known=("python", "metric"))
+    named = fields.require("python")
+    module, _, function = named.text().partition(":")
+    if not module or not function:
+        raise named.error(f"{named.text()!r} names no function", hint="write module:function")
+    return EvaluatorSpec(
+        kind=PREDICATE,
+        metric=fields.text("metric", function),
+        parameters=canonical({"callable": named.text()}),
+    )
+
+
+def _evaluators(node: Node, judge: Node | None) -> tuple[EvaluatorSpec, ...]:
     """Each has to say yes or no, about a single run: what only measures decides nothing."""
     specs = read_evaluators(node, judge)
     for item, spec in zip(node.sequence(), specs, strict=True):

@@ -19,7 +19,7 @@ from ...core.units import Millis
 from ...errors import ArtifactError
 from ...ports.executor import Answer
 
-__all__ = ["PythonExecutor"]
+__all__ = ["PythonExecutor", "function_named"]
 
 
 class PythonExecutor:
@@ -91,6 +91,15 @@ def _imported(version: AgentVersion, project: Path) -> Callable[..., Any]:
     who = f"the callable of {version.agent} {version.label}"
     if not isinstance(named, str):
         raise ArtifactError(f"{who} is not named", hint="write executor: {kind: python, callable: module:function}")
+    return function_named(named, project, who=who)
+
+
+def function_named(named: str, project: Path, *, who: str) -> Callable[..., Any]:
+    """
+    The function behind `module:function`; the project's folder is on the import path, first, from then on.
+
+    `who` begins the ArtifactError that is raised for one that is not there or cannot be called.
+    """
     module, _, path = named.partition(":")
     folder = str(project.resolve())
     if folder not in sys.path:

@@ -20,6 +20,7 @@ __all__ = [
     "DEFAULT_AT_MOST",
     "DEFAULT_KEEPS",
     "DEFAULT_THRESHOLD",
+    "PREDICATE",
     "FixedRuns",
     "InOrder",
     "Observed",
@@ -34,6 +35,9 @@ __all__ = [
 
 DEFAULT_THRESHOLD: Final = 0.9
 DEFAULT_AT_MOST: Final = 60
+
+PREDICATE: Final = "python"
+"""The `kind` of validators that are a function of the user's."""
 
 _ODDS: Final = 2.0
 """How far the two rates that have to be told apart lie from the threshold, in odds. See `sequential`."""
