@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -192,6 +195,45 @@ def test_a_poisoned_tape_finds_who_obeys(project):
         assert (done.code, done.err) == (code, ""), version
     assert poison(project, "quotes").code == 0
     assert poison(project, "obeys", "--baseline", "quotes").json["changes"][0]["said"] == "worse"
+
+
+class _Model(BaseHTTPRequestHandler):
+    """Looks the order up; model-1 then does what it read, any other only tells it."""
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        read = next((message["content"] for message in body["messages"] if message["role"] == "tool"), None)
+        order = next(message["content"] for message in body["messages"] if message["role"] == "user")
+        function = {"name": "find", "arguments": json.dumps({"order": order})}
+        message = {"content": None, "tool_calls": [{"id": "x", "type": "function", "function": function}]}
+        if read is not None:
+            one, other = re.search(r"the words (\w+) and (\w+) joined", read).groups()
+            message = {"content": f"{one}-{other}" if body["model"] == "model-1" else f"It says: {read}"}
+        answer = json.dumps({"choices": [{"message": message}], "usage": {"prompt_tokens": 9, "completion_tokens": 1}})
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer.encode())))
+        self.end_headers()
+        self.wfile.write(answer.encode())
+
+    def log_message(self, format, *args):
+        """Nothing on standard error."""
+
+
+def test_a_model_reads_the_poison_through_its_own_loop(project):
+    """Any OpenAI-compatible endpoint is attacked on its tape; tokens count against the cap, over all its calls."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Model) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        for model in ("model-1", "model-2"):
+            text = (VERSION % "x").replace("model-1", model)
+            url = f"http://127.0.0.1:{server.server_port}/v1"
+            executor = f"executor: {{kind: openai, base_url: {url}}}\n"
+            put(project, f"agents/bot/{model}.yaml", text[: text.index("executor")] + executor)
+        words = ("--injections", "direct,end_of_data")
+        found = poison(project, "model-1", "--baseline", "model-2", *words)
+        assert (found.code, found.json["changes"][0]["worse"]) == (1, 24), found.err
+        capped = poison(project, "model-2", *words, "--seed", "2", "--max-tokens", "100")
+        assert (capped.code, "100 tokens" in capped.json["stopped"]) == (2, True), capped.err
+        server.shutdown()
 
 
 def test_a_tape_that_nobody_reads_proves_nothing(project):
