@@ -176,3 +176,23 @@ def test_a_model_is_replayed_through_its_endpoint(level, code, said, tmp_path):
     assert ended.json["baseline"]["outcomes"]["diverged"] == 0
     assert ended.json["candidate"]["outcomes"]["diverged"] == 12
     assert said in json.dumps(ended.json["traces"][0]["candidate"])
+
+
+def test_whatever_an_agent_says_every_report_can_be_written(tmp_path):
+    """Half characters, NaN, objects and arguments that are no JSON harm no report."""
+    root = project(tmp_path)
+    module = root / "w3_agent.py"
+    module.write_text(
+        module.read_text(encoding="utf-8")
+        + """
+def lazy(version, request, ctx):
+    ctx.tool("find", {"order": request, "what": object(), "x": float("nan"), "y": {1: 2}}, find)
+    return "half \\ud83d"
+""",
+        encoding="utf-8",
+    )
+    files = ("--out", str(root / "o.json"), "--junit", str(root / "r.xml"), "--html", str(root / "r.html"))
+    ended = replay(root, "lazy", *files, "--json")
+    assert ended.code in (1, 2), ended.err
+    assert ended.json["candidate"]["outcomes"]["diverged"] == 12
+    ET.parse(root / "r.xml")  # noqa: S314 - written above

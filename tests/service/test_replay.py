@@ -164,10 +164,10 @@ def test_ray_finds_the_same(tmp_path, monkeypatch):
 
 PROGRAM = """
 import sys, surefoot
-if __name__ == "__main__":
-    surefoot.replay(sys.argv[1] + "/tape.jsonl", baseline="good", candidate="lazy", project=sys.argv[1],
-                    workers=1, resume=True)
+surefoot.replay(sys.argv[1] + "/tape.jsonl", baseline="good", candidate="lazy", project=sys.argv[1], workers=1,
+                resume=True)
 """
+"""Without asking whether it is `__main__`: workers must not run it again."""
 
 
 def test_a_killed_replay_goes_on_where_it_was(tmp_path):

@@ -1,27 +1,44 @@
-"""Worker processes on this machine. One that dies takes down its own job and nothing else."""
+"""
+Worker processes on this machine. One that dies takes down its own job and nothing else.
+
+They are interpreters of their own: multiprocessing's would run the caller's script again in each, and a script that
+replays without asking whether it is `__main__` would replay for ever.
+"""
 
 from __future__ import annotations
 
-import os
 import signal
+import subprocess
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from multiprocessing import get_context
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.connection import Connection, Pipe, wait
 from time import monotonic
 from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 
 from ...errors import SurefootError, Unavailable, UsageError
 from ...ports.workers import Finished, Lost
 
-__all__ = ["InProcess", "ProcessWorkers", "Raised", "answered"]
+__all__ = ["InProcess", "ProcessWorkers", "Raised", "answered", "serve"]
 
 J = TypeVar("J")
 A = TypeVar("A")
 
 _TRIES: Final = 2
+_PROGRAM: Final = """\
+import os, sys
+from multiprocessing.connection import Connection
+os.dup2(2, 1)  # standard output belongs to whoever asked
+number = int(sys.argv[1])
+connection = Connection(os.dup(number))
+sys.path[:] = connection.recv()
+connection.close()
+from surefoot.adapters.distributed.process_workers import serve
+serve(number)
+"""
+"""The path comes first: what is asked for may stand anywhere on it."""
+
 _PATIENCE_S: Final = 2.0
 """How long a worker may take to end when there is nothing left to do."""
 
@@ -58,8 +75,8 @@ class InProcess:
 
 
 class _Worker(NamedTuple):
-    process: SpawnProcess
-    connection: Connection
+    process: subprocess.Popen[bytes]
+    connection: Connection[Any, Any]
 
 
 class _Try(NamedTuple, Generic[J]):
@@ -72,7 +89,7 @@ class _Try(NamedTuple, Generic[J]):
 
 class ProcessWorkers:
     """
-    `Workers` as processes of this machine: spawned, because a fork would copy threads and connections.
+    `Workers` as processes of this machine; not forked, because a fork would copy threads and connections.
 
     What they print goes to standard error. A job that takes longer than `patience` seconds is lost with its process.
     """
@@ -84,7 +101,7 @@ class ProcessWorkers:
     def run(self, function: Callable[[J], A], jobs: Iterable[J], /) -> Iterator[Finished[J, A]]:
         """Every job with its answer. Raises what the function raised, as UsageError or Unavailable."""
         waiting, again = iter(jobs), deque[_Try[J]]()
-        busy: dict[Connection, tuple[_Worker, _Try[J]]] = {}
+        busy: dict[Connection[Any, Any], tuple[_Worker, _Try[J]]] = {}
         idle: list[_Worker] = []
         try:
             while True:
@@ -92,7 +109,7 @@ class ProcessWorkers:
                 if not busy:
                     return
                 for ready in wait(list(busy), timeout=self._left(busy)) or self._too_long(busy):
-                    worker, attempt = busy.pop(cast("Connection", ready))
+                    worker, attempt = busy.pop(cast("Connection[Any, Any]", ready))
                     try:
                         answer: A | Raised = worker.connection.recv()
                     except (EOFError, OSError):
@@ -110,7 +127,7 @@ class ProcessWorkers:
         function: Callable[[J], A],
         waiting: Iterator[J],
         again: deque[_Try[J]],
-        busy: dict[Connection, tuple[_Worker, _Try[J]]],
+        busy: dict[Connection[Any, Any], tuple[_Worker, _Try[J]]],
         idle: list[_Worker],
     ) -> None:
         while len(busy) < self._count:
@@ -122,18 +139,18 @@ class ProcessWorkers:
             with suppress(OSError):  # a worker that died meanwhile is found when it is listened to
                 worker.connection.send(attempt.job)
 
-    def _left(self, busy: Mapping[Connection, tuple[_Worker, _Try[J]]]) -> float | None:
+    def _left(self, busy: Mapping[Connection[Any, Any], tuple[_Worker, _Try[J]]]) -> float | None:
         """Seconds until the next job has taken too long."""
         if self._patience is None:
             return None
         return max(0.0, min(attempt.began for _, attempt in busy.values()) + self._patience - monotonic())
 
-    def _too_long(self, busy: Mapping[Connection, tuple[_Worker, _Try[J]]]) -> list[Connection]:
+    def _too_long(self, busy: Mapping[Connection[Any, Any], tuple[_Worker, _Try[J]]]) -> list[Connection[Any, Any]]:
         """Those that have, ended: their pipes are closed then, as when they die by themselves."""
         late = [(worker, attempt) for worker, attempt in busy.values() if self._is_late(attempt)]
         for worker, _ in late:
             worker.process.kill()
-            worker.process.join()
+            worker.process.wait()
         return [worker.connection for worker, _ in late]
 
     def _is_late(self, attempt: _Try[J]) -> bool:
@@ -141,29 +158,36 @@ class ProcessWorkers:
 
     def _buried(self, worker: _Worker, attempt: _Try[J], again: deque[_Try[J]]) -> Iterator[Finished[J, Any]]:
         worker.connection.close()
-        worker.process.join()
+        worker.process.wait()
         if self._is_late(attempt):
             yield Finished(attempt.job, Lost(f"it was not done after {self._patience:g} s"))
         elif attempt.nth < _TRIES:
             again.append(_Try(attempt.job, attempt.nth + 1))
         else:
-            yield Finished(attempt.job, Lost(f"its process died {_TRIES} times (exit code {worker.process.exitcode})"))
+            yield Finished(
+                attempt.job, Lost(f"its process died {_TRIES} times (exit code {worker.process.returncode})")
+            )
 
 
 def _started(function: Callable[[Any], Any]) -> _Worker:
-    context = get_context("spawn")
-    mine, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, function), daemon=True)
-    process.start()
+    mine, theirs = Pipe()
+    number = theirs.fileno()
+    process = subprocess.Popen(  # noqa: S603  # this interpreter, and nothing that anybody typed
+        [sys.executable, "-c", _PROGRAM, str(number)], pass_fds=[number], stdin=subprocess.DEVNULL
+    )
     theirs.close()
+    with suppress(OSError):  # as above
+        mine.send(sys.path)
+        mine.send(function)
     return _Worker(process, mine)
 
 
-def _serve(connection: Connection, function: Callable[[Any], Any]) -> None:
-    """The life of a worker. It ends with its parent, however that ended: then the pipe is closed."""
+def serve(number: int) -> None:
+    """The life of a worker: what it does, then job after job. It ends with its parent, however that ended."""
+    connection: Connection[Any, Any] = Connection(number)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too, and says when to stop
-    os.dup2(2, 1)  # standard output belongs to whoever asked
     with suppress(EOFError, OSError):
+        function = connection.recv()
         while True:
             connection.send(answered(function, connection.recv()))
 
@@ -173,6 +197,8 @@ def _end(workers: Iterable[_Worker]) -> None:
         worker.connection.close()
         worker.process.terminate()
     for worker in workers:
-        worker.process.join(_PATIENCE_S)
-        if worker.process.is_alive():
+        try:
+            worker.process.wait(_PATIENCE_S)
+        except subprocess.TimeoutExpired:
             worker.process.kill()
+            worker.process.wait()
