@@ -215,7 +215,9 @@ def test_a_start_names_its_plan(project):
     assert surefoot(project, "rollout", "start", "bot", "v2", "--plan", "manual", "--json").json["plan"] == "manual"
     surefoot(project, "rollout", "abort", "bot", "--why", "again")
     (project / "rollouts/bot.yaml").unlink()
-    assert "plan: canary (default)" in surefoot(project, "rollout", "start", "bot", "v2").out
+    said = surefoot(project, "rollout", "start", "bot", "v2").out
+    assert said.startswith("no rollouts/bot.yaml, so the default canary\n")
+    assert "plan: canary (default)" in said
 
 
 def test_a_plan_under_a_misspelt_name_is_not_passed_over(project):

@@ -37,6 +37,8 @@ class ChosenPlan(NamedTuple):
 
     name: str
     file: PlanFile
+    is_default: bool = False
+    """Nobody chose it: the agent has no plan of its own, and none was named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +99,7 @@ class Control:
                 "no agent",
                 hint=f"call the file {agent}.yaml if it is meant for {agent}; else say which plan: --plan canary",
             )
-        return ChosenPlan("canary (default)", plan_named("canary", self.project))
+        return ChosenPlan("canary (default)", plan_named("canary", self.project), is_default=True)
 
     async def kill(
         self,

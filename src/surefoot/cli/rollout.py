@@ -9,7 +9,8 @@ from typing import Annotated, Final, NamedTuple
 import msgspec
 import typer
 
-from ..app.control import Control
+from ..app.control import ChosenPlan, Control
+from ..config.plans import ROLLOUTS_FOLDER
 from ..core.lifecycle.rollout import Phase, Rollout, Transition
 from ..core.units import AgentName, Digest
 from ..service import rollouts
@@ -61,16 +62,18 @@ def _start(
     """Bring a candidate on its way."""
 
     async def order(control: Control) -> _Started:
-        chosen = control.chosen_plan(agent, plan).name
+        chosen = control.chosen_plan(agent, plan)
         started = await control.start(agent, candidate, by=whoever(by), stable=stable, plan=plan)
         return _Started(await control.view(started.id), chosen)
 
     now, chosen = controlled(ctx, order, creates=True)
     if as_json:
-        say_json({**msgspec.to_builtins(now), "plan": chosen})
+        say_json({**msgspec.to_builtins(now), "plan": chosen.name})
     else:
+        if chosen.is_default:
+            say(f"no {ROLLOUTS_FOLDER}/{agent}.yaml, so the default canary")
         say_view(now)
-        say(f"     plan: {chosen}")
+        say(f"     plan: {chosen.name}")
 
 
 @app.command("list", epilog="Example: surefoot rollout list --all --json")
@@ -283,10 +286,10 @@ def _history(ctx: typer.Context, which: _Which, *, as_json: JsonOption = False) 
 
 
 class _Started(NamedTuple):
-    """A rollout that has just been started, and the name of the plan it goes by."""
+    """A rollout that has just been started, and the plan it goes by."""
 
     now: RolloutView
-    plan: str
+    plan: ChosenPlan
 
 
 def _said(now: RolloutView, *, as_json: bool) -> None:
