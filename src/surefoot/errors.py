@@ -130,9 +130,14 @@ class UnknownName(UsageError):
 
     code = "unknown_name"
 
-    def __init__(self, kind: str, name: str, known: tuple[str, ...], *, guesses: bool = True) -> None:
-        """`guesses`: whether the nearest known name is offered; not where taking the wrong one does harm."""
-        super().__init__(f"unknown {kind} {name!r}", hint=nearest(name, known, guesses=guesses))
+    def __init__(self, kind: str, name: str, known: tuple[str, ...], *, guesses: bool = True, where: str = "") -> None:
+        """
+        `guesses`: whether the nearest known name is offered; not where taking the wrong one does harm. `where`: in what
+        it was looked for.
+        """
+        super().__init__(
+            f"unknown {kind} {name!r}" + (f": {where}" if where else ""), hint=nearest(name, known, guesses=guesses)
+        )
 
 
 class AlreadyExists(UsageError):

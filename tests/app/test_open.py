@@ -95,6 +95,22 @@ def test_among_several_versions_none_is_guessed(project):
         assert answering(sf).run("hello").version == "v2"  # the store has known better since the first time
 
 
+def test_the_wrong_folder_is_named_and_left_as_it_was(tmp_path):
+    """Without agents there is nothing to open: where they were looked for is said, and no store is made."""
+    with pytest.raises(SettingsError) as refused:
+        surefoot.open(tmp_path)
+    assert refused.value.message == f"no agents here: looked in {tmp_path / 'agents'}, found none"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_agent_says_where_it_was_looked_for(project):
+    """The folder is in the message, because it may be the wrong one."""
+    with surefoot.open(project) as sf, pytest.raises(UnknownName, match="looked in ") as refused:
+        sf.agent("support-agnet")
+    assert str(project / "agents") in refused.value.message
+    assert "did you mean 'support-agent'?" in refused.value.hint
+
+
 @pytest.mark.parametrize(("named", "error"), [({}, UsageError), ({AGENT: "v9"}, UnknownName)])
 def test_what_is_no_version_cannot_be_stable(named, error):
     """No version at all, and a label that is not there."""

@@ -30,6 +30,13 @@ def test_list_shows_every_version(project):
     assert "no versions yet" in surefoot(project.parent, "agents", "list").out
 
 
+def test_a_list_in_the_wrong_folder_says_where_it_looked(project):
+    """Inside agents/ there are none: where it looked is named, and the folder above that has some."""
+    said = surefoot(project / "agents", "agents", "list").out
+    assert f"looked in {project.resolve() / 'agents' / 'agents'}, found none" in said
+    assert f"--project {project.resolve()}" in said
+
+
 def test_list_shows_the_readable_ones_beside_a_broken_one(project):
     """A file that cannot be read does not hide the others, and is still an error."""
     put(project, "agents/support/v2.yaml", "model: [\n")

@@ -154,4 +154,4 @@ def test_a_switch_that_would_stop_nothing_is_refused(mistake, project):
 def test_a_switch_in_the_wrong_folder_is_refused(tmp_path):
     """A store that serves nobody takes no switch: whoever is in the wrong folder must not believe that it is over."""
     ended = surefoot(tmp_path, "kill", "--everything", "--reason", "leaks")
-    assert (ended.code, "no store here" in ended.err) == (2, True)
+    assert (ended.code, "no agents here" in ended.err) == (2, True)

@@ -30,7 +30,8 @@ def test_in_the_wrong_folder_nothing_is_made(tmp_path, command):
     """Code 2 and a hint instead of good news, and the folder is as empty as before."""
     ended = surefoot(tmp_path, *LOOKS[command])
     assert (ended.code, ended.out, "hint: " in ended.err) == (2, "", True)
-    assert ("no store here" in ended.err) or command == "start of nothing"
+    assert f"no agents here: looked in {tmp_path / 'agents'}" in ended.err
+    assert "store create" not in ended.err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -11,7 +11,8 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from ..config.agents import list_agents, list_versions, read_version
-from ..config.settings import ControllerMode, find_project, load_settings
+from ..config.project import holds_project, wrong_folder
+from ..config.settings import STORE_VARIABLE, ControllerMode, find_project, load_settings
 from ..core.artifact.version import AgentVersion
 from ..core.units import AgentName
 from ..errors import SurefootError, UnknownName
@@ -48,10 +49,13 @@ def open(  # noqa: A001 - `surefoot.open()`, as `shelve.open()` and `dbm.open()`
     besides those of `agents/`; another `clock` is for tests and demonstrations.
 
     A version's file that cannot be harms its agent alone: it is logged, `health.trouble` names it, and the agent goes
-    on with its other versions. Raises SettingsError for settings that cannot be, and UnknownName for a `stable` of an
+    on with its other versions. Raises SettingsError for settings that cannot be and for a folder without a project, and UnknownName for a `stable` of an
     agent of which there is no version; returns before the store has answered.
     """
     root = find_project(None if path is None else Path(path), Path.cwd())
+    versions = tuple(versions)
+    if store is None and not versions and not os.environ.get(STORE_VARIABLE) and not holds_project(root):
+        raise wrong_folder(root)  # nothing could ever be served, and a store would be left behind
     settings = load_settings(root, os.environ, store=store)
     if durable is not None:
         settings = replace(settings, durable=durable)

@@ -346,7 +346,8 @@ class Surefoot:
             raise engine.trouble[agent]
         if agent in self._broken:
             raise self._broken[agent]
-        raise UnknownName("agent", agent, tuple({*router.snapshot.agents, *self._versions}))
+        known = tuple({*router.snapshot.agents, *self._versions})
+        raise UnknownName("agent", agent, known, where=f"looked in {self.settings.root / 'agents'}")
 
     def _seek_versions(self) -> None:
         """What traffic has just come to need is read from the store before a request asks for it."""

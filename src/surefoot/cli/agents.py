@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from ..config.agents import find_version, list_agents, list_versions, load_version, read_version
+from ..config.project import wrong_folder
 from ..core.artifact.describe import detail
 from ..core.artifact.diff import RiskClass, diff, risk
 from ..errors import AlreadyExists, SurefootError, UnknownName, UsageError
@@ -83,6 +84,9 @@ def _list(
         )
     else:
         say("no versions yet: write agents/AGENT/LABEL.yaml, or bring one with `surefoot agents import FILE`")
+        if agent is None and not list_agents(root):
+            looked = wrong_folder(root)
+            say(looked.message, f"hint: {looked.hint}")
     if broken:
         raise broken[0]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -11,6 +12,8 @@ from typing import Annotated, TypeVar
 import typer
 
 from ..app.control import Control
+from ..config.project import holds_project, wrong_folder
+from ..config.settings import STORE_VARIABLE
 from ..errors import UsageError
 from .project import project_of
 
@@ -42,6 +45,8 @@ async def _with_store(project: Path, body: Callable[[Control], Awaitable[T]], *,
     from ..config.agents import list_agents
     from ..service.cases import Cases
 
+    if not holds_project(project) and not os.environ.get(STORE_VARIABLE):
+        raise wrong_folder(project)  # before anybody is told how to make a store in it
     store = store_of(project)
     try:
         await store.migrate(create=creates and bool(list_agents(project)) and not was_seen(project))
