@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..core.proof.table import ScoreTable
+from ..errors import UsageError
 from .output import say, say_json, say_table
 from .project import project_of
 
@@ -59,40 +60,43 @@ def import_results(
 
     Whatever did not run, was cut off or cannot be read counts as an error, and an empty file is refused.
     """
+    found = _owned(_reader(source)(file, arm), project_of(ctx), version)
+    _write(found, out, attacks, source=source, label=version or "")
+    rows = _rows(found.table)
+    if as_json:
+        keys = ("metric", "cases", "mean", "errors", "skipped")
+        metrics = [dict(zip(keys, row, strict=True)) for row in rows]
+        say_json({"suite": found.table.suite, "version": found.table.version, "metrics": metrics})
+    else:
+        say_table(("metric", "cases", "mean", "errors", "skipped"), [tuple(map(_shown, row)) for row in rows])
+        say(f"{out}: {found.table.suite}")
+
+
+def _owned(found: Imported, root: Path, version: str | None) -> Imported:
+    """The results, with whose they are."""
+    if version is None:
+        return found
+    from ..app.gating import version_named
+
+    digest = version_named(root, version).digest
+    report = None if found.attacks is None else replace(found.attacks, version=digest)
+    return replace(found, table=replace(found.table, version=digest), attacks=report)
+
+
+def _write(found: Imported, out: Path, attacks: Path | None, *, source: Source, label: str) -> None:
+    """Both files or neither."""
     from ..config.baselines import table_text
     from ..config.files import NewFile, write_all
-    from ..errors import UsageError
 
-    found = _reader(source)(file, arm)
-    table, report = found.table, found.attacks
-    if version is not None:
-        from ..app.gating import version_named
-
-        digest = version_named(project_of(ctx), version).digest
-        table = replace(table, version=digest)
-        report = None if report is None else replace(report, version=digest)
-    files = [NewFile(path=out.resolve(), text=table_text(table), replaces=True)]
+    files = [NewFile(path=out.resolve(), text=table_text(found.table), replaces=True)]
     if attacks is not None:
         from ..adapters.reports.documents import AttacksDocument, written
 
-        if report is None:
+        if found.attacks is None:
             raise UsageError(f"{source} results hold no attacks", hint="leave --attacks away")
-        text = written(AttacksDocument(attacks=report, label=version or "")).decode()
+        text = written(AttacksDocument(attacks=found.attacks, label=label)).decode()
         files.append(NewFile(path=attacks.resolve(), text=text, replaces=True))
     write_all(files)
-    rows = _rows(table)
-    if as_json:
-        keys = ("metric", "cases", "mean", "errors", "skipped")
-        say_json(
-            {
-                "suite": table.suite,
-                "version": table.version,
-                "metrics": [dict(zip(keys, row, strict=True)) for row in rows],
-            }
-        )
-    else:
-        say_table(("metric", "cases", "mean", "errors", "skipped"), [tuple(map(_shown, row)) for row in rows])
-        say(f"{out}: {table.suite}")
 
 
 def _reader(source: Source) -> Callable[[Path, str | None], Imported]:

@@ -13,68 +13,71 @@ from typing import TYPE_CHECKING, Annotated, Self
 import typer
 
 from ..core.proof.score import Score, Status
+from ..core.units import Millis
 from .output import say, say_json, say_table
+from .project import project_of
 
 if TYPE_CHECKING:
     from ..adapters.judges.openai_compatible import ModelJudge
     from ..core.proof.trace import Trace
-    from ..service.judge import RunsJudged
+    from ..service.judge import Pace, RunsJudged
 
 __all__ = ["run"]
 
 _SHOWN = 20
 
 
+_TracesArgument = Annotated[Path, typer.Argument(metavar="TRACES.jsonl", help="Recorded runs.", show_default=False)]
+_RubricOption = Annotated[str, typer.Option(help="One of `judge list`.", show_default=False)]
+_ModelOption = Annotated[str, typer.Option(help="What the endpoint calls the judge's model.", show_default=False)]
+_UrlOption = Annotated[str, typer.Option(help="Any endpoint of the OpenAI chat protocol.", show_default=False)]
+_KeyOption = Annotated[str, typer.Option(metavar="NAME", help="The variable that holds the key.")]
+_ProviderOption = Annotated[str, typer.Option(help="Whose prices apply.")]
+_ThresholdOption = Annotated[int | None, typer.Option(help="Default: the rubric's.", show_default=False)]
+_VotesOption = Annotated[int, typer.Option(help="Odd; above 1 a fail has to be confirmed.")]
+_CallsOption = Annotated[int | None, typer.Option(min=1, help="Stop after so many calls.", show_default=False)]
+_ConcurrencyOption = Annotated[int, typer.Option(min=1, help="Calls at once, at most.")]
+_TimeoutOption = Annotated[float, typer.Option(min=0.001, help="Seconds of one call.")]
+_TriesOption = Annotated[int, typer.Option(min=1, help="Calls for one question where the transport fails.")]
+_TruthOption = Annotated[
+    bool, typer.Option("--truth", help="Write whether the run had its expected outcome, for `judge calibrate`.")
+]
+_OutOption = Annotated[Path | None, typer.Option(metavar="FILE", help="Write a line a run there.", show_default=False)]
+
+
 def run(
     ctx: typer.Context,
-    traces: Annotated[Path, typer.Argument(metavar="TRACES.jsonl", help="Recorded runs.", show_default=False)],
+    traces: _TracesArgument,
     *,
-    rubric: Annotated[str, typer.Option(help="One of `judge list`.", show_default=False)],
-    model: Annotated[str, typer.Option(help="What the endpoint calls the judge's model.", show_default=False)],
-    base_url: Annotated[str, typer.Option(help="Any endpoint of the OpenAI chat protocol.", show_default=False)],
-    api_key_env: Annotated[str, typer.Option(metavar="NAME", help="The variable that holds the key.")] = "",
-    provider: Annotated[str, typer.Option(help="Whose prices apply.")] = "local",
-    threshold: Annotated[int | None, typer.Option(help="Default: the rubric's.", show_default=False)] = None,
-    votes: Annotated[int, typer.Option(help="Odd; above 1 a fail has to be confirmed.")] = 1,
-    max_calls: Annotated[int | None, typer.Option(min=1, help="Stop after so many calls.", show_default=False)] = None,
-    concurrency: Annotated[int, typer.Option(min=1, help="Calls at once, at most.")] = 8,
-    timeout: Annotated[float, typer.Option(min=0.001, help="Seconds of one call.")] = 120.0,
-    tries: Annotated[int, typer.Option(min=1, help="Calls for one question where the transport fails.")] = 5,
-    truth: Annotated[
-        bool, typer.Option("--truth", help="Write whether the run had its expected outcome, for `judge calibrate`.")
-    ] = False,
-    out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write one line a run there.", show_default=False)
-    ] = None,
+    rubric: _RubricOption,
+    model: _ModelOption,
+    base_url: _UrlOption,
+    api_key_env: _KeyOption = "",
+    provider: _ProviderOption = "local",
+    threshold: _ThresholdOption = None,
+    votes: _VotesOption = 1,
+    max_calls: _CallsOption = None,
+    concurrency: _ConcurrencyOption = 8,
+    timeout: _TimeoutOption = 120.0,
+    tries: _TriesOption = 5,
+    truth: _TruthOption = False,
+    out: _OutOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Answer in JSON.")] = False,
 ) -> None:
     """Judge recorded runs. 0: all pass. 1: some fail. 2: some could not be judged, or there was nothing to judge."""
-    from ..adapters.clock import SystemClock, SystemIds
     from ..adapters.judges.openai_compatible import Endpoint
     from ..adapters.traces import read_traces
     from ..app.judges import judge_from, price_table
-    from ..core.proof.case import Case
     from ..core.proof.suite import Limits
-    from ..core.units import Millis
-    from ..service.judge import Pace, Run, judge_runs
-    from .project import project_of
+    from ..service.judge import Pace
 
-    prices = price_table(project_of(ctx), os.environ)
-    endpoint = Endpoint(
-        base_url=base_url,
-        api_key_env=api_key_env,
-        provider=provider,
-        timeout=Millis(max(1, round(timeout * 1000))),
-        price=prices.usd,
-    )
+    price = price_table(project_of(ctx), os.environ).usd
+    patience = Millis(max(1, round(timeout * 1000)))
+    endpoint = Endpoint(base_url=base_url, api_key_env=api_key_env, provider=provider, timeout=patience, price=price)
     judge = judge_from(rubric, model, endpoint, threshold=threshold, votes=votes)
     runs = list(read_traces(traces))
-    asked = [Run(Case(id=one.trace_id, request=one.request, allowed_tools=one.allowed_tools), one) for one in runs]
     pace = Pace(limits=Limits(calls=max_calls), concurrency=concurrency, timeout=timeout, tries=tries)
-    with _Bar(len(asked), shown=not as_json) as told:
-        found = asyncio.run(
-            judge_runs((judge,), asked, clock=SystemClock(), seed=SystemIds().seed(), pace=pace, told=told.move)
-        )
+    found = _judged(judge, runs, pace, shown=not as_json)
     lines = [_line(one, scores, judge, truth=truth) for one, scores in zip(runs, found.scores, strict=True)]
     if out is not None:
         _write(out, lines)
@@ -84,6 +87,18 @@ def run(
     else:
         _say(found, judge, lines)
     raise typer.Exit(code)
+
+
+def _judged(judge: ModelJudge, runs: Sequence[Trace], pace: Pace, *, shown: bool) -> RunsJudged:
+    from ..adapters.clock import SystemClock, SystemIds
+    from ..core.proof.case import Case
+    from ..service.judge import Run, judge_runs
+
+    asked = [Run(Case(id=one.trace_id, request=one.request, allowed_tools=one.allowed_tools), one) for one in runs]
+    with _Bar(len(asked), shown=shown) as told:
+        return asyncio.run(
+            judge_runs((judge,), asked, clock=SystemClock(), seed=SystemIds().seed(), pace=pace, told=told.move)
+        )
 
 
 def _first(scores: Sequence[Score] | None) -> Score | None:

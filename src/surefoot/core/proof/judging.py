@@ -46,6 +46,9 @@ Scores, whole numbers from {lowest} to {highest}; numbers that are not listed li
 Think first, then score. Answer with one JSON object and nothing before or after it, its keys in this order:
 {{"reason": "one to three sentences on what decided it", "score": <whole number from {lowest} to {highest}>}}"""
 
+_MATERIAL: Final = "The key is {key}. Grade this run.\n{parts}"
+_PART: Final = "[begin {part} {key}]\n{content}\n[end {part} {key}]"
+
 _REPAIR: Final = (
     "That could not be read: {problem}. Give your judgement again as one JSON object and nothing else: "
     '{{"reason": "...", "score": <whole number from {lowest} to {highest}>}}'
@@ -85,7 +88,7 @@ class JudgeSpec:
         """`rubric/model@` and 16 hexadecimal digits of model, prompt, parameters, votes and threshold."""
         said: dict[str, Json] = {
             "model": self.model,
-            "prompt": hashlib.sha256((prompt(self.rubric) + _REPAIR).encode()).hexdigest(),
+            "prompt": hashlib.sha256((prompt(self.rubric) + _MATERIAL + _PART + _REPAIR).encode()).hexdigest(),
             "parameters": parse_object(self.parameters),
             "votes": self.votes,
             "vote_temperature": self.vote_temperature if self.votes > 1 else None,
@@ -246,8 +249,8 @@ def _material(parts: Mapping[Part, str]) -> str:
     key = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
     while key in text:
         key = hashlib.sha256(key.encode()).hexdigest()[:24]
-    shown = "\n".join(f"[begin {part} {key}]\n{content}\n[end {part} {key}]" for part, content in parts.items())
-    return f"The key is {key}. Grade this run.\n{shown}"
+    shown = "\n".join(_PART.format(part=part, key=key, content=content) for part, content in parts.items())
+    return _MATERIAL.format(key=key, parts=shown)
 
 
 def _shown(part: Part, case: Case, trace: Trace, setting: Setting) -> str | None:
