@@ -111,6 +111,25 @@ def test_an_unknown_agent_says_where_it_was_looked_for(project):
     assert "did you mean 'support-agent'?" in refused.value.hint
 
 
+def test_a_misspelt_name_under_stable_is_named(project):
+    """Not the missing answer comes first but the name that nobody has, and no second error stands before it."""
+    write(project, "v2", V2)
+    (project / "surefoot.yaml").write_text("stable: {suport-agent: v1}\n")
+    with surefoot.open(project) as sf, pytest.raises(UsageError, match="'suport-agent' under `stable:`") as refused:
+        sf.agent("support-agent")
+    assert "did you mean 'support-agent'?" in refused.value.hint
+    assert refused.value.__context__ is None
+
+
+def test_what_is_no_name_and_no_mapping_is_refused_in_words(project):
+    """A label alone, and None for an agent, are answered with how to write them."""
+    with pytest.raises(UsageError, match="stable is 'v1'") as refused:
+        surefoot.open(project, stable="v1")
+    assert "stable={" in refused.value.hint
+    with surefoot.open(project) as sf, pytest.raises(UsageError, match="the agent is None"):
+        sf.agent(None)
+
+
 @pytest.mark.parametrize(("named", "error"), [({}, UsageError), ({AGENT: "v9"}, UnknownName)])
 def test_what_is_no_version_cannot_be_stable(named, error):
     """No version at all, and a label that is not there."""

@@ -172,7 +172,7 @@ def test_what_a_run_shows_adds_up(hosted):
     ("name", "value"),
     [
         ("quality", 7), ("quality", float("nan")), ("quality", "good"), ("cost_usd", -1), ("cost_usd", float("inf")),
-        ("tokens", 1.5), ("tokens", -1), ("tokens", True), ("success", 1), ("success", "yes"), ("sucess", True),
+        ("tokens", 1.5), ("tokens", -1), ("tokens", True), ("success", 2), ("success", "yes"), ("sucess", True),
     ],
 )  # fmt: skip
 def test_a_value_that_means_nothing_is_refused_where_it_is_said(hosted, name, value):
@@ -183,6 +183,56 @@ def test_a_value_that_means_nothing_is_refused_where_it_is_said(hosted, name, va
         assert name in refused.value.message
         assert refused.value.hint
     assert hosted.seen.model_calls is None
+
+
+class Truth:
+    """As numpy's: no bool, and equal to one."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __eq__(self, other):
+        return self.value == other
+
+    def __hash__(self):
+        return hash(self.value)
+
+    def __bool__(self):
+        return bool(self.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kept"),
+    [("tokens", 10.0, 10), ("success", 1, True), ("success", 0, False), ("success", Truth(1), True)],
+)
+def test_a_value_that_means_the_same_is_taken(hosted, name, value, kept):
+    """What an evaluator or another library counts does not break the answer it looks at."""
+    with hosted.agent.observing(session="s") as run:
+        run.observe(**{name: value})
+    assert getattr(hosted.seen, name) is kept or getattr(hosted.seen, name) == kept != 0
+
+
+def two_only(version, request):
+    return request
+
+
+MISUSES = {
+    "a function of two": (lambda agent: agent.runs(two_only), "two_only(version, request)", "(version, request, ctx)"),
+    "a misspelt id": (lambda agent: agent.runs(labelled).run("x", usr="u"), "'usr'", "did you mean 'user'?"),
+    "a reply as run id": (
+        lambda agent: agent.feedback(agent.runs(labelled).run("x", session="s"), score=1.0), "Reply", "reply.run_id",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("misuse", MISUSES)
+def test_a_mistake_is_answered_in_the_users_words(hosted, misuse):
+    """Before any request fails, and without a word about what is inside."""
+    act, says, hint = MISUSES[misuse]
+    with pytest.raises(UsageError) as refused:
+        act(hosted.agent)
+    assert says in refused.value.message
+    assert hint in refused.value.hint
 
 
 def test_after_the_end_there_is_feedback(hosted):

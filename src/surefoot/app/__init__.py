@@ -15,7 +15,7 @@ from ..config.project import holds_project, wrong_folder
 from ..config.settings import STORE_VARIABLE, ControllerMode, find_project, load_settings
 from ..core.artifact.version import AgentVersion
 from ..core.units import AgentName
-from ..errors import SurefootError, UnknownName
+from ..errors import SurefootError, UnknownName, UsageError
 from ..ports.clock import Clock
 from ..ports.store import Store
 from .surefoot import Health, Surefoot
@@ -49,8 +49,8 @@ def open(  # noqa: A001 - `surefoot.open()`, as `shelve.open()` and `dbm.open()`
     besides those of `agents/`; another `clock` is for tests and demonstrations.
 
     A version's file that cannot be harms its agent alone: it is logged, `health.trouble` names it, and the agent goes
-    on with its other versions. Raises SettingsError for settings that cannot be and for a folder without a project, and UnknownName for a `stable` of an
-    agent of which there is no version; returns before the store has answered.
+    on with its other versions. Raises SettingsError for settings that cannot be and for a folder without a project, and
+    UnknownName for a `stable` of an agent of which there is no version; returns before the store has answered.
     """
     root = find_project(None if path is None else Path(path), Path.cwd())
     versions = tuple(versions)
@@ -64,6 +64,8 @@ def open(  # noqa: A001 - `surefoot.open()`, as `shelve.open()` and `dbm.open()`
             raise UnknownName("controller", controller, tuple(ControllerMode))
         settings = replace(settings, controller=ControllerMode(controller))
     if stable is not None:
+        if not isinstance(stable, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] - what people write
+            raise UsageError(f"stable is {stable!r}", hint='say of which agent: stable={"AGENT": "LABEL"}')
         named = {AgentName(agent): label for agent, label in stable.items()}
         settings = replace(settings, stable=MappingProxyType({**settings.stable, **named}))
     found, broken = _versions(root)

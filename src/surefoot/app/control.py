@@ -241,7 +241,9 @@ class Control:
         """What users have while the store has never heard of the agent: by order, by surefoot.yaml, or the only one."""
         if label is None:
             found = [read_version(self.project, file) for file in list_versions(self.project, agent)]
-            digest = first_stable(agent, found, load_settings(self.project, os.environ).stable)
+            digest = first_stable(
+                agent, found, load_settings(self.project, os.environ).stable, agents=list_agents(self.project)
+            )
             return next(version for version in found if version.digest == digest)
         return load_version(self.project, agent, label)
 

@@ -205,17 +205,25 @@ class Engine:
                     await store.put_version(version)
                 except UsageError as error:
                     refused = error
-        try:
-            await store.traffic(agent)
-        except UnknownName:
+        if not await self._is_served(store, agent):
             from ..service.rollouts import set_stable
 
             if agent in self._broken and agent not in self._stable:
                 # The file that cannot be read may be the one that users have: the rest of them is no answer.
-                raise self._broken[agent] from None
-            await set_stable(agent, first_stable(agent, versions, self._stable), by="surefoot.open", store=store)
+                raise self._broken[agent]
+            agents = {*self._versions, *self._broken}
+            stable = first_stable(agent, versions, self._stable, agents=agents)
+            await set_stable(agent, stable, by="surefoot.open", store=store)
         if refused is not None:
             raise refused
+
+    @staticmethod
+    async def _is_served(store: Store, agent: AgentName) -> bool:
+        try:
+            await store.traffic(agent)
+        except UnknownName:
+            return False
+        return True
 
     async def _ordered(self, body: Callable[[Control], Awaitable[T]], project: Path, ids: Ids) -> T:
         from ..service.cases import Cases

@@ -165,6 +165,8 @@ class Surefoot:
         Raises UnknownName, UsageError for `flags` that is no such client, and at the very first start whatever keeps
         the agent from being served: no version is known to be stable, the store is away (StoreUnavailable).
         """
+        if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance] - what people pass
+            raise UsageError(f"the agent is {name!r}", hint='say its name, as in agents/: sf.agent("support-agent")')
         known = AgentName(name)
         with self._lock:
             if self._is_closed:

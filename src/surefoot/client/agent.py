@@ -24,7 +24,7 @@ from .run import Counting, Run, assignment_of, counted_as
 from .seen import Outcome, Shown, Values, add
 from .streams import AsyncStream, Stream
 from .versions import Versions
-from .who import Who, no_text
+from .who import Who, no_such_id, no_text
 from .whole import Gathered, Whole
 
 if TYPE_CHECKING:
@@ -165,7 +165,12 @@ class Agent:
 
     def begin(self, who: Who) -> Run:
         """`observing`, with the ids as one value."""
-        return self.observing(**who)
+        try:
+            return self.observing(**who)
+        except TypeError:
+            if strange := [name for name in who if name not in Who.__annotations__]:
+                raise no_such_id(strange[0]) from None
+            raise
 
     def mirror(
         self, run: Run, request: object, output: object, function: Callable[[AgentVersion, Any, Run], Any]

@@ -167,6 +167,7 @@ def wrapped(
     agent: Begins, function: Callable[[AgentVersion, Any, Run], Any]
 ) -> Answers[Any, Any] | AsyncAnswers[Any, Any] | Streams[Any, Any] | AsyncStreams[Any, Any]:
     """The function as one of the four kinds. An object with `__call__` is told apart by that."""
+    _check(function)
     if _is(inspect.isasyncgenfunction, function):
         return AsyncStreams(agent, function)
     if _is(inspect.iscoroutinefunction, function):
@@ -174,6 +175,22 @@ def wrapped(
     if _is(inspect.isgeneratorfunction, function):
         return Streams(agent, function)
     return Answers(agent, function)
+
+
+def _check(function: Callable[..., object]) -> None:
+    """Refuse a function that every request would fail on. Raises UsageError."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # one that does not say
+        return
+    try:
+        signature.bind(None, None, None)
+    except TypeError:
+        name = getattr(function, "__name__", type(function).__name__)
+        raise UsageError(
+            f"{name}{signature} cannot be called with version, request and ctx",
+            hint=f"write it with these three: def {name}(version, request, ctx)",
+        ) from None
 
 
 def _is(kind: Callable[[object], bool], function: Callable[..., object]) -> bool:

@@ -43,6 +43,8 @@ def late_outcome(run_id: str, outcome: Outcome, *, agent: AgentName | None = Non
 
     Raises UsageError for what is no run id (or one of another agent), for no outcome, and for one that means nothing.
     """
+    if not isinstance(run_id, str):  # pyright: ignore[reportUnnecessaryIsInstance] - a Reply is passed all too easily
+        raise UsageError(f"the run id is a {type(run_id).__name__}, and it is text", hint="pass reply.run_id")
     run = parse_run_id(run_id)
     if agent not in (None, run.assignment.agent):
         raise UsageError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Final, NamedTuple, SupportsFloat, SupportsIndex, TypeAlias, TypedDict
 
@@ -97,6 +98,10 @@ def _kind(name: str) -> _Kind:
 def _flag(name: str, value: object) -> bool:
     if isinstance(value, bool):
         return value
+    # 0 and 1, and somebody else's truth, as numpy's: what an evaluator counts must not break the answer it looks at.
+    with suppress(TypeError, ValueError):
+        if value in (0, 1):
+            return bool(value)
     raise UsageError(f"{name} is {value!r}", hint=f"{name} is True, False or None (not recorded)")
 
 
@@ -106,6 +111,9 @@ def _count(name: str, value: object) -> int:
     # Somebody else's integer, as numpy's. (To ask a protocol takes microseconds, so it is asked last.)
     if isinstance(value, SupportsIndex) and not isinstance(value, bool) and (count := operator.index(value)) >= 0:
         return count
+    number = _number(value)
+    if number >= 0 and number.is_integer():
+        return int(number)
     raise UsageError(f"{name} is {value!r}", hint=f"{name} is a whole number of 0 or more, or None (not recorded)")
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypedDict
 
-from ..errors import UsageError
+from ..errors import UsageError, nearest
 
-__all__ = ["Who", "no_text"]
+__all__ = ["Who", "no_such_id", "no_text"]
 
 
 class Who(TypedDict, total=False):
@@ -27,6 +27,11 @@ class Who(TypedDict, total=False):
 
     pin: str
     """`reply.pin` of an earlier turn, where turns of one conversation may reach different processes."""
+
+
+def no_such_id(name: str) -> UsageError:
+    """What is wrong with a word that says for whom a request is, and that nobody knows."""
+    return UsageError(f"nobody is known by {name!r}", hint=nearest(name, Who.__annotations__))
 
 
 def no_text(known: Mapping[str, object]) -> UsageError:

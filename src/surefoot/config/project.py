@@ -32,7 +32,7 @@ def holds_project(root: Path) -> bool:
 
 
 def wrong_folder(root: Path) -> SettingsError:
-    """What somebody hears who is in a folder without a project: where agents were looked for, and where there are some."""
+    """What somebody hears in a folder without a project: where agents were looked for, and where there are some."""
     above = next((folder for folder in root.parents if _has_agents(folder)), None)
     there = (
         f"{above} has some: go there, or give --project {above}" if above else "go to the project, or name its folder"
