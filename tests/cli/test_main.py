@@ -68,6 +68,7 @@ def modules(finished):
     ("words", "message"),
     [
         (["agent"], "Did you mean 'agents'?"),
+        (["start"], "Did you mean 'rollout start'?"),
         (["agents", "shw"], "No such command 'shw'"),
         (["agents", "show"], "Missing argument 'AGENT'"),
         (["agents", "list", "--jsn"], "No such option"),

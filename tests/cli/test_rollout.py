@@ -279,3 +279,15 @@ def test_looking_changes_nothing(project):
         assert surefoot(project, "rollout", *words).code == 0
     assert known(project) == before
     assert {name for name in contents(project) if not name.startswith(".surefoot")} == files
+
+
+def test_a_label_whose_file_was_changed_on_its_way_is_found(project):
+    """Users get what the store has: lint says that the file is another version by now, with both digests."""
+    started(project)
+    assert "changed-since" not in surefoot(project, "agents", "lint").out
+    put(project, "agents/bot/v2.yaml", "model: openai/gpt-4o-2024-08-06\nprompt: You are somebody else.\n")
+    ended = surefoot(project, "agents", "lint", "bot")
+    digest = surefoot(project, "rollout", "status", "bot", "--json").json["candidate"]["digest"]
+    assert ended.code == 1
+    assert "agents/bot/v2.yaml: error[changed-since]: is sha256:" in ended.out
+    assert f"the store knows bot v2 as {digest[:19]}" in ended.out

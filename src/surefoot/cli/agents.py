@@ -157,6 +157,7 @@ def _lint(
 ) -> None:
     """What is wrong or doubtful in version files, their tapes, and plans. Exits with 1 when something is wrong."""
     from ..config.lint import Severity, lint, lint_plans
+    from .lint_store import lint_store
     from .lint_tapes import lint_tapes
 
     root = project_of(ctx)
@@ -164,6 +165,7 @@ def _lint(
         find_version(root, agent, label)
     names = list_agents(root) if agent is None else (agent,)
     findings = [finding for name in names for finding in (*lint(root, name, label), *lint_tapes(root, name, label))]
+    findings.extend(lint_store(ctx, root, names, label))
     if agent is None:
         findings.extend(lint_plans(root))
     if as_json:

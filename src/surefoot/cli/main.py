@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -164,7 +165,18 @@ def _say_misused(error: typer.TyperException, *, as_json: bool) -> None:
     if message:  # without one the help was asked for and is already printed
         context: object = getattr(error, "ctx", None)
         path: str = getattr(context, "command_path", "surefoot")
+        wanted = _MISSED.match(message)
+        if wanted and path == "surefoot" and wanted[1] in _ROLLOUT_WORDS:
+            path = f"surefoot rollout {wanted[1]}"
+            message = f"No such command {wanted[1]!r}. Did you mean 'rollout {wanted[1]}'?"
         say_error("usage", message, f"run `{path} --help`", as_json=as_json)
+
+
+_MISSED: Final = re.compile(r"No such command '([\w-]+)'")
+_ROLLOUT_WORDS: Final = frozenset(
+    {"start", "status", "watch", "approve", "reject", "pause", "resume", "promote", "abort", "reopen", "explain"}
+)
+"""What is said without its `rollout` before it; the nearest single word would be another command altogether."""
 
 
 def _show_version(wanted: bool) -> None:

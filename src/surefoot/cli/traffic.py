@@ -112,7 +112,7 @@ def _pin(
     _order(
         ctx,
         lambda control: control.pin(agent, tenant, version, by=who, reason=reason),
-        f"{tenant} gets {agent} {version}, whatever rollouts do",
+        f"{tenant} gets {agent} {version}, whatever rollouts do, opted out or not",
         as_json=as_json,
     )
 

@@ -85,7 +85,8 @@ def find_version(root: Path, agent: str, label: str) -> VersionFile:
     for version in versions:
         if version.label == label:
             return version
-    raise UnknownName(f"version of {agent}", label, tuple(version.label for version in versions))
+    # v9 looks like v3 and has nothing to do with it: of labels none is guessed.
+    raise UnknownName(f"version of {agent}", label, tuple(version.label for version in versions), guesses=False)
 
 
 def load_version(root: Path, agent: str, label: str) -> AgentVersion:
