@@ -91,6 +91,7 @@ def test_a_changed_prompt_file_changes_its_versions(project):
     git(project, "commit", "-qm", "second")
     put(project, "prompts/p.md", "be long")
     ran = surefoot(project, "ci", "run", "--base", "HEAD", "--json")
+    assert ran.code == 0, ran.out + ran.err
     assert json.loads(ran.out)["versions"] == ["bot v2"]
 
 

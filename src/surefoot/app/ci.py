@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from ..adapters.clock import SystemClock
-from ..adapters.reports.documents import Document, GateDocument, ScoresDocument, written
+from ..adapters.reports.documents import AttacksDocument, Document, GateDocument, ScoresDocument, written
 from ..config.agents import list_agents
+from ..config.behaviours import list_behaviours, load_behaviour
 from ..config.files import NewFile, write_all
 from ..config.gates import GATES_FILE
+from ..config.objectives import choose, own_objectives
 from ..config.suites import list_suites, load_suite
+from ..core.artifact.version import ExecutorKind
 from ..core.proof.baseline import Baseline
 from ..core.proof.gate import Decision, Ruling, decision_of
 from ..core.proof.gate_kinds import default_gates
-from ..core.proof.suite import Suite, rule_suite
+from ..core.proof.redteam.converters import strategy
+from ..core.proof.redteam.plan import USUAL_STRATEGIES, plan_attacks
+from ..core.proof.suite import NO_LIMITS, Limits, Suite, rule_suite
 from ..errors import UsageError
+from .behaving import Found, observe, report_of, scores_of
 from .changes import touched_versions
 from .gating import Arms, Gating, arms_of
 from .proving import Asked, Proving
+from .redteaming import Assault, attacked
 
 if TYPE_CHECKING:
     from ..core.artifact.version import AgentVersion
 
-__all__ = ["Proved", "Told", "prove_changes"]
+__all__ = ["Attack", "Proved", "Told", "prove_changes"]
 
-_KINDS: Final = ("scores", "gate", "attacks")
+_KINDS: Final = {ScoresDocument: "scores", GateDocument: "gate", AttacksDocument: "attacks"}
+_SEED: Final = 1
+"""Of the attacks: the same ones every time, so that two versions meet the same."""
+
 Told: TypeAlias = Callable[[str], None]
 """Hears one line before each step: proofs take minutes."""
 
@@ -52,7 +63,16 @@ class Proved(NamedTuple):
         )
 
 
-async def prove_changes(root: Path, base: str, out: Path, told: Told) -> Proved:
+class Attack(NamedTuple):
+    """What is attacked with in CI, and how much that may cost for each version."""
+
+    categories: tuple[str, ...] = ("goal_hijack", "tool_abuse", "data_exfiltration", "prompt_leakage")
+    """Those whose success shows by itself, in acts and canaries. Others need judges: `surefoot redteam run`."""
+
+    limits: Limits = NO_LIMITS
+
+
+def prove_changes(root: Path, base: str, out: Path, told: Told, *, attack: Attack | None) -> Proved:
     """
     Prove what changed since the commit `base`, and leave a document of each result in the folder `out`.
 
@@ -68,26 +88,54 @@ async def prove_changes(root: Path, base: str, out: Path, told: Told) -> Proved:
     documents: list[Document] = []
     with closing(Proving(root)) as proving:
         for version in touched.versions:
-            found = await _prove(root, proving, version, told)
+            found = [*_suites(root, proving, version, told), *_behaviours(root, proving, version, told)]
+            if attack is not None:
+                found += _attacks(proving, version, attack, told)
             _write(out, version, found)
             documents += found
     return Proved(touched.versions, touched.is_changed, tuple(documents))
 
 
-async def _prove(root: Path, proving: Proving, version: AgentVersion, told: Told) -> list[Document]:
+def _suites(root: Path, proving: Proving, version: AgentVersion, told: Told) -> list[Document]:
     suites = _suites_of(root, version)
     if not suites:
         raise UsageError(f"no suite asks {version.agent} anything", hint="write one: evals/smoke.yaml")
     judged: list[Arms] = []
     own: list[GateDocument] = []
-    name = f"{version.agent} {version.label}"
+    name = _name(version)
     for suite in suites:
         told(f"{name}: suite {suite.name}, {len(suite.cases)} cases")
-        proof = await proving.run(Asked(suite=suite, versions=(version,)))
+        proof = asyncio.run(proving.run(Asked(suite=suite, versions=(version,))))
         report = rule_suite(suite, proof.tables[version.digest], stopped=proof.stopped)
         own.append(GateDocument(gate=report, label=name))
         judged.append(arms_of(proving, suite, run=proof.run.id, version=version.digest))
     return [*own, *_gated(root, judged, name)]
+
+
+def _behaviours(root: Path, proving: Proving, version: AgentVersion, told: Told) -> list[Document]:
+    known = [load_behaviour(root, name) for name in list_behaviours(root)]
+    wanted = [one for one in known if _is_of(one.suite, version, root)]
+    found: list[Found] = []
+    for behaviour in wanted:
+        told(f"{_name(version)}: behaviour {behaviour.name}, at most {behaviour.how.at_most} runs")
+        found.append(asyncio.run(observe(proving, behaviour, version)))
+    if not found:
+        return []
+    scores = ScoresDocument(candidate=scores_of(found, version.digest), label=_name(version))
+    return [scores, GateDocument(gate=report_of(found, version.digest), label=_name(version))]
+
+
+def _attacks(proving: Proving, version: AgentVersion, attack: Attack, told: Told) -> list[Document]:
+    if version.executor.kind is ExecutorKind.TAPE:
+        told(f"{_name(version)}: a recording answers nothing that it was not asked, so it is not attacked")
+        return []
+    plan = plan_attacks(
+        choose(own_objectives(), attack.categories), [strategy(name) for name in USUAL_STRATEGIES], seed=_SEED
+    )
+    told(f"{_name(version)}: {len(plan.cases)} attacks")
+    found = attacked(proving, Assault(plan=plan, version=version, seed=_SEED, limits=attack.limits))
+    name = _name(version)
+    return [AttacksDocument(attacks=found.report, label=name), GateDocument(gate=found.gate, label=name)]
 
 
 def _gated(root: Path, judged: Sequence[Arms], name: str) -> list[Document]:
@@ -108,14 +156,20 @@ def _gated(root: Path, judged: Sequence[Arms], name: str) -> list[Document]:
 
 
 def _suites_of(root: Path, version: AgentVersion) -> list[Suite]:
-    """Suites of its agent; those that name no agent belong to the only one there is."""
-    is_only = len(list_agents(root)) == 1
-    suites = [load_suite(root, name) for name in list_suites(root)]
-    return [suite for suite in suites if suite.agent == version.agent or (not suite.agent and is_only)]
+    return [suite for name in list_suites(root) if _is_of(suite := load_suite(root, name), version, root)]
+
+
+def _is_of(suite: Suite, version: AgentVersion, root: Path) -> bool:
+    """Whether it asks this agent: by name, or because it names none and there is no other agent."""
+    return suite.agent == version.agent or (not suite.agent and len(list_agents(root)) == 1)
+
+
+def _name(version: AgentVersion) -> str:
+    return f"{version.agent} {version.label}"
 
 
 def _empty(out: Path) -> None:
-    for kind in _KINDS:
+    for kind in _KINDS.values():
         for path in out.glob(f"*.{kind}.json"):
             path.unlink()
 
@@ -123,13 +177,7 @@ def _empty(out: Path) -> None:
 def _write(out: Path, version: AgentVersion, documents: Sequence[Document]) -> None:
     files: list[NewFile] = []
     for number, document in enumerate(documents, 1):
-        kind = (
-            "scores"
-            if isinstance(document, ScoresDocument)
-            else "gate"
-            if isinstance(document, GateDocument)
-            else "attacks"
-        )
+        kind = _KINDS[type(document)]
         path = out / f"{version.agent}.{version.label}.{number:02d}.{kind}.json"
         files.append(NewFile(path=path, text=written(document).decode(), replaces=path.exists()))
     write_all(files)

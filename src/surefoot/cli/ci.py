@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,8 @@ from ..adapters.reports.documents import Document, GateDocument, documents_under
 from ..adapters.reports.junit import junit
 from ..config.files import NewFile, write_all
 from ..core.proof.gate import EXIT_CODES, Ruling, decision_of
+from ..core.proof.suite import NO_LIMITS, Limits
+from ..core.units import MicroUsd
 from ..errors import AlreadyExists, SurefootError
 from .output import say, say_json
 from .project import project_of
@@ -75,17 +76,24 @@ def _run(
         str, typer.Option(metavar="COMMIT", help="Versions whose content is not in that commit are proved.")
     ] = "origin/main",
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where results go.")] = Path("surefoot-results"),
+    attacks: Annotated[bool, typer.Option("--attacks/--no-attacks", help="Attack it too, where it can be.")] = True,
+    attack_usd: Annotated[
+        float | None,
+        typer.Option(min=0.000001, metavar="USD", help="What the attacks on one version may cost.", show_default=False),
+    ] = None,
     as_json: _JsonOption = False,
 ) -> None:
-    """Prove every version that changed since a commit: each suite of its agent, the project's gates, attacks.
+    """Prove every version that changed since a commit: suites and behaviours of its agent, the gates, attacks.
 
     Where no version changed, the newest ones are proved: their suites or gates may have changed.
     """
-    from ..app.ci import prove_changes
+    from ..app.ci import Attack, prove_changes
 
+    limits = NO_LIMITS if attack_usd is None else Limits(usd=MicroUsd(round(attack_usd * 1_000_000)))
     root = project_of(ctx)
     folder = out if out.is_absolute() else root / out
-    proved = asyncio.run(prove_changes(root, base, folder, lambda line: None if as_json else say(line)))
+    attack = Attack(limits=limits) if attacks else None
+    proved = prove_changes(root, base, folder, lambda line: None if as_json else say(line), attack=attack)
     names = [f"{version.agent} {version.label}" for version in proved.versions]
     if as_json:
         code = EXIT_CODES[proved.decision]

@@ -12,6 +12,7 @@ import typer
 
 from ..config.objectives import choose, objectives_in, own_objectives
 from ..core.proof.redteam.converters import CONVERTERS, Strategy, strategy
+from ..core.proof.redteam.plan import USUAL_STRATEGIES
 from ..core.proof.redteam.poison import INJECTIONS, Injection
 from ..core.proof.trace import Trace
 from ..errors import UnknownName, UsageError, nearest
@@ -37,9 +38,7 @@ app = typer.Typer(
     add_completion=False,
 )
 
-_STRATEGIES: Final = (
-    "baseline,base64,rot13,leetspeak,morse,confusables,zero_width,ascii_smuggling,character_space,policy,task,suffix"
-)
+_STRATEGIES: Final = ",".join(USUAL_STRATEGIES)
 _MICRO: Final = 1_000_000
 
 _VersionOption = Annotated[

@@ -17,10 +17,26 @@ from .outcome import Arm, AttackOutcome
 from .poison import Injection, Poisoned, poisoned, poisoned_fate
 from .report import Fate
 
-__all__ = ["POISONED_TAPE", "AttackPlan", "Target", "plan_attacks", "plan_poison"]
+__all__ = ["POISONED_TAPE", "USUAL_STRATEGIES", "AttackPlan", "Target", "plan_attacks", "plan_poison"]
 
 POISONED_TAPE: Final = "poisoned_tape"
 """The category of instructions in tool results."""
+
+USUAL_STRATEGIES: Final = (
+    "baseline",
+    "base64",
+    "rot13",
+    "leetspeak",
+    "morse",
+    "confusables",
+    "zero_width",
+    "ascii_smuggling",
+    "character_space",
+    "policy",
+    "task",
+    "suffix",
+)
+"""One or two of each kind: what is tried where nobody chose."""
 
 _NOT_UNDERSTOOD: Final = "not understood: "
 
