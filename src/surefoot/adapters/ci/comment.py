@@ -7,9 +7,10 @@ HTML of theirs. Long lists are cut with a count, because a comment holds 65,536 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from ...core.proof.gate import Decision, Ruling, decision_of
 from ...core.proof.redteam.report import AttackReport, Fates
@@ -39,41 +40,63 @@ def plain(text: str) -> str:
     return _SPECIAL.sub(r"\\\1", line)
 
 
+class _Said(NamedTuple):
+    """What a gate said, and of which version."""
+
+    version: str
+    """As people call it."""
+
+    ruling: Ruling
+
+
 def comment(documents: Sequence[Document]) -> str:
     """The whole comment. Without a gate among the documents nothing was decided, and it says so."""
     gates = [document for document in documents if isinstance(document, GateDocument)]
-    rulings = tuple(ruling for document in gates for ruling in document.gate.rulings)
-    decision = decision_of(rulings)
+    said = [_Said(_called(document), ruling) for document in gates for ruling in document.gate.rulings]
+    decision = decision_of(tuple(one.ruling for one in said))
     sections = [
         [MARKER, f"## Surefoot: {_SAID[decision]}", *_about(gates)],
-        _rulings("What regressed", [r for r in rulings if r.decision is Decision.FAILED]),
-        _rulings("What could not be decided", [r for r in rulings if r.decision is Decision.UNDECIDED]),
+        _rulings("What regressed", [one for one in said if one.ruling.decision is Decision.FAILED]),
+        _rulings("What could not be decided", [one for one in said if one.ruling.decision is Decision.UNDECIDED]),
         *[_numbers(document, gates) for document in documents if isinstance(document, ScoresDocument)],
         *[_attacks(document.attacks) for document in documents if isinstance(document, AttacksDocument)],
-        _all_gates(rulings),
+        _all_gates(said),
     ]
     return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
 
 
+def _called(document: GateDocument) -> str:
+    return document.label or _short(document.gate.version)
+
+
 def _about(gates: Sequence[GateDocument]) -> list[str]:
+    """A line for each version: what it was asked, and what came of it."""
     if not gates:
         return ["No gate ran. Nothing that did not run has passed."]
-    lines: list[str] = []
+    by_version: dict[str, list[GateDocument]] = {}
     for document in gates:
-        report = document.gate
-        beside = f" beside `{_short(report.baseline)}`" if report.baseline else ""
-        name = plain(document.label) or "the candidate"
-        lines.append(f"- {plain(report.suite)}: {_SAID[report.decision]} for {name} `{_short(report.version)}`{beside}")
+        by_version.setdefault(document.gate.version, []).append(document)
+    lines: list[str] = []
+    for version, known in by_version.items():
+        before = next((document.gate.baseline for document in known if document.gate.baseline), None)
+        beside = f" beside `{_short(before)}`" if before else ""
+        suites = dict.fromkeys(document.gate.suite for document in known)
+        told = [f"{_suite(suite)} {_SAID[_verdict(suite, known)]}" for suite in suites]
+        lines.append(f"- **{plain(_called(known[0]))}** `{_short(version)}`{beside}: {', '.join(told)}")
     return lines
 
 
-def _rulings(title: str, rulings: Sequence[Ruling]) -> list[str]:
-    if not rulings:
+def _verdict(suite: str, known: Sequence[GateDocument]) -> Decision:
+    return decision_of(tuple(r for document in known if document.gate.suite == suite for r in document.gate.rulings))
+
+
+def _rulings(title: str, said: Sequence[_Said]) -> list[str]:
+    if not said:
         return []
     lines = [f"### {title}", ""]
-    for ruling in rulings:
-        told = "" if ruling.is_blocking else " (told only)"
-        lines.append(f"- **{plain(ruling.gate)}** ({plain(ruling.metric)}){told}: {plain(ruling.reason)}")
+    for version, ruling in said:
+        told = "" if ruling.is_blocking else ", told only"
+        lines.append(f"- **{plain(ruling.gate)}** ({plain(version)}{told}): {plain(ruling.reason)}")
         lines += [f"  - {plain(case)}" for case in ruling.cases[:_MOST_CASES]]
         if len(ruling.cases) > _MOST_CASES:
             lines.append(f"  - and {len(ruling.cases) - _MOST_CASES} more")
@@ -83,9 +106,16 @@ def _rulings(title: str, rulings: Sequence[Ruling]) -> list[str]:
 def _numbers(document: ScoresDocument, gates: Sequence[GateDocument]) -> list[str]:
     table, beside = document.candidate, document.baseline
     by_metric = {
-        ruling.metric: ruling for gate in gates if gate.gate.suite == table.suite for ruling in gate.gate.rulings
+        ruling.metric: ruling
+        for gate in gates
+        if (gate.gate.suite, gate.gate.version) == (table.suite, table.version)
+        for ruling in gate.gate.rulings
     }
-    lines = [f"### {plain(table.suite)}", "", "| metric | baseline | candidate | | cases | could see a drop of |"]
+    lines = [
+        f"### {_suite(table.suite)}: {plain(document.label) or _short(table.version)}",
+        "",
+        "| metric | baseline | candidate | | cases | could see a drop of |",
+    ]
     lines.append("|---|---:|---:|:---:|---:|---:|")
     for metric, column in table.columns.items():
         before = beside.columns.get(metric) if beside else None
@@ -98,7 +128,7 @@ def _numbers(document: ScoresDocument, gates: Sequence[GateDocument]) -> list[st
 
 
 def _attacks(report: AttackReport) -> list[str]:
-    lines = [f"### Attacks: {plain(report.suite)}", ""]
+    lines = [f"### Attacks: {_suite(report.suite)}", ""]
     if report.p_value is not None:
         lines += [f"New successes beside the baseline: p = {report.p_value:.3g} (one-sided, paired).", ""]
     lines += ["| category | strategy | baseline | candidate | at most | not understood | errors |"]
@@ -114,27 +144,27 @@ def _attacks(report: AttackReport) -> list[str]:
     return lines
 
 
-def _all_gates(rulings: Iterable[Ruling]) -> list[str]:
+def _all_gates(said: Iterable[_Said]) -> list[str]:
     rows = [
-        f"| {plain(r.gate)} | {plain(r.metric)} | {_SAID[r.decision]} | {_number(r.threshold)} | {_number(r.bound)} "
+        f"| {plain(version)} | {plain(r.gate)} | {_SAID[r.decision]} | {_number(r.threshold)} | {_number(r.bound)} "
         f"| {_number(r.p_value)} | {_number(r.false_alarms)} | {r.n} |"
-        for r in rulings
+        for version, r in said
     ]
     if not rows:
         return []
-    head = [
-        "<details><summary>Every gate</summary>",
-        "",
-        "| gate | metric | | threshold | bound | p | false alarms | n |",
+    head = ["<details><summary>Every gate</summary>", ""]
+    head += [
+        "| version | gate | | threshold | bound | p | false alarms | n |",
+        "|---|---|---|---:|---:|---:|---:|---:|",
     ]
-    return [*head, "|---|---|---|---:|---:|---:|---:|---:|", *rows, "", "</details>"]
+    return [*head, *rows, "", "</details>"]
 
 
 def _arrow(before: Column | None, after: Column) -> str:
     was, now = before.mean if before else None, after.mean
     if was is None or now is None:
         return ""
-    return _ARROWS[None if abs(now - was) < 5e-4 else now > was]
+    return _ARROWS[None if math.isclose(was, now, rel_tol=1e-3) else now > was]
 
 
 def _mean(column: Column | None) -> str:
@@ -160,6 +190,11 @@ def _share(fates: Fates | None) -> str:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.3g}"
+
+
+def _suite(identity: str) -> str:
+    """Its name, without the digest."""
+    return plain(identity.partition("@")[0]) or "results"
 
 
 def _short(digest: str | None) -> str:
