@@ -209,6 +209,20 @@ def test_fresh_trials_of_flipped_cases_decide(run):
     assert surefoot(root, *words).code == 0
 
 
+def test_the_newest_run_that_holds_the_versions_is_judged(run):
+    """A later run of another version hides nothing; named together, they have to stand in one run."""
+    root, ran = run
+    ran("both", broken=())
+    ran("old", broken=range(12), labels=("v2",))
+    ran("new", broken=(), labels=("v1",))
+    words = ("eval", "gate", "support", "--version", "bot@v2")
+    assert surefoot(root, *words, "--against", "bot@v1").code == 0
+    assert surefoot(root, "eval", "bless", "support", "--version", "bot@v1").code == 0
+    assert surefoot(root, *words).code == 1
+    refused = surefoot(root, *words, "--run", "new")
+    assert (refused.code, "run new does not hold" in refused.err) == (3, True)
+
+
 def test_a_blessed_run_is_what_later_ones_are_compared_with(run):
     """Without a baseline nothing is decided; with a blessed one an equal version passes and a worse one fails."""
     root, ran = run

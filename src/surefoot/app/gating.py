@@ -23,7 +23,6 @@ from ..core.proof.suite import Suite
 from ..core.proof.table import ScoreTable, table_of
 from ..core.units import Digest
 from ..errors import GateError, UsageError
-from ..ports.results import ProofRun
 
 if TYPE_CHECKING:
     from ..core.artifact.version import AgentVersion
@@ -160,17 +159,13 @@ def arms_of(
     """
     A run of a suite as two arms: `version`, or the only one that ran, and `against`, if given.
 
-    Trials that every case has are the first ones; those that only some have are the fresh ones of cases that flipped.
-    Raises GateError for no such run, and for several versions of which none was named.
+    It is the run of that id, else the newest that holds all of the versions that are named. Trials that every case has
+    are the first ones; those that only some have are the fresh ones of cases that flipped. Raises GateError for no such
+    run, and for several versions of which none was named.
     """
-    found = _run(proving, suite, run)
-    kept = tuple(proving.results.results(found.id))
-    ran = tuple(dict.fromkeys(result.attempt.version for result in kept))
-    candidate = _chosen(version, ran, but=against)
+    kept = _kept(proving, suite, run, [digest for digest in (version, against) if digest is not None])
+    candidate = _chosen(version, _ran(kept), but=against)
     versions = (candidate,) if against is None else (candidate, against)
-    missing = [digest for digest in versions if digest not in ran]
-    if missing:
-        raise GateError(f"{missing[0]} is not in run {found.id}", hint="run it under this suite first, or name --run")
     depth = _depth(suite, kept, versions)
     tables = [
         [
@@ -203,17 +198,27 @@ def version_named(root: Path, name: str) -> AgentVersion:
     return load_version(root, agent or agents[0], label)
 
 
-def _run(proving: Proving, suite: Suite, run: str | None) -> ProofRun:
-    """The run of that id, else the newest of the suite as it is now."""
+def _kept(proving: Proving, suite: Suite, run: str | None, versions: Sequence[Digest]) -> tuple[Result, ...]:
+    """What is kept of the run of that id, else of the newest one of the suite as it is now with all these versions."""
     known = proving.results.runs() if proving.has_results else ()
     of_suite = [one for one in known if one.suite == suite.identity and run in {None, one.id}]
-    if of_suite:
-        return of_suite[-1]
     hint = f"run it first: surefoot eval run {suite.name} --version LABEL"
+    for one in reversed(of_suite):
+        kept = tuple(proving.results.results(one.id))
+        if set(versions) <= set(_ran(kept)):
+            return kept
+    if of_suite:
+        where = f"run {run} does not hold" if run else f"no run of {suite.name} as it is now holds"
+        also = "" if len(versions) == 1 else ", which --baseline runs together"
+        raise GateError(f"{where} {' and '.join(versions)}", hint=hint + also)
     if any(one.id == run for one in known):
         raise GateError(f"run {run} is not of {suite.name} as it is now: the suite has changed", hint=hint)
     what = "there is no run" if run is None else f"there is no run {run!r}"
     raise GateError(f"{what} of {suite.name} as it is now", hint=hint)
+
+
+def _ran(kept: Sequence[Result]) -> tuple[Digest, ...]:
+    return tuple(dict.fromkeys(result.attempt.version for result in kept))
 
 
 def _chosen(version: Digest | None, ran: Sequence[Digest], *, but: Digest | None) -> Digest:

@@ -49,7 +49,10 @@ _VersionOption = Annotated[
     typer.Option("--version", metavar="VERSION", help="LABEL, or AGENT@LABEL. Default: who ran.", show_default=False),
 ]
 _RunOption = Annotated[
-    str | None, typer.Option("--run", metavar="ID", help="The run. Default: the suite's newest.", show_default=False)
+    str | None,
+    typer.Option(
+        "--run", metavar="ID", help="The run. Default: the suite's newest with these versions.", show_default=False
+    ),
 ]
 
 _TagOption = Annotated[
