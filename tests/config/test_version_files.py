@@ -215,6 +215,12 @@ BAD = {
     ),
     "no model": ("prompt: x\n", 1, "the key 'model' is missing", "add `model:`"),
     "no prompt": ("model: a/b\n", 1, "the key 'prompt' is missing", "add `prompt:`"),
+    "a prompt's file": (
+        "model: a/b\nprompt: {file: p.md}\n",
+        2,
+        "a prompt has no `file`",
+        "instructions: {file: PATH}",
+    ),
     "empty file": ("", 1, "expected a mapping", "key: value"),
     "null for a number": (HEAD + "policies: {max_steps: null}\n", 3, "found nothing (null)", "digits"),
     "text for a number": (HEAD + "policies: {max_steps: '3'}\n", 3, "policies.max_steps: expected a whole", "digits"),

@@ -165,9 +165,7 @@ class Surefoot:
         Raises UnknownName, UsageError for `flags` that is no such client, and at the very first start whatever keeps
         the agent from being served: no version is known to be stable, the store is away (StoreUnavailable).
         """
-        if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance] - what people pass
-            raise UsageError(f"the agent is {name!r}", hint='say its name, as in agents/: sf.agent("support-agent")')
-        known = AgentName(name)
+        known = _agent_name(name)
         with self._lock:
             if self._is_closed:
                 raise UsageError("this project is closed", hint="open it again: surefoot.open()")
@@ -359,6 +357,12 @@ class Surefoot:
     def _version(self, digest: Digest) -> AgentVersion:
         found = self._by_digest.get(digest)
         return self.parts.engine.version(digest) if found is None else found
+
+
+def _agent_name(name: object) -> AgentName:
+    if not isinstance(name, str):
+        raise UsageError(f"the agent is {name!r}", hint='say its name, as in agents/: sf.agent("support-agent")')
+    return AgentName(name)
 
 
 _inherited: Final[list[_Parts]] = []

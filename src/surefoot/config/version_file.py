@@ -117,7 +117,9 @@ class VersionReader:
     def _prompt(self, node: Node) -> Prompt:
         if not node.is_mapping:
             return Prompt(instructions=normal_text(node.text()))
-        fields = node.mapping(known=("system", "instructions", "files"))
+        fields = node.mapping(known=("system", "instructions", "files", "file"))
+        if (file := fields.get("file")) is not None:
+            raise file.error("a prompt has no `file` of its own", hint="write prompt: {instructions: {file: PATH}}")
         files = fields.get("files")
         entries = () if files is None else tuple(self._prompt_file(item) for item in files.sequence())
         system, instructions = (self._text(fields.get(key)) for key in ("system", "instructions"))
