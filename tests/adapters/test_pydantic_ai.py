@@ -19,6 +19,7 @@ from surefoot.core.proof.case import Case
 from surefoot.core.proof.score import Status
 from surefoot.core.proof.trace import Trace
 from surefoot.ports.executor import ToolCall
+from surefoot.testing.samples import version
 
 CASE = Case(id="c", request="Where?", expected="In Graz.")
 TRACE = Trace(trace_id="t", request="Where?", response="In Graz.", latency_ms=20)
@@ -40,7 +41,7 @@ def agent(fails: int = 0) -> Agent[None, str]:
 
 def test_an_agent_answers_with_its_calls_and_tokens():
     """Output, tools with results, tokens and model calls come out of the run."""
-    answer = asyncio.run(answering(agent())("Where?"))
+    answer = asyncio.run(answering(agent())(version(), "Where?", None))
     assert answer.output == "In Graz."
     assert answer.tool_calls == (ToolCall(name="find", arguments={"parcel": 0}, result="Graz", success=True),)
     assert answer.seen.tokens == (answer.input_tokens or 0) + (answer.output_tokens or 0) > 0
@@ -49,7 +50,7 @@ def test_an_agent_answers_with_its_calls_and_tokens():
 
 def test_a_tool_that_asked_to_be_called_again_failed():
     """A retry is a call that did not succeed."""
-    answer = asyncio.run(answering(agent(fails=1))("Where?"))
+    answer = asyncio.run(answering(agent(fails=1))(version(), "Where?", None))
     assert [call.success for call in answer.tool_calls] == [False, True]
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 
 from surefoot.adapters.executors.tool_loop import loop, prefixes
 from surefoot.core.artifact.version import Policies
 from surefoot.core.evidence.observation import Observation
 from surefoot.core.proof.tape import Tape
 from surefoot.core.proof.trace import Trace, TracedCall, TracedResult
-from surefoot.core.units import Millis
+from surefoot.core.units import MicroUsd, Millis
 from surefoot.ports.executor import Answer, ToolCall
 from surefoot.testing.samples import version
 
@@ -56,8 +57,6 @@ def looped(model, trace=TRACE, **policies):
 
 
 def _limited(**policies):
-    from dataclasses import replace
-
     return replace(version(), policies=Policies(**policies))
 
 
@@ -99,6 +98,16 @@ def test_tokens_that_are_not_known_once_are_not_known_in_all():
     """A sum with an unknown part is unknown, not smaller."""
     ended, _ = looped(Scripted(calls("find", order="o1"), says("ok", seen=Observation())))
     assert (ended.tokens, ended.model_ms) == (None, None)
+
+
+def test_what_every_call_cost_is_the_price_of_the_run():
+    """Money and tokens of each price are added up over all calls; one that does not say leaves the sum unknown."""
+    seen = Observation(cost=MicroUsd(300))
+    asks = replace(calls("find", order="o1"), seen=seen, input_tokens=9, output_tokens=1)
+    ended, _ = looped(Scripted(asks, Answer(output="ok", seen=seen, input_tokens=20, output_tokens=2)))
+    assert (ended.cost, ended.input_tokens, ended.output_tokens) == (600, 29, 3)
+    ended, _ = looped(Scripted(asks, says("ok")))
+    assert (ended.cost, ended.input_tokens, ended.output_tokens) == (None, None, None)
 
 
 def test_every_decision_of_a_recording_has_what_came_before_it():

@@ -9,7 +9,7 @@ from tests.config.projects import put
 
 CODE = """\
 asked = []
-async def answer(request, version):
+async def answer(version, request, ctx):
     asked.append(request)
     %s
     return f"hello {request}"

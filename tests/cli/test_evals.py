@@ -14,7 +14,7 @@ executor: {kind: python, callable: bot_%s:answer}
 """
 CODE = """\
 asked = []
-async def answer(request, version):
+async def answer(version, request, ctx):
     asked.append(request)
     %s
     return f"order {request}"

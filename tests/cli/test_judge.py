@@ -160,7 +160,7 @@ def project(root: Path) -> Path:
     (root / "agents/bot/v1.yaml").write_text(
         "model: local/x\nprompt: {system: Be brief.}\nexecutor: {kind: python, callable: 'judged_bot:answer'}\n"
     )
-    (root / "judged_bot.py").write_text("def answer(request):\n    return 'In Graz.'\n")
+    (root / "judged_bot.py").write_text("def answer(version, request, ctx):\n    return 'In Graz.'\n")
     return root
 
 

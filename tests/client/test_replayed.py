@@ -47,11 +47,11 @@ async def pieces_waited(version, request, ctx):
     yield await ctx.tool("find", {"id": 1}, never_awaited)
 
 
-def by_context(request):
+def by_context(version, request, ctx):
     return current_run().tool("find", {"id": 1}, never)
 
 
-def with_version(request, version):
+def that_reports(version, request, ctx):
     assert version.label == "v1"
     return Answer(output="boots", seen=Observation(tokens=7), tool_calls=(ToolCall(name="find", arguments={"id": 1}),))
 
@@ -61,7 +61,7 @@ def ended(function, recorded=RECORDED):
     return asyncio.run(rerun(function, version(), recorded.request, tape.call, key="k")), tape.report()
 
 
-@pytest.mark.parametrize("function", [plain, waited, pieces, pieces_waited, by_context, with_version])
+@pytest.mark.parametrize("function", [plain, waited, pieces, pieces_waited, by_context, that_reports])
 def test_every_kind_of_function_is_answered(function):
     """Synchronous or not, whole or in pieces, with a context or by the current run: the recording answers."""
     found, report = ended(function)
@@ -100,5 +100,5 @@ def test_what_a_run_shows_is_kept():
 
     found, _ = ended(shown)
     assert (found.seen.success, found.seen.tokens) == (False, 5)
-    assert ended(with_version)[0].seen.tokens == 7
+    assert ended(that_reports)[0].seen.tokens == 7
     assert ended(plain)[0].seen.success is None

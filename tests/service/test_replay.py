@@ -25,7 +25,7 @@ from surefoot.core.proof.gate import Decision
 from surefoot.core.proof.replay import Level, Outcome
 from surefoot.core.proof.score import Result
 from surefoot.core.proof.tape import schema_digest
-from surefoot.errors import StoreUnavailable, UnknownName, UsageError
+from surefoot.errors import ArtifactError, StoreUnavailable, UnknownName, UsageError
 from surefoot.ports.workers import Lost
 from surefoot.store.results import MemoryResults
 from tests.service.replay_projects import project, tape_line, write_tape
@@ -235,7 +235,7 @@ def test_a_disk_that_is_really_full_ends_the_command_with_4(tmp_path):
         ({"candidate": "goood"}, UnknownName, "goood"),
         ({"level": Level.STEP}, UsageError, "next action"),
         ({"level": Level.WORLD}, UsageError, "--world"),
-        ({"level": Level.WORLD, "world": "w3_agent:nothing"}, UsageError, "cannot be loaded"),
+        ({"level": Level.WORLD, "world": "w3_agent:nothing"}, ArtifactError, "the world, w3_agent:nothing"),
         ({"candidate": "recorded:nobody"}, UsageError, "no run of 'nobody'"),
     ],
 )

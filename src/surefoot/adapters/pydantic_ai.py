@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from ..core.artifact.version import AgentVersion
 from ..core.evidence.observation import Observation
 from ..core.proof.case import Case
 from ..core.proof.score import Score
@@ -28,7 +29,7 @@ __all__ = ["BridgedEvaluator", "BridgedJudge", "answering"]
 _NO_SPANS = "it asks for spans, which are not recorded here"
 
 
-def answering(agent: Any, **given: Any) -> Callable[[object], Awaitable[Answer]]:
+def answering(agent: Any, **given: Any) -> Callable[[AgentVersion, object, object], Awaitable[Answer]]:
     """
     The agent as a function that a version may name: `executor: {kind: python, callable: my_agents:answer}`.
 
@@ -36,7 +37,7 @@ def answering(agent: Any, **given: Any) -> Callable[[object], Awaitable[Answer]]
     with what they returned, and the tokens; what it cost is for the price table. Whatever the agent raises is raised.
     """
 
-    async def answer(request: object) -> Answer:
+    async def answer(version: AgentVersion, request: object, ctx: object) -> Answer:
         started = time.perf_counter()
         result: Any = await agent.run(request, **given)
         took = Millis(round(1000 * (time.perf_counter() - started)))

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ..adapters.clock import SystemClock, SystemIds
-from ..adapters.executors import executor_for
 from ..adapters.prices import PriceTable
 from ..config.agents import list_agents, load_version
 from ..config.evaluators import build
@@ -26,6 +25,7 @@ from ..ports.executor import Answer
 from ..ports.prices import Prices
 from ..ports.results import ProofRun
 from ..service.prove import Contender, Order, Progress, Proof, prove, recorded_cost
+from .executing import executor_of
 from .judges import judges_for
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class Proving:
         known = prices.usd(version.model, 0, 0) is not None or _has_own_price(version)
         return Contender(
             version=version,
-            executor=executor_for(version, project=self.root),
+            executor=executor_of(version, self.root),
             evaluators=evaluators,
             judges=judges_for(suite, version, prices, os.environ),
             endpoint=str(version.executor.setting("base_url") or kind.value),

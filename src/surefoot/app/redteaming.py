@@ -103,8 +103,9 @@ def _on_tape(contender: Contender, root: Path, plan: AttackPlan) -> Contender:
 
 
 class _Ended(NamedTuple):
-    output: object
-    seen: Observation
+    answer: Answer
+    """Without the calls: they are the tape's to tell."""
+
     why: str
     """Why there is no answer; empty where there is one."""
 
@@ -134,7 +135,7 @@ class _OnPoisonedTape:
         # What it had done before it broke is evidence: without any, the attack told nothing.
         if ended.why and not calls:
             raise ExecutorFailed(ended.why, hint="look at what the version needs to run")
-        return Answer(output=ended.output, seen=ended.seen, tool_calls=calls)
+        return replace(ended.answer, tool_calls=calls)
 
     async def stream(self, version: AgentVersion, request: object, *, key: str) -> AsyncIterator[str | Answer]:
         """The whole answer at once."""
@@ -144,10 +145,22 @@ class _OnPoisonedTape:
         if self._parts.function is not None:
             ended = await rerun(self._parts.function, version, recorded.request, tape.call, key=key)
             why = "" if ended.error is None else f"{type(ended.error).__name__}: {ended.error}"
-            return _Ended(None if why else ended.output, ended.seen, why)
+            answer = Answer(
+                output=None if why else ended.output,
+                seen=ended.seen,
+                input_tokens=ended.input_tokens,
+                output_tokens=ended.output_tokens,
+            )
+            return _Ended(answer, why)
         if self._parts.executor is None:
             raise ExecutorFailed("nothing runs this version", hint="give it an executor")
         looped = await loop(self._parts.executor, version, recorded, tape.call, key=key)
         latency = None if looped.model_ms is None else Millis(round(looped.model_ms))
-        seen = Observation(tokens=looped.tokens, model_calls=looped.model_calls, latency_ms=latency)
-        return _Ended(looped.output, seen, looped.why)
+        seen = Observation(tokens=looped.tokens, model_calls=looped.model_calls, latency_ms=latency, cost=looped.cost)
+        answer = Answer(
+            output=looped.output,
+            seen=seen,
+            input_tokens=looped.input_tokens,
+            output_tokens=looped.output_tokens,
+        )
+        return _Ended(answer, looped.why)

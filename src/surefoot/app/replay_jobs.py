@@ -165,6 +165,7 @@ async def _run(
         response=looped.output,
         latency_ms=virtual_latency(looped.model_ms, report()),
         cost_tokens=looped.tokens,
+        cost_usd=None if looped.cost is None else looped.cost / 1_000_000,
         model_calls=looped.model_calls,
         error=looped.why or None,
     )

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from ..adapters.executors import executor_for
+from ..adapters.executors.python import function_named
 from ..adapters.traces import read_traces
 from ..config.tool_rules import RulesFile, load_tool_rules
 from ..config.validators import argument_problems
@@ -23,6 +22,7 @@ from ..core.protection.redaction import Redactor
 from ..errors import UsageError
 from ..ports.executor import Executor
 from ..ports.world import WorldFactory
+from .executing import function_of
 
 __all__ = ["Parts", "ReplaySpec", "parts_of"]
 
@@ -59,7 +59,7 @@ class Parts(NamedTuple):
 
 @lru_cache(maxsize=8)
 def parts_of(spec: ReplaySpec, version: AgentVersion) -> Parts:
-    """Raises UsageError for a version, a function or a world that cannot be replayed at this level."""
+    """Raises UsageError and ArtifactError for what cannot be replayed at this level."""
     kind = version.executor.kind
     _refuse_level(spec.level, version)
     tools = [*version.tools, *(tool for agent in version.sub_agents for tool in agent.tools)]
@@ -82,8 +82,10 @@ def parts_of(spec: ReplaySpec, version: AgentVersion) -> Parts:
         ),
         pool=None if spec.pool is None else Pool(read_traces(spec.pool)),
         executor=executor_for(version, project=spec.root) if runs and kind is ExecutorKind.OPENAI else None,
-        function=_function(version, spec.root) if runs and kind is ExecutorKind.PYTHON else None,
-        world=cast("WorldFactory", _named(spec.world, spec.root)) if spec.level is Level.WORLD and spec.world else None,
+        function=function_of(version, spec.root) if runs and kind is ExecutorKind.PYTHON else None,
+        world=function_named(spec.world, spec.root, who="the world")
+        if spec.level is Level.WORLD and spec.world
+        else None,
     )
 
 
@@ -103,29 +105,3 @@ def _refuse_level(level: Level, version: AgentVersion) -> None:
             f"{who} runs as {kind}, and only a model can be asked for its next action alone",
             hint="use --level run, or give the version an executor of kind openai",
         )
-
-
-def _function(version: AgentVersion, root: Path) -> Callable[..., Any]:
-    named = version.executor.setting("callable")
-    if not isinstance(named, str):
-        raise UsageError(
-            f"{version.agent} {version.label} runs as a Python function, and its file does not say which",
-            hint="write executor: {kind: python, callable: package.module:function}, or use --level policy",
-        )
-    return _named(named, root)
-
-
-def _named(name: str, root: Path) -> Callable[..., Any]:
-    """`module:attribute`, looked for in the project's folder first."""
-    module, _, attribute = name.partition(":")
-    if str(root) not in sys.path:
-        sys.path.insert(0, str(root))
-    try:
-        found: Any = importlib.import_module(module)
-        for part in attribute.split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UsageError(f"{name} cannot be loaded: {error}", hint="write package.module:name") from None
-    if not callable(found) and not hasattr(found, "function"):
-        raise UsageError(f"{name} is no function", hint="name a function, or what @agent.runs made of one")
-    return cast("Callable[..., Any]", found)

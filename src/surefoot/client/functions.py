@@ -24,7 +24,17 @@ from .streams import AsyncStream, Stream
 from .who import Who
 from .whole import Gathered, Whole, gathered, gathered_async
 
-__all__ = ["NO_FALLBACK", "Answers", "AsyncAnswers", "AsyncStreams", "Begins", "NoFallback", "Streams", "wrapped"]
+__all__ = [
+    "NO_FALLBACK",
+    "Answers",
+    "AsyncAnswers",
+    "AsyncStreams",
+    "Begins",
+    "NoFallback",
+    "Streams",
+    "check_shape",
+    "wrapped",
+]
 
 Q = TypeVar("Q")
 O = TypeVar("O")  # noqa: E741 - output, as Q is the request and C a piece
@@ -167,7 +177,7 @@ def wrapped(
     agent: Begins, function: Callable[[AgentVersion, Any, Run], Any]
 ) -> Answers[Any, Any] | AsyncAnswers[Any, Any] | Streams[Any, Any] | AsyncStreams[Any, Any]:
     """The function as one of the four kinds. An object with `__call__` is told apart by that."""
-    _check(function)
+    check_shape(function)
     if _is(inspect.isasyncgenfunction, function):
         return AsyncStreams(agent, function)
     if _is(inspect.iscoroutinefunction, function):
@@ -177,7 +187,7 @@ def wrapped(
     return Answers(agent, function)
 
 
-def _check(function: Callable[..., object]) -> None:
+def check_shape(function: Callable[..., object]) -> None:
     """Refuse a function that every request would fail on. Raises UsageError."""
     try:
         signature = inspect.signature(function)

@@ -15,8 +15,7 @@ def executor_for(version: AgentVersion, *, project: Path) -> Executor:
     """
     The executor that a version names; relative paths in its settings are taken from the project's folder.
 
-    Raises UsageError for a version that runs as a Python function which its file does not name: only the program that
-    has the function can run it.
+    Raises UsageError for a version that runs as a Python function: that is no matter of an adapter.
     """
     match version.executor.kind:
         case ExecutorKind.TAPE:
@@ -28,11 +27,7 @@ def executor_for(version: AgentVersion, *, project: Path) -> Executor:
 
             return OpenAICompatibleExecutor()
         case ExecutorKind.PYTHON:
-            if version.executor.setting("callable") is None:
-                raise UsageError(
-                    f"{version.agent} {version.label} runs as a Python function, and none is registered here",
-                    hint="decorate your function with @agent.runs, or name it: executor: {kind: python, callable: a:b}",
-                )
-            from .python import PythonExecutor
-
-            return PythonExecutor(version, project)
+            raise UsageError(
+                f"{version.agent} {version.label} runs as a Python function, and none is registered here",
+                hint="decorate your function with @agent.runs, or name it: executor: {kind: python, callable: a:b}",
+            )

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from ...core.artifact.version import AgentVersion
 from ...core.proof.tape import Answering
 from ...core.proof.text import answer_text
 from ...core.proof.trace import Trace, TracedCall
+from ...core.units import MicroUsd
 from ...ports.executor import Answer, Executor
 
 __all__ = ["Looped", "Prefix", "loop", "next_action", "prefixes"]
+
+N = TypeVar("N", int, float)
 
 _MOST_STEPS: Final = 50
 """Model calls in one run of a version that sets no `max_steps`."""
@@ -30,6 +33,12 @@ class Looped(NamedTuple):
     model_ms: float | None
     tokens: int | None
     model_calls: int
+    input_tokens: int | None
+    output_tokens: int | None
+    """Apart, because they have different prices."""
+
+    cost: MicroUsd | None
+    """What the calls say they cost; None where one of them does not say."""
 
 
 async def loop(executor: Executor, version: AgentVersion, trace: Trace, answering: Answering, *, key: str) -> Looped:
@@ -96,15 +105,34 @@ class _Total:
         self.calls = 0
         self._ms: float | None = 0.0
         self._tokens: int | None = 0
+        self._inputs: int | None = 0
+        self._outputs: int | None = 0
+        self._cost: int | None = 0
 
     def add(self, answer: Answer) -> None:
         seen = answer.seen
         self.calls += 1
-        self._ms = None if self._ms is None or seen.latency_ms is None else self._ms + seen.latency_ms
-        self._tokens = None if self._tokens is None or seen.tokens is None else self._tokens + seen.tokens
+        self._ms = _sum(self._ms, seen.latency_ms)
+        self._tokens = _sum(self._tokens, seen.tokens)
+        self._inputs = _sum(self._inputs, answer.input_tokens)
+        self._outputs = _sum(self._outputs, answer.output_tokens)
+        self._cost = _sum(self._cost, seen.cost)
 
     def ended(self, output: object, why: str) -> Looped:
-        return Looped(output, why, self._ms, self._tokens, self.calls)
+        return Looped(
+            output=output,
+            why=why,
+            model_ms=self._ms,
+            tokens=self._tokens,
+            model_calls=self.calls,
+            input_tokens=self._inputs,
+            output_tokens=self._outputs,
+            cost=None if self._cost is None else MicroUsd(self._cost),
+        )
+
+
+def _sum(so_far: N | None, more: N | None) -> N | None:
+    return None if so_far is None or more is None else so_far + more
 
 
 def _asked(request: object) -> list[dict[str, Any]]:
