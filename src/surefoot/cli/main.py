@@ -96,9 +96,18 @@ def main(argv: Sequence[str] | None = None, *, commands: Sequence[Command] = COM
     """
     Run one command line and return its exit code: 0 done, 1 found something, 2 cannot be done, 130 interrupted.
 
-    Commands that prove (`Command.proves`) have codes of their own for what cannot be done.
+    Commands that prove (`Command.proves`) have codes of their own for what cannot be done. Without `argv` this is the
+    program itself, and such a command works in a process that is waited for, see `supervised`.
     """
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    if argv is not None or not _proves(sys.argv[1:], commands) or "--help" in sys.argv:
+        return _ended(sys.argv[1:] if argv is None else argv, commands)
+    from .supervised import supervised
+
+    return supervised(lambda: _ended(sys.argv[1:], commands), as_json="--json" in sys.argv)
+
+
+def _ended(argv: Sequence[str], commands: Sequence[Command]) -> int:
+    arguments = list(argv)
     as_json = "--json" in arguments
     proves = _proves(arguments, commands)
     exits = _PROOF_EXITS if proves else _Exits()
