@@ -35,7 +35,17 @@ __all__ = ["GATES_FILE", "GATE_KEYS", "JUDGE_ERROR_KEYS", "SETTING_KEYS", "load_
 
 GATES_FILE: Final = "gates/quality_gates.yaml"
 
-SETTING_KEYS: Final = ("alpha", "power", "min_cases", "max_errors", "max_diverged", "max_quarantined", "notes", "gates")
+SETTING_KEYS: Final = (
+    "alpha",
+    "power",
+    "min_cases",
+    "max_errors",
+    "max_skipped",
+    "max_diverged",
+    "max_quarantined",
+    "notes",
+    "gates",
+)
 
 JUDGE_ERROR_KEYS: Final = ("true_passes", "passed", "true_fails", "failed")
 
@@ -76,6 +86,7 @@ def _gates(node: Node) -> Gates:
             power=_probability(fields, "power", 0.80),
             min_cases=fields.integer("min_cases", 10, minimum=1),
             max_errors=_share(fields, "max_errors", 0.10),
+            max_skipped=_share(fields, "max_skipped", 0.05),
             max_diverged=_share(fields, "max_diverged", 0.20),
             max_quarantined=_share(fields, "max_quarantined", 0.20),
             notes=() if notes is None else notes.texts(),

@@ -54,7 +54,7 @@ def decision(*words: str, suite: Suite = SUITE, stopped: str = "") -> Decision:
         ("error fail fail fail", Decision.FAILED),
         ("gone gone gone gone", Decision.UNDECIDED),
         ("skip skip skip skip", Decision.UNDECIDED),
-        ("pass skip skip skip", Decision.PASSED),
+        ("pass skip skip skip", Decision.UNDECIDED),
         ("pass pass pass", Decision.UNDECIDED),
         ("", Decision.UNDECIDED),
     ],
@@ -62,6 +62,14 @@ def decision(*words: str, suite: Suite = SUITE, stopped: str = "") -> Decision:
 def test_a_suite_decides_on_what_it_saw(words, wanted):
     """Enough passes pass, too many fails fail; errors, gaps and nothing leave it open."""
     assert decision(*words.split()) is wanted
+
+
+def test_what_a_case_does_not_have_is_no_loss():
+    """Skipped for want of a reference answer is nobody's fault; skipped where a case like it was scored is a loss."""
+    cases = tuple(Case(id=f"c{i}", request=i, expected="x" if i < 2 else None) for i in range(4))
+    mixed = replace(SUITE, cases=cases)
+    assert decision("pass", "pass", "skip", "skip", suite=mixed) is Decision.PASSED
+    assert decision("pass", "skip", "skip", "skip", suite=mixed) is Decision.UNDECIDED
 
 
 @settings(max_examples=60)

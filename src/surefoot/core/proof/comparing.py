@@ -182,8 +182,8 @@ def _sides(gate: _Gate, judged: Judged) -> Ruling | _Sides:
     missing = [
         case for case, sample in before.samples.items() if sample.n and not _tried(found.column.samples.get(case))
     ]
-    if missing:
-        reason = f"{len(missing)} cases of the baseline did not run, and a missing case is not a pass"
+    if len(missing) > judged.diverged or any(case not in found.column.samples for case in missing):
+        reason = f"{len(missing)} cases of the baseline have no score now, and a missing case is not a pass"
         return replace(draft(gate, Decision.UNDECIDED, reason), cases=tuple(missing), n=len(pairs))
     worst = _pairs(_worst(before, passed=sign > 0), _worst(found.column, passed=sign < 0))
     return _Sides(pairs=pairs, worst=worst, candidate=found.column, baseline=before, sign=sign, note=found.note)
@@ -281,8 +281,8 @@ def _worst(column: Column, *, passed: bool) -> Mapping[str, Sample]:
 
 
 def _tried(sample: Sample | None) -> bool:
-    """Whether a case has a score, or an error that counts as one: neither never ran."""
-    return sample is not None and bool(sample.n or sample.errors or sample.skipped)
+    """Whether a case has a score, or an error that counts as one: what was only skipped shows nothing."""
+    return sample is not None and bool(sample.n or sample.errors)
 
 
 def _fell(sides: _Sides, *, by: float) -> tuple[str, ...]:

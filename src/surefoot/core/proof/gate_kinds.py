@@ -212,6 +212,9 @@ class Gates:
     max_errors: float = 0.10
     """Share of trials without a score above which nothing is decided."""
 
+    max_skipped: float = 0.05
+    """Share of trials skipped, of cases that have a score in another trial, above which nothing passes."""
+
     max_diverged: float = 0.20
     """Share of replays that left their tape above which nothing is decided."""
 
@@ -230,7 +233,7 @@ class Gates:
         for name in ("alpha", "power"):
             if not 0.0 < getattr(self, name) < 1.0:
                 raise GateError(f"{name} is {getattr(self, name)}", hint="a probability between 0 and 1")
-        for name in ("max_errors", "max_diverged", "max_quarantined"):
+        for name in ("max_errors", "max_skipped", "max_diverged", "max_quarantined"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise GateError(f"{name} is {getattr(self, name)}", hint="a share of at least 0 and below 1")
         if self.min_cases < 1:

@@ -19,7 +19,7 @@ from .chance import seed_of
 from .comparing import compared, decided, simple
 from .gate import Decision, GateReport, Ruling, decision_of
 from .gate_kinds import BudgetGate, Gate, Gates, InvariantGate, RegressionGate, RuleGate, SuiteGate, ThresholdGate
-from .judged import Judged
+from .judged import Judged, sure
 from .regression import Quarantined, flipped, with_fresh
 from .table import ScoreTable
 
@@ -94,6 +94,7 @@ def rule(  # noqa: PLR0913 - what is beyond the two tables is by keyword, and ea
         quarantined=lambda metric: frozenset(one.case for one in current if one.metric in (None, metric)),
         seed=seed_of(*names) if seed is None else seed,
         shuffles=shuffles,
+        diverged=0 if conduct is None else conduct.diverged,
     )
     rulings = (*_conduct(conduct, gates), *again, *_all(judged))
     return GateReport(
@@ -123,7 +124,7 @@ def _all(judged: Judged) -> tuple[Ruling, ...]:
                 rulings.append(budget(gate, judged))
             case RuleGate():
                 rulings.append(simple(gate, judged))
-    return tuple(rulings)
+    return tuple(sure(gate, ruling, judged) for gate, ruling in zip(wanted, rulings, strict=True))
 
 
 def _no_baseline(candidate: ScoreTable, before: ScoreTable | None) -> str:

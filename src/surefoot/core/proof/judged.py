@@ -11,7 +11,7 @@ from .gate import Decision, Ruling
 from .gate_kinds import BudgetGate, Gate, Gates, InvariantGate, RegressionGate, RuleGate, SuiteGate, ThresholdGate
 from .table import Column, Sample, ScoreTable
 
-__all__ = ["Judged", "Scored", "draft", "percent", "scored", "settled", "worst_case"]
+__all__ = ["Judged", "Scored", "draft", "percent", "scored", "settled", "sure", "worst_case"]
 
 _KINDS = {
     ThresholdGate: "threshold",
@@ -39,6 +39,9 @@ class Judged:
     seed: int
     shuffles: int
     """How often data are shuffled for a false-alarm rate, at most; 0: it is not wanted."""
+
+    diverged: int = 0
+    """Replays that left their tape: so many cases may lack a score, because `max_diverged` looks at them already."""
 
     @property
     def has_cases(self) -> bool:
@@ -97,6 +100,18 @@ def scored(gate: Gate, judged: Judged, *, counts_all: bool = False) -> Ruling | 
     return Scored(column, tuple(sorted(held)), f"; {len(held)} in quarantine" if held else "")
 
 
+def sure(gate: Gate, ruling: Ruling, judged: Judged) -> Ruling:
+    """The ruling, but no pass that rests on too few cases or on the cases that the run left over."""
+    if ruling.decision is not Decision.PASSED:
+        return ruling
+    if ruling.n < judged.gates.min_cases:
+        what = "cases" if judged.has_cases else "trials"
+        reason = f"{ruling.reason}; but {ruling.n} {what} are too few ({judged.gates.min_cases} are asked)"
+        return settled(ruling, Decision.UNDECIDED, reason)
+    why = _skipped(gate, judged)
+    return settled(ruling, Decision.UNDECIDED, f"{ruling.reason}; but {why}") if why else ruling
+
+
 def worst_case(column: Column) -> Mapping[str, Sample]:
     """The samples of a rate, every trial without a score counted as one that did not pass."""
     return {
@@ -108,6 +123,26 @@ def worst_case(column: Column) -> Mapping[str, Sample]:
 def percent(value: float) -> str:
     """A share as people read it."""
     return f"{100 * value:.1f} %"
+
+
+def _skipped(gate: Gate, judged: Judged) -> str:
+    """Why what was skipped could hide failures; empty if it is only what the metric is not about."""
+    column = judged.candidate.columns.get(gate.metric)
+    if column is None:
+        return ""
+    before = None if judged.baseline is None else judged.baseline.columns.get(gate.metric)
+    held = frozenset[str]() if isinstance(gate, InvariantGate | BudgetGate) else judged.quarantined(gate.metric)
+    kept = {case: sample for case, sample in column.samples.items() if case not in held}
+    scored_before = frozenset[str]() if before is None else {case for case, one in before.samples.items() if one.n}
+    lost = sum(bool(one.skipped) and not one.n + one.errors and case in scored_before for case, one in kept.items())
+    if lost > judged.diverged:
+        return f"{lost} cases that the baseline scored were skipped, and a missing case is not a pass"
+    # skipped in one trial and scored in another: it is the run that lacked something, and not the case
+    partly = sum(one.skipped for one in kept.values() if one.n) - judged.diverged
+    tried = sum(one.n + one.errors + (one.skipped if one.n else 0) for one in kept.values())
+    if partly > judged.gates.max_skipped * tried:
+        return f"{partly} trials were skipped of cases that were scored in others"
+    return ""
 
 
 def _unscored(column: Column, most_errors: float) -> str:

@@ -22,6 +22,12 @@ JUDGE: Final = "judge"
 _SHOWN_CASES: Final = 20
 _ROUNDING: Final = 1e-9
 
+_MOST_LOST: Final = 0.05
+"""Share of the runs that may be skipped although others like them were scored."""
+
+_OF_SOME_RUNS: Final = frozenset({"tool_call_accuracy"})
+"""Evaluators that are not about every run: one that called no tool called none wrongly."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -188,7 +194,28 @@ def _found(suite: Suite, spec: EvaluatorSpec, column: Column | None, stopped: st
         return _Found(Decision.FAILED, says)
     if column.errors:
         return _Found(Decision.UNDECIDED, f"{column.errors} runs ended in an error")
+    if spec.kind not in _OF_SOME_RUNS and (lost := _lost(suite, spec.metric, column)):
+        return _Found(Decision.UNDECIDED, f"{says}; but {lost} runs were skipped where others like them were scored")
     return _Found(Decision.PASSED, says)
+
+
+def _lost(suite: Suite, metric: str, column: Column) -> int:
+    """
+    Runs that were skipped for what the run lacked and not for what the case lacks; 0 up to a twentieth of all.
+
+    A case lacks something if none that says as much was scored; a case that says as much as a scored one does not.
+    """
+    shapes = {case.id: _shape(case, metric) for case in suite.cases}
+    able = {shapes[case] for case, sample in column.samples.items() if sample.n and case in shapes}
+    alike = [sample for case, sample in column.samples.items() if shapes.get(case) in able]
+    lost = sum(sample.skipped for sample in alike)
+    return lost if lost > _MOST_LOST * sum(sample.n + sample.errors + sample.skipped for sample in alike) else 0
+
+
+def _shape(case: Case, metric: str) -> tuple[bool, ...]:
+    """Which of the things that an evaluator may need the case has."""
+    asked = (case.expected, case.expected_calls, case.allowed_tools, case.context, case.criteria.get(metric))
+    return tuple(one is not None for one in asked)
 
 
 def _rate_at_best(column: Column) -> float:
