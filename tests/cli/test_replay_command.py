@@ -60,6 +60,16 @@ def test_nothing_that_changed_is_said_in_one_line(tmp_path):
     assert "nothing to report" in ended.out
 
 
+@pytest.mark.parametrize("candidate", ["broken", "lazy"])
+def test_a_baseline_that_does_not_work_decides_nothing(tmp_path, candidate):
+    """Where every run of the baseline raises, nothing is worse: that is said, and it is no pass."""
+    root = project(tmp_path)
+    tape = ("replay", "--traces", str(root / "tape.jsonl"))
+    ended = surefoot(root, *tape, "--baseline", "broken", "--candidate", candidate)
+    assert (ended.code, "nothing to report" in ended.out) == (2, False)
+    assert "every run of the baseline ended in an error" in " ".join(ended.out.split())
+
+
 def test_a_page_shows_what_a_trace_says_as_text(tmp_path):
     """Markup in a recording, or in an agent's name, is never markup on the page; nothing is fetched."""
     root = project(tmp_path)

@@ -130,7 +130,7 @@ def test_a_run_that_exits_fails_alone(tmp_path):
         check=False,
     )
     assert done.returncode == 1
-    assert json.loads(done.stdout)["candidate"]["outcomes"]["fail"] == 12
+    assert json.loads(done.stdout)["candidate"]["outcomes"]["error"] == 12
     assert "about to leave" in done.stderr
 
 

@@ -131,7 +131,13 @@ def _on_tape(run: Trace, recorded: Trace, report: TapeReport, parts: Parts) -> P
     place = report.first_divergence
     why = "" if place is None else _said(report.calls[place])
     return Played(
-        run=run, recorded=recorded, report=report, first_divergence=place, why=why, owed=_owed(recorded, report, parts)
+        run=run,
+        recorded=recorded,
+        report=report,
+        first_divergence=place,
+        why=why,
+        owed=_owed(recorded, report, parts),
+        is_crash=parts.function is not None and run.error is not None,
     )
 
 
@@ -217,7 +223,11 @@ async def _in_world(
     if observation_of(recorded).success and run.error is None:
         good = arguments_key(world.state()) == arguments_key(wanted.state())
     outcome = None if good is None else "success" if good else "failure"
-    return Played(run=replace(run, outcome=outcome, expected_outcome=None), recorded=recorded)
+    return Played(
+        run=replace(run, outcome=outcome, expected_outcome=None),
+        recorded=recorded,
+        is_crash=parts.function is not None and run.error is not None,
+    )
 
 
 class _Counting:

@@ -85,7 +85,7 @@ def _why(result: Result | None) -> str:
     if result.error is not None:
         return result.error
     said = {score.metric: score.reason for score in result.scores if score.reason}
-    return "; ".join(said[metric] for metric in ("diverged", "tool_misuse", "success") if metric in said)
+    return "; ".join(said[metric] for metric in ("diverged", "raised", "tool_misuse", "success") if metric in said)
 
 
 def _share(value: float | None) -> str:

@@ -114,12 +114,12 @@ def test_runs_of_one_task_are_told_apart():
 
 
 def arms(before, after, **played):
-    """Both arms from their outcomes: p(ass), f(ail), d(iverged), e(rror)."""
+    """Both arms from their outcomes: p(ass), f(ail), d(iverged), e(rror), r(aised)."""
 
     def one(place, letter, version):
         if letter == "e":
             return Result(attempt=Attempt(f"c{place}", version), error="it died")
-        more = {"first_divergence": 0} if letter == "d" else {"good": letter == "p"}
+        more = {"first_divergence": 0} if letter == "d" else {"good": letter == "p", "is_crash": letter == "r"}
         return scored(f"c{place}", version, **more, **played)
 
     return [
@@ -143,11 +143,25 @@ def judged(before, after, **more):
         ("p" * 30, "p" * 20 + "d" * 10, Decision.UNDECIDED),
         ("p" * 5, "p" * 5, Decision.UNDECIDED),
         ("p" * 40 + "d" * 3, "p" * 40 + "d" * 3, Decision.PASSED),
+        ("r" * 30, "r" * 30, Decision.UNDECIDED),
+        ("r" * 30, "f" * 30, Decision.UNDECIDED),
+        ("f" * 30, "f" * 30, Decision.UNDECIDED),
+        ("p" * 14 + "f" * 16, "p" * 30, Decision.UNDECIDED),
+        ("p" * 16 + "f" * 14, "p" * 30, Decision.PASSED),
+        ("p" * 30, "r" * 30, Decision.FAILED),
     ],
 )
 def test_what_is_not_known_is_never_a_pass(before, after, decision):
     """Nothing, errors, too few and off the tape are undecided; only a shown regression fails."""
     assert judged(before, after).gates.decision is decision
+
+
+def test_a_run_that_raised_is_told_apart_from_one_that_answered_badly():
+    """It is an error and no success; beside a version that gave nothing it did not do the same."""
+    found = judged("rrp", "ffp")
+    assert (found.baseline_totals.outcomes[Outcome.ERROR], found.candidate_totals.outcomes[Outcome.FAIL]) == (2, 2)
+    assert found.baseline_totals.success == found.candidate_totals.success == pytest.approx(1 / 3)
+    assert [row.is_changed for row in found.rows] == [True, True, False]
 
 
 def test_a_verdict_that_hangs_on_those_that_left_is_not_decided():
@@ -159,7 +173,7 @@ def test_a_verdict_that_hangs_on_those_that_left_is_not_decided():
 
 
 @settings(max_examples=25)
-@given(st.text("pfde", min_size=10, max_size=40))
+@given(st.text("pfder", min_size=10, max_size=40))
 def test_a_version_against_itself_never_fails(outcomes):
     """Whatever the tape does to it, it does to both."""
     found = judged(outcomes, outcomes)

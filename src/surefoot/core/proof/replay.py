@@ -16,10 +16,28 @@ from .tape import TapeReport
 from .text import answer_text
 from .trace import Trace, observation_of
 
-__all__ = ["METRICS", "Level", "Limits", "Outcome", "Played", "blocked", "outcome_of", "result_of", "virtual_latency"]
+__all__ = [
+    "METRICS",
+    "RAISED",
+    "SUCCEEDED_THEN",
+    "Level",
+    "Limits",
+    "Outcome",
+    "Played",
+    "blocked",
+    "outcome_of",
+    "result_of",
+    "virtual_latency",
+]
 
 METRICS: Final = ("success", "tool_misuse", "no_tool_misuse", "diverged")
 """Of every replay: a run that failed to run counts as an error of each. Others are there where there is a value."""
+
+RAISED: Final = "raised"
+"""Of a run whose own code raised. It is no success either: a version that crashes where its baseline works is worse."""
+
+SUCCEEDED_THEN: Final = "succeeded_then"
+"""Of a run whose recording is a success."""
 
 _LONGEST: Final = 2_000
 _UNKNOWN: Final = "it was not recorded, and unknown is not 0"
@@ -56,6 +74,7 @@ class Outcome(StrEnum):
     """It ran to its end, and nothing says whether it succeeded."""
 
     ERROR = "error"
+    """Its own code raised, or it could not be run at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +109,9 @@ class Played:
 
     owed: tuple[str, ...] = ()
     """Writes of the recorded run, a success, that this run did not make."""
+
+    is_crash: bool = False
+    """The version's own code raised: a failed run that is told apart from one that answered badly."""
 
     stale: tuple[str, ...] = ()
     """Tools whose schema is another one since the recording."""
@@ -162,6 +184,10 @@ def result_of(
         scores = [_success(played, evaluators, level), *_misuse(found), *_divergence(played)]
         if played.first_divergence is None:
             scores += [*_amounts(run, limits), *_others(played, evaluators)]
+            if played.is_crash:
+                scores.append(Score.scored(RAISED, 1.0, passed=None, reason=run.error or ""))
+        if observation_of(played.recorded).success:
+            scores.append(Score.scored(SUCCEEDED_THEN, 1.0, passed=None))
     said = answer_text(run.response)
     return Result(
         attempt=attempt,
@@ -185,6 +211,8 @@ def outcome_of(result: Result) -> Outcome:
         return Outcome.STALE
     if diverged.value:
         return Outcome.DIVERGED
+    if RAISED in scores:
+        return Outcome.ERROR
     if success.passed is None:
         return Outcome.UNJUDGED if success.status.value == "skipped" else Outcome.ERROR
     return Outcome.PASS if success.passed else Outcome.FAIL

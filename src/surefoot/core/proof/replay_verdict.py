@@ -14,7 +14,7 @@ from ..units import Digest
 from .gate import Decision, GateReport, Ruling, decision_of
 from .gate_kinds import BudgetGate, Gate, Gates, RegressionGate
 from .gating import Conduct, rule
-from .replay import METRICS, Level, Limits, Outcome, outcome_of
+from .replay import METRICS, RAISED, SUCCEEDED_THEN, Level, Limits, Outcome, outcome_of
 from .score import Result, Score
 from .significance import mcnemar
 from .table import ScoreTable, table_of
@@ -24,6 +24,9 @@ __all__ = ["Arm", "Ratio", "Replayed", "Row", "Totals", "replay_gates", "verdict
 _KIND: Final = re.compile(r"(?:^|; )([a-z_]+): ")
 _KEPT: Final = frozenset({*METRICS, "step_agreement"})
 """What is known of a run that left its tape."""
+
+_NOT_COUNTED: Final = frozenset({RAISED, SUCCEEDED_THEN})
+"""What says how a run ended, and what it is held against: nothing that one version has more of than another."""
 
 _NOT_FAILED: Final = frozenset({"diverged"})
 """To leave the tape more often than before is no failure: nobody knows what would have come of it."""
@@ -43,7 +46,7 @@ class Totals(NamedTuple):
     traces: int
     outcomes: Mapping[Outcome, int]
     success: float | None
-    """Share of passes among those that passed or failed; None where none did."""
+    """Share of passes among those that passed, failed or raised; None where none did."""
 
     misused: int
     """Traces with at least one misuse of a tool."""
@@ -164,6 +167,8 @@ def verdict(
         for arm in (candidate, baseline)
     ]
     report = _sensitive(report, rule(held, strict[0], strict[1]))
+    if level in (Level.RUN, Level.WORLD) and any(isinstance(gate, RegressionGate) for gate in held.gates):
+        report = _with_a_sound_baseline(report, baseline)
     known = {result.attempt.case: result for result in baseline.results}
     others = {result.attempt.case: result for result in candidate.results}
     rows = tuple(Row(case, known.get(case), others.get(case)) for case in dict.fromkeys((*known, *others)))
@@ -195,12 +200,48 @@ def _table(suite: str, arm: Arm, left: frozenset[str], tasks: Mapping[str, str])
 
 
 def _counted(result: Result, left: frozenset[str], tasks: Mapping[str, str]) -> Result:
-    case, scores = result.attempt.case, result.scores
+    case = result.attempt.case
+    scores = tuple(score for score in result.scores if score.metric not in _NOT_COUNTED)
     if case in left:
         scores = tuple(score for score in scores if score.metric in _KEPT)
     if case not in tasks:
-        return result if scores is result.scores else replace(result, scores=scores)
+        return replace(result, scores=scores)
     return replace(result, scores=scores, attempt=result.attempt._replace(case=tasks[case]))
+
+
+def _with_a_sound_baseline(report: GateReport, baseline: Arm) -> GateReport:
+    """Undecided against a baseline that does not do what was recorded: next to a broken one nothing is worse."""
+    outcomes = [outcome_of(one) for one in baseline.results]
+    then = [
+        outcome is Outcome.PASS
+        for one, outcome in zip(baseline.results, outcomes, strict=True)
+        if _value(one, SUCCEEDED_THEN) and outcome in (Outcome.PASS, Outcome.FAIL, Outcome.ERROR)
+    ]
+    if outcomes and all(outcome is Outcome.ERROR for outcome in outcomes):
+        first = next((reason for one in baseline.results if (reason := _raised(one))), "")
+        reason = f"every run of the baseline ended in an error, so nothing can be worse{first and f': {first}'}"
+    elif 2 * sum(then) < len(then):
+        reason = (
+            f"the baseline succeeds in {sum(then)} of the {len(then)} runs that succeeded when they were recorded: "
+            "it does not do what it did, so nothing can be worse"
+        )
+    else:
+        return report
+    broken = Ruling(
+        gate="the baseline works",
+        kind="rule",
+        metric="success",
+        decision=Decision.UNDECIDED,
+        reason=reason,
+        n=len(then),
+    )
+    rulings = (*report.rulings, broken)
+    return replace(report, rulings=rulings, decision=decision_of(rulings))
+
+
+def _raised(result: Result) -> str:
+    said = _score(result, RAISED)
+    return (result.error or "") if said is None else said.reason
 
 
 def _sensitive(report: GateReport, strict: GateReport) -> GateReport:
@@ -235,7 +276,7 @@ def _as_failure(result: Result) -> Result:
 
 def _totals(results: Sequence[Result]) -> Totals:
     outcomes = Counter(map(outcome_of, results))
-    judged = outcomes[Outcome.PASS] + outcomes[Outcome.FAIL]
+    judged = sum((score := _score(one, "success")) is not None and score.passed is not None for one in results)
     kinds: Counter[str] = Counter()
     for result in results:
         said = _score(result, "tool_misuse")
