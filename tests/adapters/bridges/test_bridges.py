@@ -161,11 +161,32 @@ def test_junit_as_pytest_writes_it(tmp_path):
     }
 
 
-def test_junit_that_was_cut_off_is_noticed(tmp_path):
-    """Tests that are announced and not there are errors."""
-    path = put(tmp_path, '<testsuite name="s" tests="3"><testcase name="a"/></testsuite>')
-    assert samples(junit_results(path), "passed") == {"a": PASS, "(the run itself)": ERROR}
+@pytest.mark.parametrize(
+    ("suites", "lost"),
+    [
+        ('<testsuite name="s" tests="3"><testcase name="a"/></testsuite>', 2),
+        ('<testsuite name="s" tests="1" failures="1"><testcase name="a"/></testsuite>', 1),
+        ('<testsuite name="s" tests="2" failures="1" errors="1"><testcase name="a"/></testsuite>', 2),
+        ('<testsuites tests="2"><testsuite name="s" tests="1"><testcase name="a"/></testsuite></testsuites>', 1),
+        ('<testsuites tests="2"><testsuite name="s" tests="2"><testcase name="a"/></testsuite></testsuites>', 1),
+        ('<testsuites errors="1"><testsuite name="s"><testcase name="a"/></testsuite></testsuites>', 1),
+        ('<testsuites tests="1" failures="0"><testsuite name="s"><testcase name="a"/></testsuite></testsuites>', 0),
+    ],
+)
+def test_junit_that_was_cut_off_is_noticed(tmp_path, suites, lost):
+    """Tests, failures and errors that are announced anywhere and not there are one error each."""
+    path = put(tmp_path, suites)
+    missing = {f"(missing {nth})": ERROR for nth in range(1, lost + 1)}
+    assert samples(junit_results(path), "passed") == {"a": PASS, **missing}
     assert samples(junit_results(path, "s"), "passed")["a"] == PASS
+
+
+def test_junit_counts_that_are_none_are_noticed(tmp_path):
+    """A count that is no number is an error, and one beyond reason is refused."""
+    path = put(tmp_path, '<testsuite name="s" tests="many"><testcase name="a"/></testsuite>')
+    assert samples(junit_results(path), "passed") == {"a": PASS, "(the run itself)": ERROR}
+    with pytest.raises(UsageError, match="more than it holds"):
+        junit_results(put(tmp_path, f'<testsuite tests="{"9" * 5000}"><testcase name="a"/></testsuite>'))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 from xml.etree import ElementTree as ET
 
 from ...core.proof.score import Score
@@ -11,13 +12,17 @@ from .imported import RUN_ENDED, Case, Imported, passed, raw, refused, tabled
 
 __all__ = ["junit_results"]
 
+_BROKEN: Final = {"failure": "failures", "error": "errors"}
+_MOST_LOST: Final = 100_000
+_LONGEST_COUNT: Final = 12
+
 
 def junit_results(path: Path, arm: str | None = None) -> Imported:
     """
     `passed` per test: a failure fails, an error is an error, a skipped test is skipped.
 
-    A suite that announces more tests than it holds was cut off; the rest are errors. `arm` names one `testsuite` of the
-    file. A document type is refused: entities in it could make much out of little.
+    A file that announces more tests, failures or errors than it holds was cut off: each that is missing is an error.
+    `arm` names one `testsuite` of the file. A document type is refused: entities in it could make much out of little.
     """
     content = raw(path)
     try:
@@ -30,6 +35,10 @@ def junit_results(path: Path, arm: str | None = None) -> Imported:
         refused(path, f"<{root.tag}> is no JUnit report")
     suites = [one for one in _suites(root) if arm is None or one.get("name") == arm]
     cases = [case for suite in suites for case in _cases(suite)]
+    lost = sum(map(_lacking, [root] if arm is None else suites))
+    if lost > _MOST_LOST:
+        refused(path, f"it announces {lost:,} more than it holds")
+    cases += [Case(id=f"(missing {nth})", error="it is announced, and not in the file") for nth in range(1, lost + 1)]
     return tabled(path, "junit" if arm is None else f"junit {arm}", cases, metric="passed")
 
 
@@ -46,12 +55,27 @@ def _suites(root: ET.Element) -> Iterator[ET.Element]:
 
 
 def _cases(suite: ET.Element) -> Iterator[Case]:
-    tests = suite.findall("testcase")
-    for test in tests:
-        yield _case(test)
-    announced, held = suite.get("tests", ""), len(list(suite.iter("testcase")))
-    if announced.isdecimal() and int(announced) > held:
-        yield Case(id=RUN_ENDED, error=f"{announced} tests were announced and {held} are in the file")
+    yield from map(_case, suite.findall("testcase"))
+    for name in ("tests", *_BROKEN.values()):
+        count = suite.get(name, "").strip()
+        if count and not count.isdecimal():
+            yield Case(id=RUN_ENDED, error=f"{name}={count!r} is no count")
+
+
+def _lacking(suite: ET.Element) -> int:
+    """How many are announced and not there, here and in the suites inside: what both of them miss is missed once."""
+    tests = list(suite.iter("testcase"))
+    broken = sum(
+        max(0, _announced(suite, name) - sum(test.find(kind) is not None for test in tests))
+        for kind, name in _BROKEN.items()
+    )
+    inside = sum(map(_lacking, suite.findall("testsuite")))
+    return max(_announced(suite, "tests") - len(tests), broken, inside)
+
+
+def _announced(suite: ET.Element, name: str) -> int:
+    count = suite.get(name, "").strip()
+    return int(count[:_LONGEST_COUNT]) if count.isdecimal() else 0
 
 
 def _case(test: ET.Element) -> Case:
