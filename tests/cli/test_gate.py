@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -92,6 +93,32 @@ def test_a_store_that_cannot_be_written_is_infrastructure(project):
     put(project, "t.json", table_text(table("c", exact=rate([1] * 60))))
     put(project, "m.json", "not a database")
     assert surefoot(project, "gate", "check", "--metrics", str(project / "t.json"), "--record").code == 4
+
+
+def test_a_made_up_number_is_not_recorded(run):
+    """Results without cases or without their own digest are told and not kept, whoever's they are said to be."""
+    root, _ = run
+    put(root, "own.yaml", GATES)
+    put(root, "t.json", table_text(replace(table("c", exact=rate([1] * 60)), version="")))
+    for name, metrics in (("m.json", {"metrics": {"exact": {"n": 99, "passed": 99}}}), ("t.json", None)):
+        if metrics is not None:
+            put(root, name, json.dumps(metrics))
+        words = ("gate", "check", "--metrics", str(root / name), "--gates", str(root / "own.yaml"))
+        assert surefoot(root, *words, "--version", "bot@v2").code == 0
+        refused = surefoot(root, *words, "--version", "bot@v2", "--record")
+        assert (refused.code, "cannot be recorded" in refused.err) == (3, True)
+
+
+def test_only_the_projects_own_gates_open_a_rollout(run):
+    """A report under another file, or of a part of the suite, says that it stands aside."""
+    root, ran = run
+    ran("r1", broken=())
+    put(root, "own.yaml", GATES)
+    words = ("eval", "gate", "support", "--version", "bot@v2", "--against", "bot@v1", "--json")
+    assert surefoot(root, *words).json["aside"] == ""
+    assert surefoot(root, *words, "--gates", str(root / "gates/quality_gates.yaml")).json["aside"] == ""
+    ended = surefoot(root, *words, "--gates", str(root / "own.yaml"))
+    assert (ended.code, "own.yaml" in ended.json["aside"], "opens no rollout" in ended.err) == (0, True, True)
 
 
 def test_baseline_beside_results_in_one_document(project):

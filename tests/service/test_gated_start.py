@@ -66,6 +66,23 @@ def test_the_newest_of_every_suite_counts():
     assert objection([]) == "no gate has judged it"
 
 
+def test_an_edited_suite_is_the_same_suite():
+    """The newest report of a suite's name counts, so that an edit of its cases does not block for ever."""
+    failed, passed = report(Decision.FAILED), report(Decision.PASSED, "support@2")
+    assert objection([failed, passed]) == ""
+    assert "support: failed" in objection([passed, failed])
+
+
+def test_what_anybody_can_write_opens_nothing():
+    """Counts without cases, and reports under other gates than the project's, neither open nor close."""
+    passed, failed = report(Decision.PASSED), report(Decision.FAILED)
+    aside = replace(passed, aside="judged by own.yaml")
+    for alone in (aside, report(Decision.PASSED, "counts")):
+        assert objection([alone]) == "no gate has judged it"
+        assert "support: failed" in objection([failed, alone])
+    assert objection([passed, replace(failed, aside="judged by own.yaml")]) == ""
+
+
 def test_a_promotion_blesses_where_the_plan_says_so():
     """The effect stands in the same transition as the promotion, and only with `bless`."""
     for wanted in (True, False):

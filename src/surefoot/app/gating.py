@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..adapters.reports.documents import ScoresDocument, document_in
 from ..config.agents import list_agents, load_version
 from ..config.baselines import baseline_path, checked_table, load_baseline, load_table
-from ..config.gates import load_gates
+from ..config.gates import GATES_FILE, load_gates
 from ..config.quarantine import load_quarantine
 from ..core.proof.baseline import COUNTS_SUITE, Baseline, suite_name
 from ..core.proof.gate import Decision, GateReport, Ruling, decision_of
@@ -45,6 +45,9 @@ class Arms:
     label: str = ""
     """What people call the candidate."""
 
+    aside: str = ""
+    """Why a report on it opens no rollout: it is only a part of the suite."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gating:
@@ -57,6 +60,9 @@ class Gating:
     baseline: Baseline | None = None
     """The one that was named; None: each suite's own, where there is one."""
 
+    aside: str = ""
+    """Why its reports open no rollout; empty for the project's own gates."""
+
     @classmethod
     def open(cls, root: Path, *, today: date, gates: Path | None = None, baseline: Path | None = None) -> Gating:
         """Read the files. Raises GateError for what cannot be."""
@@ -66,6 +72,7 @@ class Gating:
             quarantine=load_quarantine(root),
             today=today,
             baseline=None if baseline is None else load_baseline(baseline),
+            aside="" if gates is None or _is_own(root, gates) else f"judged by {gates.name}, not by {GATES_FILE}",
         )
 
     def reports(self, judged: Sequence[Arms]) -> tuple[GateReport, ...]:
@@ -98,7 +105,9 @@ class Gating:
         if found and unasked:
             rulings = (*found[0].rulings, *unasked)
             found[0] = replace(found[0], rulings=rulings, decision=decision_of(rulings))
-        return tuple(found)
+        return tuple(
+            replace(report, aside=self.aside or arms.aside) for report, arms in zip(found, judged, strict=True)
+        )
 
     def before(self, arms: Arms) -> ScoreTable | Baseline | None:
         """What the candidate is compared with: the named baseline, the arm beside it, or the suite's committed one."""
@@ -196,6 +205,10 @@ def version_named(root: Path, name: str) -> AgentVersion:
     if not agent and len(agents) != 1:
         raise UsageError(f"which agent's {name}? there are {len(agents)}", hint=f"write --version AGENT@{label}")
     return load_version(root, agent or agents[0], label)
+
+
+def _is_own(root: Path, gates: Path) -> bool:
+    return gates.resolve() == (root / GATES_FILE).resolve()
 
 
 def _kept(proving: Proving, suite: Suite, run: str | None, versions: Sequence[Digest]) -> tuple[Result, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -10,12 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from ..config.suites import load_suite
+from ..core.proof.baseline import COUNTS_SUITE
 from ..core.proof.gate import EXIT_CODES, Decision, GateReport
 from ..core.proof.regression import CaseChange, Change, summary
 from ..errors import GateError
 from .control import ByOption, JsonOption, controlled, whoever
 from .gate_view import say_changes, say_report
-from .output import say, say_json
+from .output import say, say_json, visible
 from .project import project_of
 
 if TYPE_CHECKING:
@@ -92,6 +94,8 @@ def _check(
     root = project_of(ctx)
     gating = _gating(root, gates, baseline)
     judged = [read_scores(path) for path in metrics]
+    if record:
+        _refuse_unknown(metrics, judged)
     if version is not None:
         digest = version_named(root, version).digest
         for arms in judged:
@@ -188,7 +192,8 @@ def _arms(
         one, other = (
             None if named is None else proving.version(suite, named, agent).digest for named in (version, against)
         )
-        return replace(arms_of(proving, suite, run=run, version=one, against=other), label=version or "")
+        found = arms_of(proving, suite, run=run, version=one, against=other)
+        return replace(found, label=version or "", aside="" if tag is None else f"only the cases with the tag {tag}")
 
 
 def _gating(root: Path, gates: Path | None, baseline: Path | None) -> Gating:
@@ -254,12 +259,21 @@ def _write(out: Path, reports: Sequence[GateReport], judged: Sequence[Arms]) -> 
 def _record(ctx: typer.Context, reports: Sequence[GateReport], by: str | None) -> None:
     from ..ports.store import GateVerdict
 
-    for report in reports:
-        if not report.version:
-            raise GateError("these results do not say whose they are", hint="name the version: --version AGENT@LABEL")
-
     async def keep(control: Control) -> None:
         for report in reports:
             await control.store.put_gate(GateVerdict(report=report, at=control.clock.now(), by=whoever(by)))
 
     controlled(ctx, keep, creates=True)
+    for report in reports:
+        if report.aside:
+            print(visible(f"kept, but it opens no rollout that requires a gate: {report.aside}"), file=sys.stderr)
+
+
+def _refuse_unknown(paths: Sequence[Path], judged: Sequence[Arms]) -> None:
+    """Raise GateError for results that nobody could have made by running a version: a name alone is no proof."""
+    for path, arms in zip(paths, judged, strict=True):
+        if not arms.candidate.version or arms.candidate.suite == COUNTS_SUITE:
+            raise GateError(
+                f"{path}: results without cases and their version's digest cannot be recorded for it",
+                hint="run a suite (surefoot eval run), or check them without --record",
+            )

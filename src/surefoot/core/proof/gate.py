@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 from ..units import Digest
+from .baseline import COUNTS_SUITE, suite_name
 
 __all__ = ["EXIT_CODES", "Decision", "GateReport", "Ruling", "decision_of", "objection"]
 
@@ -77,6 +78,9 @@ class GateReport:
     baseline: Digest | None = None
     """The version it was compared with."""
 
+    aside: str = ""
+    """Why it opens no rollout, whatever it says: another gates file than the project's, or only a part of the suite."""
+
     @property
     def exit_code(self) -> int:
         """Of the command that asked."""
@@ -94,9 +98,19 @@ def decision_of(rulings: tuple[Ruling, ...]) -> Decision:
 
 
 def objection(reports: Iterable[GateReport]) -> str:
-    """Why these reports of one version, oldest first, do not add up to a passed gate; empty if they do."""
-    newest = {report.suite: report for report in reports}
+    """
+    Why these reports of one version, oldest first, do not add up to a passed gate; empty if they do.
+
+    The newest of every suite counts, by its name. Not looked at: what stands aside, and counts without cases, which
+    anybody can write down.
+    """
+    # by name: a suite that was edited is the same question put better, and nobody can run the old one again
+    newest = {
+        name: report
+        for report in reports
+        if not report.aside and (name := suite_name(report.suite)) and name != COUNTS_SUITE
+    }
     if not newest:
         return "no gate has judged it"
-    open_ = [f"{report.suite.partition('@')[0]}: {report.decision}" for report in newest.values() if report.exit_code]
+    open_ = [f"{name}: {report.decision}" for name, report in newest.items() if report.exit_code]
     return f"its gate did not pass ({', '.join(open_)})" if open_ else ""
