@@ -367,6 +367,49 @@ def test_totals_without_cases_are_compared_with_fisher():
     assert said(replace(FLOOR, on=On.MEAN), bare).decision is UNDECIDED
 
 
+@pytest.mark.parametrize("is_lower_better", [False, True])
+def test_errors_of_totals_count_as_their_worst(is_lower_better):
+    """Ten errors of a hundred could be a drop that the counts alone do not show; and none failing proves no 0.0."""
+
+    def totals(digit: str, good: int, errors: int = 0) -> ScoreTable:
+        n = 100 - errors
+        total = float(n - min(good, n) if is_lower_better else min(good, n))
+        column = plain_column(Sample(n=n, total=total, squares=total, errors=errors), is_rate=True)
+        return ScoreTable(suite=COUNTS_SUITE, version=version(digit), columns={"exact": column})
+
+    gate = replace(NO_WORSE, is_lower_better=is_lower_better)
+    assert said(gate, totals("c", 100, errors=10), totals("b", 100)).decision is UNDECIDED
+    equal = said(gate, totals("c", 100), totals("b", 100))
+    assert equal.decision is PASSED
+    assert 0.01 < (equal.smallest_drop or 0.0) < 0.2
+    assert said(replace(gate, prove_within=0.001), totals("c", 100), totals("b", 100)).decision is UNDECIDED
+
+
+def test_a_lost_amount_may_be_the_worst():
+    """One latency that was lost leaves every gate on amounts open, and excuses none that was seen to fail."""
+
+    def column(value: float, lost: int) -> Column:
+        known = {f"c{at}": Sample(n=1, total=value + at, squares=(value + at) ** 2) for at in range(60)}
+        return Column(samples=known | {f"c{at}": Sample(errors=1) for at in range(lost)}, is_rate=False)
+
+    limit = ThresholdGate(name="limit", metric="latency_ms", operator=Operator.AT_MOST, threshold=300.0)
+    slower = RegressionGate(name="slower", metric="latency_ms", is_lower_better=True)
+    drop = RuleGate(name="rise", metric="latency_ms", rule=SimpleRule.MEAN_DROP, limit=20, is_lower_better=True)
+    old = table("b", latency_ms=column(100.0, 0))
+    for gate in (limit, slower, drop, replace(limit, on=On.MEAN)):
+        assert said(gate, table("c", latency_ms=column(100.0, 0)), old).decision is PASSED
+        assert said(gate, table("c", latency_ms=column(100.0, 1)), old).decision is UNDECIDED
+        assert said(gate, table("c", latency_ms=column(500.0, 1)), old).decision is FAILED
+
+
+def test_equal_amounts_are_not_certain():
+    """Twenty values that are all alike do not prove a mean to the last digit."""
+    gate = replace(FLOOR, metric="quality", threshold=3.99)
+    ruling = said(gate, table("c", quality=amounts([4.0] * 20)))
+    assert ruling.decision is UNDECIDED
+    assert said(replace(gate, threshold=3.0), table("c", quality=amounts([4.0] * 20))).decision is PASSED
+
+
 def test_gate_of_another_suite_is_not_asked():
     """A gate belongs to its suite; where none is left, nothing is decided."""
     new = table("c", exact=GOOD)

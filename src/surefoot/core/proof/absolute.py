@@ -187,12 +187,15 @@ def _bounds(column: Column, gate: ThresholdGate, judged: Judged) -> Bounds | Non
     if judged.has_cases:
         values = [average for sample in column.samples.values() if (average := sample.mean) is not None]
         n, mean = len(values), column.mean or 0.0
-        square = math.fsum((value - mean) ** 2 for value in values)
+        square, whole = math.fsum((value - mean) ** 2 for value in values), max(values) - min(values)
     else:
         n, square, mean = _moments(column.samples.values())
+        whole = 0.0
     if n < 2:
         return None
-    half = student_quantile(gate.confidence, n - 1) * math.sqrt(square / (n - 1) / n)
+    # values that are all alike claim no certainty: at least as if one of them had gone the whole way
+    spread = max(math.sqrt(square / (n - 1)), (whole or (abs(mean) if square <= 0.0 else 0.0)) / math.sqrt(n))
+    half = student_quantile(gate.confidence, n - 1) * spread / math.sqrt(n)
     return Bounds(mean - half, mean + half)
 
 
@@ -233,7 +236,10 @@ def _on_bound(gate: ThresholdGate, ruling: Ruling, found: Scored, bounds: Bounds
     if not gate.operator.holds(bound, gate.threshold):
         reason = f"{said}: the mean is {gate.operator} {gate.threshold:g}, too few cases to prove it"
         return settled(ruling, Decision.UNDECIDED, reason)
-    if found.column.errors and found.column.is_rate:
+    if found.column.errors and not found.column.is_rate:
+        reason = f"{said}, but {found.column.errors} trials have no amount, and the worst one is not known"
+        return settled(ruling, Decision.UNDECIDED, reason)
+    if found.column.errors:
         worst = _bounds(replace(found.column, samples=_worst(gate, found.column)), gate, judged)
         low = None if worst is None else worst.low if wants_more else worst.high
         if low is None or not gate.operator.holds(low, gate.threshold):

@@ -53,6 +53,11 @@ class _Sides:
     note: str
 
     @property
+    def has_unknown_worst(self) -> bool:
+        """Whether trials of the candidate have no amount: a lost one may be as bad as any."""
+        return not self.candidate.is_rate and self.candidate.errors > 0
+
+    @property
     def differences(self) -> list[float]:
         """Per case; negative is worse."""
         return [self.sign * pair.difference for pair in self.pairs]
@@ -77,6 +82,8 @@ def compared(gate: RegressionGate, judged: Judged) -> Ruling | Compared:
         false_alarms=_false_alarms(sides, paired_t_rule(alpha, n), judged) if gate.test is Test.T else None,
     )
     p_value, worst = (_p_value(gate.test, pairs, sides.sign, judged.seed) for pairs in (sides.pairs, sides.worst))
+    if sides.has_unknown_worst:
+        worst = 0.0
     better = _p_value(gate.test, sides.pairs, -sides.sign, judged.seed)
     return Compared(
         gate=gate, ruling=ruling, p_value=p_value, worst=worst, better=better, lowest=lowest, note=sides.note
@@ -128,6 +135,9 @@ def simple(gate: RuleGate, judged: Judged) -> Ruling:
     said = f"{said}; this rule {known}" if alarms is not None else f"{said}; {known}"
     if rule([value for value in differences if value], len(differences)):
         return settled(ruling, Decision.FAILED, said)
+    if sides.has_unknown_worst:
+        reason = f"{said}; {sides.candidate.errors} trials have no amount, and the worst one is not known"
+        return settled(ruling, Decision.UNDECIDED, reason)
     if rule([value for pair in sides.worst if (value := sides.sign * pair.difference)], len(differences)):
         return settled(ruling, Decision.UNDECIDED, f"{said}; trials without a score would break it")
     return settled(ruling, Decision.PASSED, said + sides.note)
@@ -147,7 +157,10 @@ def _decision(one: Compared, p_value: float, worst: float, judged: Judged) -> Ru
     if p_value <= alpha:
         return settled(ruling, Decision.FAILED, f"worse than the baseline: {seen}{one.note}")
     if worst <= alpha:
-        return settled(ruling, Decision.UNDECIDED, f"{seen}, but worse if the trials without a score had failed")
+        lost = "worse if the trials without a score had failed"
+        if one.worst == 0.0:
+            lost = "trials have no amount, and the worst one is not known"
+        return settled(ruling, Decision.UNDECIDED, f"{seen}, but {lost}")
     margin = one.gate.prove_within
     if margin is not None:
         ruling = replace(ruling, bound=one.lowest, threshold=-margin)
@@ -217,18 +230,26 @@ def _unpaired(gate: RegressionGate, sides: _Sides, judged: Judged) -> Compared:
     fell = fisher(passed, new.n, passed_before, old.n)
     rose = fisher(new.n - passed, new.n, old.n - passed_before, old.n)
     p_value, better = (fell, rose) if sides.sign > 0 else (rose, fell)
+    # what has no score as it would be worst: against the candidate, and for the baseline
+    tried, tried_before = new.n + new.errors, old.n + old.errors
+    worst = (
+        fisher(passed, tried, passed_before + old.errors, tried_before)
+        if sides.sign > 0
+        else fisher(tried - passed - new.errors, tried, tried_before - passed_before, tried_before)
+    )
     rate = (new.total + old.total) / (new.n + old.n)
-    size = round(new.n * old.n / (new.n + old.n))
-    error = math.sqrt(rate * (1.0 - rate) / max(1, size))
+    size = max(1, round(new.n * old.n / (new.n + old.n)))
+    # rates of 0 or 1 have no spread to measure with: at least as if one of so many trials had gone the other way
+    deviation = max(math.sqrt(rate * (1.0 - rate)), 1.0 / math.sqrt(new.n + old.n))
     drop = sides.sign * ((new.mean or 0.0) - (old.mean or 0.0))
     ruling = replace(
         _measured(gate, sides, judged),
         n=min(new.n, old.n),
-        smallest_drop=smallest_drop(math.sqrt(rate * (1.0 - rate)), size, alpha=judged.gates.alpha, is_rate=False),
+        smallest_drop=smallest_drop(deviation, size, alpha=judged.gates.alpha, power=judged.gates.power),
     )
     note = f"; totals only: cases would see more{sides.note}"
-    lowest = drop - student_quantile(1.0 - judged.gates.alpha, max(1, size)) * error
-    return Compared(gate=gate, ruling=ruling, p_value=p_value, worst=p_value, better=better, lowest=lowest, note=note)
+    lowest = drop - student_quantile(1.0 - judged.gates.alpha, size) * deviation / math.sqrt(size)
+    return Compared(gate=gate, ruling=ruling, p_value=p_value, worst=worst, better=better, lowest=lowest, note=note)
 
 
 def _measured(gate: _Gate, sides: _Sides, judged: Judged) -> Ruling:
