@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from datetime import date
 
@@ -181,6 +182,37 @@ def test_budget_against_the_baseline():
     assert said(gate, table("c", tokens=amounts([1.05 * value for value in old])), before).decision is PASSED
     assert said(gate, table("c", tokens=amounts([1.25 * value for value in old[:5]])), before).decision is UNDECIDED
     assert said(gate, table("c", tokens=amounts(old))).decision is UNDECIDED
+
+
+@pytest.mark.parametrize("most", [0.0, 0.25])
+def test_a_budget_of_the_baseline_blocks_no_noise(most):
+    """The same costs drawn twice are blocked in at most 6 % and never left open; half as much again is found."""
+    gate, chance = BudgetGate(name="tokens", metric="tokens", max_increase=most), random.Random(7)
+
+    def drawn(digit: str, factor: float = 1.0) -> ScoreTable:
+        return table(digit, tokens=amounts([factor * chance.lognormvariate(size, 0.5) for size in sizes]))
+
+    found: list[Decision] = []
+    dear: list[Decision] = []
+    for _ in range(1_000):
+        sizes = [chance.gauss(7.0, 0.5) for _ in range(40)]
+        found.append(said(gate, drawn("c"), drawn("b"), shuffles=0).decision)
+        dear.append(said(gate, drawn("c", 2.2), drawn("b"), shuffles=0).decision)
+    assert UNDECIDED not in found
+    assert found.count(FAILED) / len(found) <= 0.06
+    assert dear.count(FAILED) / len(dear) >= 0.8
+
+
+def test_a_budget_says_what_it_could_have_shown():
+    """A mean above the limit that chance explains passes, with the increase it would find and its false alarms."""
+    old = [1000.0] * 30
+    noisy = [1000.0 + (900.0 if at % 3 == 0 else -350.0) for at in range(30)]
+    gate = BudgetGate(name="tokens", metric="tokens", max_increase=0.05)
+    ruling = said(gate, table("c", tokens=amounts(noisy)), table("b", tokens=amounts(old)))
+    assert ruling.decision is PASSED
+    assert "not shown to cost more than +5.0 %; so many cases would show +" in ruling.reason
+    assert 0.0 <= (ruling.false_alarms or 0.0) <= 0.1
+    assert ruling.false_alarms is not None
 
 
 def test_regression_is_found_and_named():

@@ -11,9 +11,9 @@ from .corrected import corrected_mean, told, unfit
 from .distributions import student_quantile
 from .gate import Decision, Ruling
 from .gate_kinds import Amount, BudgetGate, InvariantGate, On, SuiteGate, ThresholdGate
+from .increase import increase
 from .judged import Judged, Scored, draft, percent, scored, settled, worst_case
 from .rates import Bounds, Cluster, bootstrap_means, clopper_pearson, rogan_gladen, wilson
-from .significance import paired_t
 from .table import Column, Sample
 
 __all__ = ["budget", "invariant", "rate_bounds", "suite", "threshold"]
@@ -118,9 +118,9 @@ def budget(gate: BudgetGate, judged: Judged) -> Ruling:
     column = found.column
     if column.is_rate:
         return draft(gate, Decision.UNDECIDED, f"{gate.metric} counts passes, and a budget is for amounts")
-    unknown = sum(sample.errors + sample.skipped for sample in column.samples.values())
     if gate.max_increase is not None:
-        return _increase(gate, gate.max_increase, found, judged, unknown)
+        return increase(gate, gate.max_increase, found, judged)
+    unknown = sum(sample.errors + sample.skipped for sample in column.samples.values())
     limit, spent = gate.limit or 0.0, _amount(gate.of, column)
     said = f"{gate.of} {gate.metric} is {spent:g}, the limit is {limit:g}"
     ruling = replace(draft(gate, Decision.PASSED, said), threshold=limit, candidate=spent, n=_cases(column, judged))
@@ -274,38 +274,6 @@ def _miss_rate(gate: ThresholdGate, column: Column, judged: Judged) -> float | N
     if gate.judge_errors is not None:
         means = [corrected_mean(mean, gate.judge_errors) for mean in means]
     return sum(not gate.operator.holds(mean, gate.threshold) for mean in means) / len(means)
-
-
-def _increase(gate: BudgetGate, most: float, found: Scored, judged: Judged, unknown: int) -> Ruling:
-    if judged.baseline is None or gate.metric not in judged.baseline.columns:
-        why = judged.no_baseline or f"the baseline has no {gate.metric}"
-        return draft(gate, Decision.UNDECIDED, why)
-    before = judged.baseline.columns[gate.metric]
-    pairs = [
-        (new, old)
-        for case, sample in found.column.samples.items()
-        if (new := sample.mean) is not None and (old := before.samples.get(case, Sample()).mean) is not None
-    ]
-    if not pairs or math.fsum(old for _, old in pairs) <= 0.0:
-        return draft(gate, Decision.UNDECIDED, f"the baseline has no {gate.metric} to compare with")
-    new_mean, old_mean = (math.fsum(side) / len(pairs) for side in zip(*pairs, strict=True))
-    over = paired_t([(1.0 + most) * old - new for new, old in pairs])
-    said = f"{gate.metric} went from {old_mean:g} to {new_mean:g} ({percent(new_mean / old_mean - 1.0)})"
-    ruling = replace(
-        draft(gate, Decision.PASSED, f"{said}, at most {percent(most)} more is allowed"),
-        threshold=most,
-        baseline=old_mean,
-        candidate=new_mean,
-        n=len(pairs) if judged.has_cases else found.column.n,
-        p_value=None if over is None else over.p_value,
-    )
-    if new_mean > (1.0 + most) * old_mean:
-        if over is not None and over.n >= judged.gates.min_cases and over.p_value <= judged.gates.alpha:
-            return settled(ruling, Decision.FAILED, f"{said}, more than {percent(most)}")
-        return settled(ruling, Decision.UNDECIDED, f"{said}, which this many cases cannot tell from chance")
-    if unknown or len(pairs) < len(before.samples):
-        return settled(ruling, Decision.UNDECIDED, f"{said}, but not known of every case, and unknown is not 0")
-    return ruling
 
 
 def _amount(of: Amount, column: Column) -> float:
