@@ -102,6 +102,7 @@ BROKEN = {
         "outside of the schema",
     ),
     "rate of a measure": (SMALL.replace("[exact]", "[{kind: bleu, pass_rate: 1}]"), "bleu only measures"),
+    "rate of nothing": (SMALL.replace("[exact]", "[{kind: exact, pass_rate: 0}]"), "passes everything"),
     "threshold": (SMALL.replace("[exact]", "[{kind: bleu, threshold: 40}]"), "40 is more than 1"),
     "unit": (SMALL + "limits: {max_time: 10}\n", "expected a span of time"),
     "elsewhere": ("cases: ../../x.jsonl\nevaluators: [exact]\n", "leads outside the project"),

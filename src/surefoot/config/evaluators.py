@@ -37,7 +37,7 @@ from ..core.proof.text_evaluators import (
 from ..core.proof.trace import TracedCall
 from ..core.proof.trajectory import ArgumentsMatch, Order, SameCall, same_call
 from ..core.protection.pii import PiiKind
-from .judges import read_judge
+from .judges import pass_rate, read_judge
 from .node import Fields, Node
 from .quantity import micro_usd, millis
 from .validators import argument_problems, bounded_search, schema_problem
@@ -108,7 +108,7 @@ def _spec(node: Node, word: str, fields: Fields | None) -> EvaluatorSpec:
         kind=word,
         metric=fields.text("metric", word) if fields else word,
         parameters=canonical(said),
-        pass_rate=1.0 if rate is None else float(rate.number(minimum=0, maximum=1)),
+        pass_rate=1.0 if rate is None else pass_rate(rate),
         measures=measures,
     )
 

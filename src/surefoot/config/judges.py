@@ -11,7 +11,7 @@ from ..core.proof.rubrics import RUBRICS
 from ..core.proof.suite import JUDGE, EvaluatorSpec
 from .node import Node
 
-__all__ = ["JUDGE_KEYS", "JUDGE_MODEL_KEYS", "JudgeAddress", "judge_of", "read_judge"]
+__all__ = ["JUDGE_KEYS", "JUDGE_MODEL_KEYS", "JudgeAddress", "judge_of", "pass_rate", "read_judge"]
 
 JUDGE_MODEL_KEYS: Final = (
     "model",
@@ -69,7 +69,7 @@ def read_judge(node: Node, shared: Node | None = None) -> EvaluatorSpec:
         kind=JUDGE,
         metric=fields.text("metric", rubric.name),
         parameters=canonical(said),
-        pass_rate=1.0 if rate is None else float(rate.number(minimum=0, maximum=1)),
+        pass_rate=1.0 if rate is None else pass_rate(rate),
     )
     try:
         judge_of(spec)
@@ -107,3 +107,11 @@ def _value(key: str, node: Node) -> Json:
     if key == "vote_temperature":
         return float(node.number(minimum=0, maximum=2))
     return node.integer(minimum=0)
+
+
+def pass_rate(node: Node) -> float:
+    """The share of cases that has to pass: above 0, because every version passes that. Raises for what is no share."""
+    rate = float(node.number(minimum=0, maximum=1))
+    if rate == 0.0:
+        raise node.error("a pass_rate of 0 passes everything", hint="write a share above 0, such as 0.9")
+    return rate

@@ -87,6 +87,22 @@ def test_a_run_that_was_stopped_decides_nothing():
     assert decision("pass", "pass", "pass", "pass", stopped="the money is gone") is Decision.UNDECIDED
 
 
+def test_a_rule_on_the_point_says_how_often_it_is_wrong():
+    """Right at its `pass_rate` a version is a coin, and far above it there is nothing to say."""
+
+    def ruled(passes: int, cases: int = 40):
+        many = replace(SUITE, cases=tuple(Case(id=f"c{i}", request=i) for i in range(cases)))
+        words = ["pass"] * passes + ["fail"] * (cases - passes)
+        table = table_of(many.identity, STABLE, results(*words), metrics=many.metrics)
+        return rule_suite(many, table).rulings[0]
+
+    at_the_edge = ruled(30)
+    assert 0.3 < (at_the_edge.false_alarms or 0.0) < 0.6
+    assert "cases drawn anew" in at_the_edge.reason
+    assert ruled(40).false_alarms == 0.0
+    assert ruled(1, cases=1).false_alarms is None
+
+
 def test_what_only_measures_decides_nothing():
     """A suite without anything that can pass is not decided; beside a real metric the measure is only told."""
     measure = EvaluatorSpec(kind="exact", metric="exact", measures=True)

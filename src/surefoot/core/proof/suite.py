@@ -11,7 +11,9 @@ from typing import Final, NamedTuple, cast
 from ..artifact.canonical import EMPTY, CanonicalJson, Json, canonical
 from ..units import Digest, MicroUsd, Millis
 from .case import Case
+from .chance import seed_of
 from .gate import Decision, GateReport, Ruling, decision_of
+from .rates import Cluster, bootstrap_means
 from .table import Column, ScoreTable
 
 __all__ = ["JUDGE", "NO_LIMITS", "EvaluatorSpec", "Limits", "Suite", "case_digest", "rule_suite"]
@@ -21,6 +23,9 @@ JUDGE: Final = "judge"
 
 _SHOWN_CASES: Final = 20
 _ROUNDING: Final = 1e-9
+
+_REDRAWN: Final = 500
+"""Samples of the cases behind how often a suite's own rule would miss."""
 
 _MOST_LOST: Final = 0.05
 """Share of the runs that may be skipped although others like them were scored."""
@@ -160,18 +165,30 @@ def rule_suite(suite: Suite, table: ScoreTable, *, stopped: str = "") -> GateRep
 
 def _ruling(suite: Suite, spec: EvaluatorSpec, column: Column | None, stopped: str) -> Ruling:
     found = _found(suite, spec, column, stopped)
+    alarms = None if column is None or spec.measures else _miss_rate(suite, spec, column)
+    said = "" if not alarms else f"; the same version would miss it {alarms:.0%} of the time on cases drawn anew"
     return Ruling(
         gate=f"{suite.name}: {spec.metric}",
         kind="suite",
         metric=spec.metric,
         decision=found.decision,
-        reason=found.reason,
+        reason=found.reason + said,
         is_blocking=not spec.measures,
         threshold=None if spec.measures else spec.pass_rate,
         candidate=None if column is None else column.mean,
         n=0 if column is None else sum(sample.n > 0 for sample in column.samples.values()),
+        false_alarms=alarms,
         cases=() if column is None or not column.is_rate else _failed(column),
     )
+
+
+def _miss_rate(suite: Suite, spec: EvaluatorSpec, column: Column) -> float | None:
+    """How often a rule on the point fails the same version if the cases were drawn anew; None for a single case."""
+    rates = [Cluster(rate, 1) for sample in column.samples.values() if (rate := sample.mean) is not None]
+    if not column.is_rate or len(rates) < 2:
+        return None
+    means = bootstrap_means(rates, seed=seed_of(suite.identity, spec.metric), resamples=_REDRAWN)
+    return sum(mean < spec.pass_rate - _ROUNDING for mean in means) / len(means)
 
 
 class _Found(NamedTuple):
