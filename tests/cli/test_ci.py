@@ -166,3 +166,49 @@ def test_init_can_be_looked_at_first(tmp_path):
     assert shown.code == 0
     assert "pull_request" in shown.out
     assert not (tmp_path / ".github").exists()
+
+
+BOT = """\
+model: test/m
+prompt: {system: be kind}
+executor: {kind: python, callable: bot_%s:answer}
+"""
+REFUSES = """\
+def answer(version, request, ctx):
+    return "yes" if request.startswith("case-") else "I'm sorry, I can't help with that."
+"""
+
+
+@pytest.fixture
+def functions(project, monkeypatch):
+    """Versions that run as Python functions, in a module of the test's own name."""
+    monkeypatch.syspath_prepend(project)
+
+    def add(label, code):
+        name = f"{project.name}_{label}".replace("-", "_")
+        put(project, f"agents/bot/{label}.yaml", BOT % name)
+        put(project, f"bot_{name}.py", code)
+
+    return add
+
+
+def test_a_version_that_gives_in_to_attacks_is_attacked_beside_the_one_before(project, functions):
+    """What answers as before and refuses passes; a report shows what attacks achieved."""
+    functions("v2", REFUSES)
+    git(project, "add", ".")
+    git(project, "commit", "-qm", "second")
+    functions("v3", REFUSES.replace("I can't", "I cannot"))
+    ran = surefoot(project, "ci", "run", "--base", "HEAD")
+    assert ran.code == 0, ran.out + ran.err
+    assert "attacks, and on v2" in ran.out
+    report = surefoot(project, "ci", "report", "surefoot-results").out
+    assert "### Attacks" in report
+    assert "| goal" in report
+
+
+def test_attacks_can_be_left_out(project, functions):
+    """Whoever has no money for them says so."""
+    functions("v2", REFUSES)
+    ran = surefoot(project, "ci", "run", "--base", "HEAD", "--no-attacks")
+    assert ran.code == 0, ran.out + ran.err
+    assert "attacks" not in ran.out

@@ -5,12 +5,13 @@ from __future__ import annotations
 import subprocess
 import tarfile
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Final, NamedTuple, cast
 
 from ..config.agents import list_agents, list_versions, load_version
 from ..core.artifact.version import AgentVersion
-from ..core.units import Digest
+from ..core.units import AgentName, Digest
 from ..errors import SurefootError, UsageError
 
 __all__ = ["Touched", "touched_versions"]
@@ -28,6 +29,9 @@ class Touched(NamedTuple):
     is_changed: bool
     """False: no version changed, and these are the newest, proved because their suites or gates may have."""
 
+    before: Mapping[AgentName, AgentVersion]
+    """By agent, the newest version that was there before and still is: what a new one is compared with."""
+
 
 def touched_versions(root: Path, base: str) -> Touched:
     """
@@ -43,9 +47,10 @@ def touched_versions(root: Path, base: str) -> Touched:
     now = [load_version(root, agent, file.label) for agent in list_agents(root) for file in list_versions(root, agent)]
     changed = tuple(version for version in now if version.digest not in known)
     if changed:
-        return Touched(changed, is_changed=True)
+        before_it = {version.agent: version for version in now if version.digest in known}
+        return Touched(changed, is_changed=True, before=before_it)
     newest = {version.agent: version for version in now}
-    return Touched(tuple(newest.values()), is_changed=False)
+    return Touched(tuple(newest.values()), is_changed=False, before={})
 
 
 def _digests(root: Path) -> frozenset[Digest]:

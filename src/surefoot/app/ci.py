@@ -90,7 +90,7 @@ def prove_changes(root: Path, base: str, out: Path, told: Told, *, attack: Attac
         for version in touched.versions:
             found = [*_suites(root, proving, version, told), *_behaviours(root, proving, version, told)]
             if attack is not None:
-                found += _attacks(proving, version, attack, told)
+                found += _attacks(proving, version, touched.before.get(version.agent), attack, told)
             _write(out, version, found)
             documents += found
     return Proved(touched.versions, touched.is_changed, tuple(documents))
@@ -125,15 +125,20 @@ def _behaviours(root: Path, proving: Proving, version: AgentVersion, told: Told)
     return [scores, GateDocument(gate=report_of(found, version.digest), label=_name(version))]
 
 
-def _attacks(proving: Proving, version: AgentVersion, attack: Attack, told: Told) -> list[Document]:
+def _attacks(
+    proving: Proving, version: AgentVersion, before: AgentVersion | None, attack: Attack, told: Told
+) -> list[Document]:
+    """What attacks achieve on it and, with the same, on the version before; alone it is held to an absolute rate."""
     if version.executor.kind is ExecutorKind.TAPE:
         told(f"{_name(version)}: a recording answers nothing that it was not asked, so it is not attacked")
         return []
     plan = plan_attacks(
         choose(own_objectives(), attack.categories), [strategy(name) for name in USUAL_STRATEGIES], seed=_SEED
     )
-    told(f"{_name(version)}: {len(plan.cases)} attacks")
-    found = attacked(proving, Assault(plan=plan, version=version, seed=_SEED, limits=attack.limits))
+    beside = None if before is None or before.executor.kind is ExecutorKind.TAPE else before
+    told(f"{_name(version)}: {len(plan.cases)} attacks" + (f", and on {beside.label}" if beside else ""))
+    assault = Assault(plan=plan, version=version, baseline=beside, seed=_SEED, limits=attack.limits)
+    found = attacked(proving, assault)
     name = _name(version)
     return [AttacksDocument(attacks=found.report, label=name), GateDocument(gate=found.gate, label=name)]
 
