@@ -262,6 +262,20 @@ def test_a_blessed_run_is_what_later_ones_are_compared_with(run):
     assert surefoot(root, "eval", "gate", "support").code == 1
 
 
+def test_a_run_that_skipped_what_others_scored_does_not_pass(run):
+    """Without a baseline too: twenty cases that lack an answer, beside forty like them, leave a threshold open."""
+    root, ran = run
+    put(root, "own.yaml", GATES)
+    ran("r1", broken=(), labels=("v1",), cases=range(40))
+    results = SqliteResults(root / ".surefoot/results.db")
+    digest = surefoot(root, "agents", "digest", "bot", "v1").out.strip()
+    empty = Score.skipped("exact", "the run recorded no answer")
+    results.append("r1", [Result(attempt=Attempt(f"c{at}", digest, 0), scores=(empty,)) for at in range(40, 60)])
+    results.close()
+    ended = surefoot(root, "eval", "gate", "support", "--gates", str(root / "own.yaml"))
+    assert (ended.code, "20 runs were" in " ".join(ended.out.split())) == (2, True)
+
+
 def test_half_a_run_is_neither_blessed_nor_passed(run):
     """Cases that were not tried leave a run undecided and unfit for a baseline."""
     root, ran = run

@@ -19,7 +19,7 @@ from ..core.proof.gate_kinds import Gates, RegressionGate, RuleGate
 from ..core.proof.gating import Conduct, FreshTrials, rule
 from ..core.proof.regression import CaseChange, Quarantined, Retrial, case_changes, retrials
 from ..core.proof.score import Result
-from ..core.proof.suite import Suite
+from ..core.proof.suite import Suite, lost_runs
 from ..core.proof.table import ScoreTable, table_of
 from ..core.units import Digest
 from ..errors import GateError, UsageError
@@ -194,7 +194,7 @@ def arms_of(
         candidate=first[0],
         baseline=first[1] if against is not None else None,
         fresh=FreshTrials(candidate=second[0], baseline=second[1]) if has_fresh else None,
-        conduct=_conduct(suite, kept, versions),
+        conduct=replace(_conduct(suite, kept, versions), lost=_lost(suite, first[0])),
     )
 
 
@@ -260,6 +260,11 @@ def _conduct(suite: Suite, kept: Sequence[Result], versions: Sequence[Digest]) -
     wanted = len(suite.cases) * suite.trials * len(asked)
     made = sum(result.attempt.version in asked and result.attempt.trial < suite.trials for result in kept)
     return Conduct(stopped="" if made >= wanted else f"{made} of {wanted} attempts were made")
+
+
+def _lost(suite: Suite, table: ScoreTable) -> dict[str, int]:
+    found = {spec.metric: lost_runs(suite, spec, table.columns[spec.metric]) for spec in suite.evaluators}
+    return {metric: lost for metric, lost in found.items() if lost}
 
 
 def _is_document(path: Path) -> bool:

@@ -7,8 +7,8 @@ them are always looked at, so that one run tells everything; the worst decides (
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Final
 
@@ -41,6 +41,9 @@ class Conduct:
 
     baseline_diverged: int = 0
     """The baseline's, on the same tape."""
+
+    lost: Mapping[str, int] = field(default_factory=dict[str, int])
+    """By metric: runs of the candidate that were skipped where others like them were scored (`suite.lost_runs`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +98,7 @@ def rule(  # noqa: PLR0913 - what is beyond the two tables is by keyword, and ea
         seed=seed_of(*names) if seed is None else seed,
         shuffles=shuffles,
         diverged=0 if conduct is None else conduct.diverged,
+        lost={} if conduct is None else conduct.lost,
     )
     rulings = (*_conduct(conduct, gates), *again, *_all(judged))
     return GateReport(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from .baseline import COUNTS_SUITE
@@ -42,6 +42,9 @@ class Judged:
 
     diverged: int = 0
     """Replays that left their tape: so many cases may lack a score, because `max_diverged` looks at them already."""
+
+    lost: Mapping[str, int] = field(default_factory=dict[str, int])
+    """By metric: runs that were skipped where others like them were scored, if they are too many."""
 
     @property
     def has_cases(self) -> bool:
@@ -137,6 +140,8 @@ def _skipped(gate: Gate, judged: Judged) -> str:
     lost = sum(bool(one.skipped) and not one.n + one.errors and case in scored_before for case, one in kept.items())
     if lost > judged.diverged:
         return f"{lost} cases that the baseline scored were skipped, and a missing case is not a pass"
+    if runs := judged.lost.get(gate.metric, 0):
+        return f"{runs} runs were skipped where others like them were scored"
     # skipped in one trial and scored in another: it is the run that lacked something, and not the case
     partly = sum(one.skipped for one in kept.values() if one.n) - judged.diverged
     tried = sum(one.n + one.errors + (one.skipped if one.n else 0) for one in kept.values())

@@ -16,7 +16,7 @@ from .gate import Decision, GateReport, Ruling, decision_of
 from .rates import Cluster, bootstrap_means
 from .table import Column, ScoreTable
 
-__all__ = ["JUDGE", "NO_LIMITS", "EvaluatorSpec", "Limits", "Suite", "case_digest", "rule_suite"]
+__all__ = ["JUDGE", "NO_LIMITS", "EvaluatorSpec", "Limits", "Suite", "case_digest", "lost_runs", "rule_suite"]
 
 JUDGE: Final = "judge"
 """The `kind` of evaluators that ask a model."""
@@ -211,18 +211,20 @@ def _found(suite: Suite, spec: EvaluatorSpec, column: Column | None, stopped: st
         return _Found(Decision.FAILED, says)
     if column.errors:
         return _Found(Decision.UNDECIDED, f"{column.errors} runs ended in an error")
-    if spec.kind not in _OF_SOME_RUNS and (lost := _lost(suite, spec.metric, column)):
+    if lost := lost_runs(suite, spec, column):
         return _Found(Decision.UNDECIDED, f"{says}; but {lost} runs were skipped where others like them were scored")
     return _Found(Decision.PASSED, says)
 
 
-def _lost(suite: Suite, metric: str, column: Column) -> int:
+def lost_runs(suite: Suite, spec: EvaluatorSpec, column: Column) -> int:
     """
     Runs that were skipped for what the run lacked and not for what the case lacks; 0 up to a twentieth of all.
 
     A case lacks something if none that says as much was scored; a case that says as much as a scored one does not.
     """
-    shapes = {case.id: _shape(case, metric) for case in suite.cases}
+    if spec.kind in _OF_SOME_RUNS:
+        return 0
+    shapes = {case.id: _shape(case, spec.metric) for case in suite.cases}
     able = {shapes[case] for case, sample in column.samples.items() if sample.n and case in shapes}
     alike = [sample for case, sample in column.samples.items() if shapes.get(case) in able]
     lost = sum(sample.skipped for sample in alike)
