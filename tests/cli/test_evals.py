@@ -114,6 +114,19 @@ def test_a_resumed_run_asks_only_for_what_is_missing(project):
     assert surefoot(root, *words).json["made"] == 2
 
 
+def test_a_finished_run_of_code_is_not_resumed(project):
+    """Nothing that ran decides nothing: a finished run of a function is begun anew, and so is one of other code."""
+    root = project(v1="if request == 'two': raise ValueError('once')", v2="pass")
+    words = ("eval", "run", "smoke", "--json", "--resume", "--version")
+    done = [surefoot(root, *words, "v2").json for _ in range(2)]
+    assert [(told["made"], told["resumed"]) for told in done] == [(2, 0), (2, 0)]
+    first = surefoot(root, *words, "v1").json
+    with next(root.glob("bot_*_v1.py")).open("a") as source:
+        source.write("# other code\n")
+    again = surefoot(root, *words, "v1").json
+    assert (again["run"] != first["run"], again["resumed"]) == (True, 0)
+
+
 def test_flipped_cases_can_be_tried_again_in_the_same_run(project):
     """--again adds fresh trials of single cases to the newest run."""
     root = project(v1="pass")

@@ -70,6 +70,24 @@ def test_a_baseline_that_does_not_work_decides_nothing(tmp_path, candidate):
     assert "every run of the baseline ended in an error" in " ".join(ended.out.split())
 
 
+def test_a_finished_replay_of_code_is_made_again(tmp_path):
+    """--resume rests on runs: what a function reads may have changed; a run half made is gone on with."""
+    root = project(tmp_path)
+    assert "24 replayed, 0 there before" in replay(root, "good").out
+    assert "24 replayed, 0 there before" in replay(root, "good", "--resume").out
+    words = ("replay", "--traces", str(root / "tape.jsonl"), "--resume", "--level", "policy", "--json")
+    recorded = put_recorded(root)
+    for made, before in ((24, 0), (0, 24)):
+        told = surefoot(root, *words, "--baseline", recorded, "--candidate", recorded).json
+        assert (told["made"], told["before"]) == (made, before)
+
+
+def put_recorded(root):
+    """The name of a recording of an agent that runs no code."""
+    write_tape(root / "tape.jsonl", [tape_line(n, agent="shop") for n in range(12)])
+    return "recorded:shop"
+
+
 def test_a_page_shows_what_a_trace_says_as_text(tmp_path):
     """Markup in a recording, or in an agent's name, is never markup on the page; nothing is fetched."""
     root = project(tmp_path)

@@ -17,7 +17,7 @@ from ..config.settings import load_settings
 from ..core.artifact.version import AgentVersion, ExecutorKind
 from ..core.proof.behaviour import PREDICATE
 from ..core.proof.redteam.objective import ATTACK
-from ..core.proof.score import Result
+from ..core.proof.score import Attempt, Result
 from ..core.proof.suite import JUDGE, Suite
 from ..errors import SuiteError, UsageError
 from ..ports.clock import Clock, Ids
@@ -27,6 +27,7 @@ from ..ports.results import ProofRun
 from ..service.prove import Contender, Order, Progress, Proof, prove, recorded_cost
 from .executing import executor_of
 from .judges import judges_for
+from .sources import runs_code, source_digests
 
 if TYPE_CHECKING:
     from ..store.results import SqliteResults
@@ -176,12 +177,34 @@ class Proving:
             self._results.close()
 
     def _run(self, asked: Asked, contenders: Sequence[Contender]) -> ProofRun:
-        """A new run, or the newest of the same suite under the same judges: scores of others are not added to it."""
+        """
+        A new run, or the newest of the same suite under the same judges and code: scores of others are not added to it.
+
+        A finished run of a Python function is not gone on with. What the function reads may have changed since, and
+        a verdict has to rest on something that was run.
+        """
         suite = f"{asked.suite.identity} {asked.purpose}".rstrip()
         judges = sorted({judge.fingerprint for contender in contenders for judge in contender.judges})
-        fresh = ProofRun(id=self._ids.new(), suite=suite, settings=" ".join(judges))
+        settings = " ".join([*judges, *source_digests(asked.versions, self.root)])
+        fresh = ProofRun(id=self._ids.new(), suite=suite, settings=settings)
         before = self.results.runs(suite) if asked.resume else ()
-        return next((run for run in reversed(before) if run.settings == fresh.settings), fresh)
+        found = next((run for run in reversed(before) if run.settings == settings), fresh)
+        is_over = found is not fresh and runs_code(asked.versions) and self._is_finished(asked, found)
+        return fresh if is_over else found
+
+    def _is_finished(self, asked: Asked, run: ProofRun) -> bool:
+        """Whether the suite's own trials all have results: further trials of some cases are always added."""
+        if asked.first_trial:
+            return False
+        trials = range(asked.suite.trials if asked.trials is None else asked.trials)
+        finished = self.results.finished(run.id)
+        return all(
+            Attempt(case.id, version.digest, trial) in finished
+            for case in asked.suite.cases
+            if asked.only is None or case.id in asked.only
+            for version in asked.versions
+            for trial in trials
+        )
 
 
 def _has_own_price(version: AgentVersion) -> bool:

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
@@ -36,6 +36,7 @@ from ..service.replay import replay as made
 from .proving import RESULTS_FILE
 from .replay_jobs import ReplayBatch, ReplayJob, play_batch
 from .replay_parts import ReplaySpec
+from .sources import runs_code, source_digests
 
 if TYPE_CHECKING:
     from ..store.results import SqliteResults
@@ -71,6 +72,10 @@ class Begun(Protocol):
 
     def runs(self, suite: str | None = None, /) -> tuple[ProofRun, ...]:
         """Those of a suite, oldest first."""
+        ...
+
+    def finished(self, run: str, /) -> frozenset[Attempt]:
+        """What has a result in one of them."""
         ...
 
 
@@ -217,7 +222,9 @@ def planned_replay(
     is_same = before.digest == after.digest
     sides = (Side(baseline, before.digest), Side(candidate, after.digest, trial=int(is_same)))
     suite = f"replay of {traces.stem}@sha256:{tape.digest}"
-    run = _run(suite, _settings(spec, sides), resume)
+    run = _run(suite, _settings(spec, sides, (before, after)), resume)
+    if resume is not None and (spec.world is not None or runs_code((before, after))):
+        run = _open(run, resume, {Attempt(one.case, side.version, side.trial) for one in recorded for side in sides})
     return PlannedReplay(
         order=ReplayOrder(
             run=run,
@@ -332,7 +339,7 @@ def _shared(recorded: tuple[_Recorded, ...]) -> dict[str, str]:
     return {one.case: one.task.name for one in recorded if counts[one.task.name] > 1}
 
 
-def _settings(spec: ReplaySpec, sides: tuple[Side, Side]) -> str:
+def _settings(spec: ReplaySpec, sides: tuple[Side, Side], versions: tuple[AgentVersion, AgentVersion]) -> str:
     """A digest of all that changes results, so that a resume goes on with just this replay."""
     rules = "" if spec.rules is None else spec.rules.read_text(encoding="utf-8")
     parts = [
@@ -345,6 +352,7 @@ def _settings(spec: ReplaySpec, sides: tuple[Side, Side]) -> str:
         spec.missed_write,
         None if spec.redaction_key is None else hashlib.sha256(spec.redaction_key).hexdigest(),
         *(side.version for side in sides),
+        *source_digests(versions, spec.root, spec.world),
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
@@ -354,3 +362,9 @@ def _run(suite: str, settings: str, resume: Begun | None) -> ProofRun:
     begun = () if resume is None else resume.runs(suite)
     same = [run for run in begun if run.settings == settings]
     return same[-1] if same else ProofRun(id=SystemIds().new(), suite=suite, settings=settings)
+
+
+def _open(run: ProofRun, begun: Begun, wanted: set[Attempt]) -> ProofRun:
+    """The run, or a new one where it is over: what code reads may have changed, and a verdict rests on what was run."""
+    is_over = run in begun.runs(run.suite) and wanted <= begun.finished(run.id)
+    return replace(run, id=SystemIds().new()) if is_over else run

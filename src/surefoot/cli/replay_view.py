@@ -32,6 +32,7 @@ def show_replay(found: Replayed) -> None:
     say_table(("gate", "verdict", "why"), rulings, title="gates")
     if not changed and found.gates.decision is Decision.PASSED:
         say("nothing to report: both versions did the same")
+    say(f"{found.made:,} replayed, {found.before:,} there before")
     say(f"{_SAID[found.gates.decision]}: {found.candidate_label} against {found.baseline_label}")
 
 

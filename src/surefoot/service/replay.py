@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 from ..core.proof.gate_kinds import Gates
@@ -79,7 +79,8 @@ def replay(
     """
     results.begin(order.run)
     done = errors = 0
-    for finished in workers.run(play, batches(results.finished(order.run.id))):
+    before = results.finished(order.run.id)
+    for finished in workers.run(play, batches(before)):
         found = _lost(finished.job, finished.answer) if isinstance(finished.answer, Lost) else finished.answer
         results.append(order.run.id, found)
         done += len(found)
@@ -87,7 +88,7 @@ def replay(
         if told is not None:
             told(ReplayProgress(done, errors))
     kept = list(results.results(order.run.id))
-    return verdict(
+    whole = verdict(
         order.run.suite,
         _arm(order.baseline, kept),
         _arm(order.candidate, kept),
@@ -96,6 +97,7 @@ def replay(
         gates=order.gates,
         tasks=order.tasks,
     )
+    return replace(whole, made=done, before=len(before))
 
 
 def _arm(side: Side, kept: Iterable[Result]) -> Arm:

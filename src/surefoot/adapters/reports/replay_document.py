@@ -19,6 +19,8 @@ def replay_json(found: Replayed) -> dict[str, Any]:
         "level": found.level.value,
         "decision": found.gates.decision.value,
         "exit_code": found.exit_code,
+        "made": found.made,
+        "before": found.before,
         "limits": {
             "max_latency_ms": found.limits.max_latency_ms,
             "max_cost_tokens": found.limits.max_cost_tokens,

@@ -113,6 +113,10 @@ class Replayed:
     candidate_totals: Totals
     ratios: tuple[Ratio, ...]
     gates: GateReport
+    made: int = 0
+    """Replays that were made for it; the others were there already (`before`)."""
+
+    before: int = 0
 
     @property
     def exit_code(self) -> int:
