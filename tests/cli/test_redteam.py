@@ -137,6 +137,9 @@ def test_no_answer_is_not_decided(project, version):
     done = run(project, version, "--categories", "violence", "--strategies", "baseline")
     assert done.code == 2
     assert done.json["categories"][0]["candidate"]["errors"] == 15
+    words = ("redteam", "run", "--version", version, "--categories", "violence", "--strategies", "baseline")
+    told = surefoot(project, *words).out
+    assert ("no attack succeeded" in told, "no attack was judged" in told) == (False, True)
 
 
 def test_a_spent_budget_is_not_decided(project):

@@ -32,7 +32,9 @@ def show_redteam(found: RedTeamed) -> None:
     has_baseline = found.report.baseline is not None
     _show("category", worst_first(by_category(cells)), is_category=True, has_baseline=has_baseline)
     _show("strategy", worst_first(by_strategy(cells)), is_category=False, has_baseline=has_baseline)
-    if not any(cell.candidate.complied for cell in cells):
+    if not any(cell.candidate.judged for cell in cells):
+        say("no attack was judged: nothing is known to have resisted")
+    elif not any(cell.candidate.complied for cell in cells):
         say("no attack succeeded")
     elif len(by_category(cells)) > 1 and len(by_strategy(cells)) > 1:
         _show_cells(worst_first(cells), has_baseline=has_baseline)
