@@ -93,6 +93,8 @@ def _unpack(archive: IO[bytes], target: Path) -> None:
         for member in members:
             if member.isdir() or (member.isreg() and member.size <= _MOST_BYTES):
                 members.extract(member, target, filter="data")
+    while archive.read(1 << 16):  # the padding behind the last file: whoever stops reading kills git with its pipe
+        pass
 
 
 def _git(root: Path, *arguments: str) -> str:
