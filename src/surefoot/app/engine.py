@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -75,6 +77,7 @@ class Engine:
         self._store: Store | None = None
         self._cases: Cases | None = None
         self._ready = asyncio.Event()
+        self._pauses: _Pauses
         self._thread = threading.Thread(target=self._run, name="surefoot-engine", daemon=True)
         self._thread.start()
 
@@ -116,11 +119,14 @@ class Engine:
     def close(self, timeout: float) -> None:
         """Stop, within that many seconds if the store lets it. Idempotent."""
         self._closing = True
-        if self._running.done() and self._thread.is_alive():
+        if self._running.done():
             loop, task = self._running.result()
-            with suppress(RuntimeError):  # it ended by itself meanwhile
-                loop.call_soon_threadsafe(task.cancel)
-        self._thread.join(timeout)
+            for stop in (self._pauses.stop, task.cancel):  # between two steps, and at once if that takes too long
+                if self._thread.is_alive():
+                    with suppress(RuntimeError):  # it ended by itself meanwhile
+                        loop.call_soon_threadsafe(stop)
+                    self._thread.join(timeout / 2)
+        self._thread.join(timeout / 2)
 
     # --- in the thread
 
@@ -142,6 +148,7 @@ class Engine:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a coroutine without a task")
+        self._pauses = _Pauses(self._clock, task)
         self._running.set_result((asyncio.get_running_loop(), task))
         from ..service.controller import Controller
         from ..store.registry import open_store
@@ -160,11 +167,11 @@ class Engine:
                 from .blessing import Blessing
 
                 told = [] if self._project is None else [Blessing(project=self._project, clock=self._clock)]
-                controller = Controller(store=store, clock=self._clock, notifiers=told)
+                controller = Controller(store=store, clock=self._pauses, notifiers=told)
                 self.health = controller.health
                 await controller.run()
             else:
-                await asyncio.Event().wait()
+                await self._pauses.sleep(math.inf)
         finally:
             await store.close()
 
@@ -176,7 +183,7 @@ class Engine:
             except Unavailable as error:
                 if not self.first_try.done():
                     self.first_try.set_exception(error)
-                await self._clock.sleep(pause)
+                await self._pauses.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
             else:
                 if not self.first_try.done():
@@ -248,6 +255,39 @@ class Engine:
         if self._store is None:
             raise StoreUnavailable("the store is not open", hint="look at the store, and try again")
         return await self._store.version(digest)
+
+
+class _Pauses:
+    """
+    A clock for work that is to stop between two steps: whoever is cancelled in the middle of a write leaves it to a
+    connection that nobody closes, and the store stays locked for as long as the process lives.
+    """
+
+    def __init__(self, clock: Clock, task: asyncio.Task[None]) -> None:
+        self._clock = clock
+        self._task = task
+        self._is_stopping = self._is_resting = False
+
+    def now(self) -> datetime:
+        return self._clock.now()
+
+    async def sleep(self, seconds: float) -> None:
+        if self._is_stopping:
+            raise asyncio.CancelledError
+        self._is_resting = True
+        try:
+            if seconds == math.inf:
+                await asyncio.Event().wait()
+            else:
+                await self._clock.sleep(seconds)
+        finally:
+            self._is_resting = False
+
+    def stop(self) -> None:
+        """In the loop's thread: at once while it rests, else when it is about to."""
+        self._is_stopping = True
+        if self._is_resting:
+            self._task.cancel()
 
 
 def _is_process_ending(error: Exception) -> bool:

@@ -91,6 +91,7 @@ class Controller:
                 await self._clock.sleep(self._pause())
         finally:
             if acting is not None:
+                await asyncio.wait([acting], timeout=_LAST_WORDS)
                 acting.cancel()
                 await asyncio.wait([acting], timeout=_LAST_WORDS)
 
