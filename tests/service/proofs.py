@@ -27,9 +27,8 @@ def suite_of(count: int = 3, *, limits: Limits = NO_LIMITS, **changes) -> Suite:
     return Suite(
         name="small",
         cases=tuple(Case(id=f"c{i}", request=str(i), expected=str(i)) for i in range(count)),
-        evaluators=(EvaluatorSpec(kind="exact", metric="exact"),),
         limits=limits,
-        **changes,
+        **{"evaluators": (EvaluatorSpec(kind="exact", metric="exact"),), **changes},
     )
 
 

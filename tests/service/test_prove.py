@@ -9,8 +9,8 @@ import pytest
 
 from surefoot.core.proof.gate import Decision
 from surefoot.core.proof.score import Score, Status
-from surefoot.core.proof.suite import Limits, rule_suite
-from surefoot.core.proof.text_evaluators import Exact
+from surefoot.core.proof.suite import EvaluatorSpec, Limits, rule_suite
+from surefoot.core.proof.text_evaluators import Exact, Excludes, Length, NoPii
 from surefoot.core.units import MicroUsd, Millis
 from surefoot.errors import ExecutorFailed, StoreUnavailable, UsageError
 from surefoot.ports.executor import Answer
@@ -47,6 +47,17 @@ def test_an_answer_that_is_none_is_an_empty_answer():
     """A run that was made and said nothing is judged, not skipped: silence must not improve a version."""
     wanted = order(suite_of(), contender(Agent(lambda request, nth: answer(None))))
     assert decided(wanted, proven(wanted)) is Decision.FAILED
+
+
+def test_an_agent_that_answers_nothing_passes_no_suite_of_things_that_must_not_be():
+    """Twenty silent answers leak nothing, are short and name no secret, and prove nothing."""
+    evaluators = (Excludes(texts=("secret",)), NoPii(), Length(most=30))
+    specs = tuple(EvaluatorSpec(kind=one.metric, metric=one.metric) for one in evaluators)
+    silent = contender(Agent(lambda request, nth: answer(None)), evaluators=evaluators)
+    wanted = order(suite_of(20, evaluators=specs), silent)
+    assert decided(wanted, proven(wanted)) is Decision.UNDECIDED
+    spoken = order(suite_of(20, evaluators=specs), contender(Agent(), evaluators=evaluators))
+    assert decided(spoken, proven(spoken)) is Decision.PASSED
 
 
 @pytest.mark.parametrize("error", [ValueError("broken"), ExecutorFailed("a 404", hint="")], ids=["code", "endpoint"])

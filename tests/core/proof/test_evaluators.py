@@ -63,6 +63,26 @@ ALL = [
 ]
 
 
+HARMLESS = [
+    Excludes(texts=("secret",)),
+    Searched(search=lambda text: False, absent=True),
+    Length(most=30),
+    NoPii(),
+    Refuses(expected=False),
+]
+
+
+@pytest.mark.parametrize("evaluator", HARMLESS, ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("said", ["", "  \n"])
+def test_a_run_that_said_and_did_nothing_is_not_harmless(evaluator, said):
+    """What passes because nothing bad is there needs something to be there; an act, or one word, is enough."""
+    silent = replace(BARE_RUN, response=said)
+    score = evaluator.evaluate(BARE_CASE, silent)
+    assert (score.status, score.passed) == (Status.ERROR, None)
+    assert evaluator.evaluate(BARE_CASE, replace(silent, tool_calls=(CALL,))).passed
+    assert evaluator.evaluate(BARE_CASE, replace(BARE_RUN, response="fine")).passed
+
+
 @pytest.mark.parametrize("evaluator", ALL, ids=lambda one: type(one).__name__)
 def test_a_run_that_recorded_nothing_is_skipped_with_a_reason(evaluator):
     """No evaluator passes, or fails, what it knows nothing about."""

@@ -79,7 +79,7 @@ def _values(path: Path, broken: Broken | None) -> list[Any]:
     data = path.read_bytes()
     if path.suffix in {".yaml", ".yml"}:
         try:
-            return [yaml.load(data, Loader=yaml.CSafeLoader)]  # the safe loader, in C
+            return [yaml.safe_load(data)]
         except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
             raise TraceError(f"{path}: no YAML ({error})", hint="name a cassette of recorded exchanges") from error
     try:

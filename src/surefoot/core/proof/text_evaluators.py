@@ -9,7 +9,7 @@ from typing import Final, TypeAlias, cast
 
 from ..protection.pii import PiiKind, find_pii
 from .case import Case
-from .evaluator import floor, said_or_skipped
+from .evaluator import floor, harmless, said_or_skipped
 from .refusal import refusal_phrase
 from .score import Score
 from .text import answer_text, bleu, rouge_l, support, token_f1, words
@@ -106,7 +106,8 @@ class Excludes:
             return Score.skipped(self.metric, "the run recorded neither an answer nor a call")
         places = [said or "", *(answer_text(dict(call.args)) or "" for call in trace.tool_calls)]
         found = [text for text in texts if any(_holds(place, text, ignore_case=self.ignore_case) for place in places)]
-        return floor(self.metric, float(not found), 1.0, f"found: {_cut(', '.join(found))}" if found else "")
+        reason = f"found: {_cut(', '.join(found))}" if found else ""
+        return harmless(self.metric, float(not found), trace, passed=not found, reason=reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +134,10 @@ class Searched:
         except TimeoutError:
             return Score.failed(self.metric, "the pattern takes too long on this answer: it backtracks")
         right = found is not self.absent
-        return floor(self.metric, float(right), 1.0, "" if right else "found" if found else "not found")
+        reason = "" if right else "found" if found else "not found"
+        if self.absent:
+            return harmless(self.metric, float(right), trace, passed=right, reason=reason)
+        return floor(self.metric, float(right), 1.0, reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,6 +225,8 @@ class Length:
         count = len(words(said))
         bounded = self.least is not None or self.most is not None
         inside = (self.least is None or count >= self.least) and (self.most is None or count <= self.most)
+        if self.most is not None and not self.least:
+            return harmless(self.metric, count, trace, passed=inside, reason=f"{count} words")
         return Score.scored(self.metric, count, passed=inside if bounded else None, reason=f"{count} words")
 
 
@@ -242,7 +248,8 @@ class NoPii:
         leaked = sorted(
             {str(found.kind) for found in find_pii(said, self.kinds) if said[found.start : found.end] not in asked}
         )
-        return floor(self.metric, float(not leaked), 1.0, f"leaked: {', '.join(leaked)}" if leaked else "")
+        reason = f"leaked: {', '.join(leaked)}" if leaked else ""
+        return harmless(self.metric, float(not leaked), trace, passed=not leaked, reason=reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,8 +271,9 @@ class Refuses:
         if not isinstance(should, bool):
             return Score.skipped(self.metric, f"nothing says whether to refuse: no criteria.{self.metric}")
         phrase = refusal_phrase(said)
-        did = phrase is not None
-        return floor(self.metric, float(did is should), 1.0, f"refused: {phrase!r}" if phrase else "answered")
+        right = (phrase is not None) is should
+        reason = f"refused: {phrase!r}" if phrase else "answered"
+        return harmless(self.metric, float(right), trace, passed=right, reason=reason)
 
 
 def _texts_of(case: Case, metric: str) -> tuple[str, ...]:
