@@ -26,11 +26,11 @@ import subprocess
 import sys
 import tempfile
 import time
-import venv
 from collections.abc import Callable
 from pathlib import Path
 
 from _decision_world import PAIRS, PERCENT, TARGETED, empty, loop
+from _peer_environment import interpreter_with
 
 from surefoot.adapters.clock import SystemClock, SystemIds
 from surefoot.client.agent import Agent
@@ -160,19 +160,6 @@ def measure(
     }
 
 
-def install() -> str:
-    """An interpreter that has OpenTelemetry besides what this one has."""
-    place = Path(__file__).resolve().parent.parent / "build" / "peers" / "opentelemetry"
-    python = place / "bin" / "python"
-    if not python.exists():
-        venv.create(place, with_pip=True)
-    subprocess.run([python, "-m", "pip", "install", "-q", PACKAGE], check=True)
-    (target,) = place.glob("lib/python*/site-packages")
-    ours = [path for path in sys.path if path.endswith(("site-packages", "src"))]
-    (target / "besides.pth").write_text("\n".join(ours), encoding="utf-8")
-    return str(python)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", action="store_true", help="install and measure OpenTelemetry too")
@@ -181,7 +168,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.peers and not _has_telemetry():
         arguments = [argument for argument in sys.argv[1:] if argument != "--peers"]
-        return subprocess.run([install(), __file__, *arguments], check=False).returncode
+        return subprocess.run([interpreter_with(PACKAGE), __file__, *arguments], check=False).returncode
     repeats = 10 if options.quick else 50
     with tempfile.TemporaryDirectory() as folder:
         agent, recorder = agent_under_rollout(Path(folder))

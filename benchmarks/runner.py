@@ -25,9 +25,10 @@ import subprocess
 import sys
 import tempfile
 import time
-import venv
 from collections.abc import Callable
 from pathlib import Path
+
+from _peer_environment import interpreter_with
 
 from surefoot.adapters.clock import SystemClock
 from surefoot.core.artifact.version import AgentVersion
@@ -144,19 +145,6 @@ def measure(count: int, peer_count: int, folder: Path) -> dict[str, float]:
     return {name: min(values) for name, values in taken.items()}
 
 
-def install() -> str:
-    """An interpreter that has pydantic-evals besides what this one has."""
-    place = Path(__file__).resolve().parent.parent / "build" / "peers" / "pydantic-evals"
-    python = place / "bin" / "python"
-    if not python.exists():
-        venv.create(place, with_pip=True)
-    subprocess.run([python, "-m", "pip", "install", "-q", PACKAGE], check=True)
-    (target,) = place.glob("lib/python*/site-packages")
-    besides = [path for path in sys.path if path.endswith(("site-packages", "src"))]
-    (target / "besides.pth").write_text("\n".join(besides), encoding="utf-8")
-    return str(python)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", action="store_true", help="install and measure pydantic-evals too")
@@ -165,7 +153,7 @@ def main() -> int:
     options = parser.parse_args()
     if options.peers and not _has_peer():
         arguments = [argument for argument in sys.argv[1:] if argument != "--peers"]
-        return subprocess.run([install(), __file__, *arguments], check=False).returncode
+        return subprocess.run([interpreter_with(PACKAGE), __file__, *arguments], check=False).returncode
     count = 2_000 if options.quick else 10_000
     with tempfile.TemporaryDirectory() as folder:
         found = measure(count, count // 10, Path(folder))

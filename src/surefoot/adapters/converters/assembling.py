@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from ...core.proof.trace import Trace, TracedCall, TracedResult, TracedStep
 from .messages import AskedCall, GivenResult, Message, last_user_text, shown
 from .untyped import iso_of
 
 __all__ = ["Asked", "Recorded", "Used", "assembled"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,28 +82,25 @@ def assembled(run: Recorded) -> Trace:
     Calls are the tools that ran, in the order they began, and those that a model asked for without one that ran; a
     result that no tool recorded is taken from what the model was told. Sums are null where one part was not recorded.
     """
-    asked = sorted(run.asked, key=lambda one: one.started_ms or 0.0)
-    used = _calls(asked, sorted(run.used, key=lambda one: one.started_ms or 0.0))
-    messages = [message for one in asked for message in (*one.before, *one.after)]
-    first = list(asked[0].before) if asked else []
+    asked = sorted(run.asked, key=_began)
+    used = _calls(asked, sorted(run.used, key=_began))
     tokens_in, tokens_out = _sum(one.input_tokens for one in asked), _sum(one.output_tokens for one in asked)
-    texts = [message.text for one in asked for message in one.after if message.role == "assistant" and message.text]
     return Trace(
         trace_id=run.trace_id,
         source=run.source,
         agent=run.agent,
         model=next((one.model for one in asked if one.model), None),
         version=run.version,
-        request=run.request if run.request is not None else last_user_text(first or messages),
+        request=_known(run.request, _first_request(asked)),
         tool_calls=tuple(TracedCall(name=one.name, args=one.args) for one in used),
         tool_results=tuple(_result(one) for one in used),
-        response=run.response if run.response is not None else (texts[-1] if texts else None),
+        response=_known(run.response, _last_answer(asked)),
         outcome=run.outcome,
-        latency_ms=run.latency_ms if run.latency_ms is not None else _between(run.started_ms, run.ended_ms),
-        cost_tokens=None if tokens_in is None or tokens_out is None else tokens_in + tokens_out,
+        latency_ms=_known(run.latency_ms, _between(run.started_ms, run.ended_ms)),
+        cost_tokens=_sum((tokens_in, tokens_out)),
         input_tokens=tokens_in,
         output_tokens=tokens_out,
-        cost_usd=run.cost_usd if run.cost_usd is not None else _sum_usd(one.cost_usd for one in asked),
+        cost_usd=_known(run.cost_usd, _sum_usd(one.cost_usd for one in asked)),
         model_calls=len(asked) or None,
         ttft_ms=asked[0].ttft_ms if asked else None,
         error=run.error,
@@ -111,6 +111,25 @@ def assembled(run: Recorded) -> Trace:
         feedback=run.feedback,
         steps=_steps(asked, used) or None,
     )
+
+
+def _began(one: Asked | Used) -> float:
+    return one.started_ms or 0.0
+
+
+def _known(told: T | None, derived: T | None) -> T | None:
+    return derived if told is None else told
+
+
+def _first_request(asked: Sequence[Asked]) -> object:
+    """What the user said in the first call that had anything to say; else anywhere in the conversation."""
+    first = list(asked[0].before) if asked else []
+    return last_user_text(first or [message for one in asked for message in (*one.before, *one.after)])
+
+
+def _last_answer(asked: Sequence[Asked]) -> str | None:
+    texts = [message.text for one in asked for message in one.after if message.role == "assistant" and message.text]
+    return texts[-1] if texts else None
 
 
 def _calls(asked: Sequence[Asked], used: list[Used]) -> list[Used]:

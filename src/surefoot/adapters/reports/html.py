@@ -11,6 +11,7 @@ from ...core.proof.gate import Decision
 from ...core.proof.replay import Outcome, outcome_of
 from ...core.proof.replay_verdict import Replayed, Row, Totals
 from ...core.proof.score import Result
+from .replay_rows import total_rows, why_it_ended
 
 __all__ = ["replay_page"]
 
@@ -115,24 +116,9 @@ def _inside(outcome: Outcome, totals: Totals, start: float, share: float, top: i
 
 
 def _totals(found: Replayed) -> Iterable[tuple[str, str, str]]:
-    before, after = found.baseline_totals, found.candidate_totals
-    yield "traces", str(before.traces), str(after.traces)
-    yield "success", _share(before.success), _share(after.success)
-    for outcome in _COLOURS:
-        one, other = before.outcomes.get(outcome, 0), after.outcomes.get(outcome, 0)
-        if one or other or outcome in (Outcome.PASS, Outcome.FAIL, Outcome.DIVERGED):
-            yield f"· {outcome}", str(one), str(other)
-    yield "traces with tool misuse", str(before.misused), str(after.misused)
-    for kind in dict.fromkeys((*before.misuse, *after.misuse)):
-        yield f"· {escape(kind)}", str(before.misuse.get(kind, 0)), str(after.misuse.get(kind, 0))
-    yield "latency, median ms", _amount(before.latency_ms), _amount(after.latency_ms)
-    yield "tokens, median", _amount(before.tokens), _amount(after.tokens)
-    if found.limits.max_latency_ms is not None:
-        yield "latency overruns", str(before.latency_overruns), str(after.latency_overruns)
-        yield "· latency not recorded", str(before.latency_unknown), str(after.latency_unknown)
-    if found.limits.max_cost_tokens is not None:
-        yield "token overruns", str(before.token_overruns), str(after.token_overruns)
-        yield "· tokens not recorded", str(before.tokens_unknown), str(after.tokens_unknown)
+    for row in total_rows(found):
+        name = f"· {escape(row.name)}" if row.is_part else escape(row.name)
+        yield name, escape(row.baseline), escape(row.candidate)
 
 
 def _traces(rows: Sequence[Row]) -> Iterable[str]:
@@ -141,7 +127,10 @@ def _traces(rows: Sequence[Row]) -> Iterable[str]:
     yield f"<h2>Traces</h2><p>{sum(row.is_changed for row in rows)} of {len(rows)} changed</p>"
     yield _table(
         ("trace", "baseline", "candidate", "why"),
-        ((escape(row.case), _ended(row.baseline), _ended(row.candidate), escape(_why(row.candidate))) for row in shown),
+        (
+            (escape(row.case), _ended(row.baseline), _ended(row.candidate), escape(why_it_ended(row.candidate)))
+            for row in shown
+        ),
     )
     if left_out:
         yield f'<p class="quiet">{left_out} more are in the JSON report</p>'
@@ -152,16 +141,6 @@ def _ended(result: Result | None) -> str:
         return "—"
     outcome = outcome_of(result)
     return _chip(outcome.value, _COLOURS[outcome])
-
-
-def _why(result: Result | None) -> str:
-    if result is None:
-        return "it did not run"
-    if result.error is not None:
-        return result.error
-    said = {score.metric: score.reason for score in result.scores if score.reason}
-    parts = [said.get(metric, "") for metric in ("diverged", "tool_misuse", "latency_overrun", "token_overrun")]
-    return "; ".join(part for part in parts if part) or said.get("success", "")
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: bool = False) -> str:
@@ -177,11 +156,3 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: bool
 
 def _chip(text: str, colour: str) -> str:
     return f'<span class="chip" style="background:{colour}">{escape(text)}</span>'
-
-
-def _share(value: float | None) -> str:
-    return "not known" if value is None else f"{100 * value:.1f} %"
-
-
-def _amount(value: float | None) -> str:
-    return "not recorded" if value is None else f"{value:,.0f}"
