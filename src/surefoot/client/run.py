@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from functools import lru_cache
 from time import perf_counter_ns
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Final, NamedTuple, Protocol, Self, TypeVar, Unpack, cast
 
 from ..core.artifact.version import AgentVersion
@@ -41,6 +41,11 @@ _MILLISECOND: Final = 1_000_000
 _NO_UNIT: Final = Reason.NO_UNIT
 _MOST_ASSIGNMENTS: Final = 1024
 _AT_ONCE: Final = Nanos(0)
+_REQUEST: Final = 3
+_PLACES: Final = MappingProxyType(
+    {UnitKind.USER: 0, UnitKind.SESSION: 1, UnitKind.TENANT: 2, UnitKind.REQUEST: _REQUEST}
+)
+"""Where among the ids of a run (user, session, tenant, request) that stands by which is counted."""
 
 
 class Counting(NamedTuple):
@@ -307,9 +312,11 @@ class Run:
     ) -> None:
         self._ended = perf_counter_ns()
         self._error = kind
+        token = self._token
+        del self._token  # what waits to be recorded should be as little as possible for the garbage collector to visit
         self._recorder.put(self)
         try:  # as `leave`, without the call
-            _current.reset(self._token)
+            _current.reset(token)
         except ValueError:
             return
 
@@ -375,17 +382,12 @@ class Run:
     def record(self, wall: int) -> Record:
         """What there is to count, once, after the end; on the recorder's thread unless it is durable."""
         host, route = self._host, self.route
-        serial = self._serial()
+        serial = self._recorder.serial(self._number)
         assignment = assignment_of(route)
         unit, idle = counted_as(host.counting(route.rollout), self._ids, serial)
-        return Record(
-            run_id(assignment, unit, serial, success_assumed=host.assumes_success),
-            assignment,
-            unit,
-            Nanos(self._ended + wall),
-            self._observation(),
-            idle=idle,
-        )
+        name = run_id(assignment, unit, serial, success_assumed=host.assumes_success)
+        at, is_late = Nanos(self._ended + wall), False  # by position: by name it takes twice as long, for every run
+        return Record(name, assignment, unit, at, self._observation(), is_late, idle)
 
     def _serial(self) -> str:
         return self._recorder.serial(self._number)
@@ -398,7 +400,7 @@ class Run:
     def _observation(self) -> Observation:
         took = _millis(self._ended - self._started)
         if self._seen is None and self._error is None:
-            return _uneventful(took, success=self._host.assumes_success or None)
+            return _uneventful(took, self._host.assumes_success or None)
         seen: Values = dict(self._seen.values) if self._seen else {}
         if self._error is None:
             if self._host.assumes_success:
@@ -428,19 +430,10 @@ def current_run() -> Run | None:
 
 def counted_as(counting: Counting, ids: tuple[str, str, str, str], serial: str) -> CountedAs:
     """The unit of a run. Without the id that is counted by, and for `unit: request`, it is a unit of its own."""
-    user, session, tenant, request_id = ids
-    match counting.unit:
-        case UnitKind.SESSION:
-            lasting = session
-        case UnitKind.USER:
-            lasting = user
-        case UnitKind.TENANT:
-            lasting = tenant
-        case _:
-            lasting = ""
-    if lasting:
-        return CountedAs(unit_hash(lasting), counting.idle)
-    return CountedAs(unit_hash(request_id or serial), _AT_ONCE)
+    place = _PLACES[counting.unit]
+    if place != _REQUEST and ids[place]:
+        return CountedAs(unit_hash(ids[place]), counting.idle)
+    return CountedAs(unit_hash(ids[_REQUEST] or serial), _AT_ONCE)
 
 
 def leave(token: Token[Run | None]) -> None:
@@ -466,7 +459,7 @@ def assignment_of(route: Route) -> Assignment:
 
 
 @lru_cache(maxsize=8192)
-def _uneventful(latency_ms: int, *, success: bool | None) -> Observation:
+def _uneventful(latency_ms: int, success: bool | None) -> Observation:  # noqa: FBT001 - a cache is asked by position
     """Most runs show nothing but how long they took; such an observation need not be made each time (1.5 us)."""
     return Observation(success=success, unresolved=False if success else None, latency_ms=Millis(latency_ms))
 

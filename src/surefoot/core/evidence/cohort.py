@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from typing import Final
+
+from msgspec import Struct
 
 from ..units import Nanos, UnitKey
 from .amount import AMOUNT_FIELDS, NO_AMOUNTS, Amounts, amounts_of, bucket_for
@@ -19,25 +22,26 @@ _SAMPLED: Final = "0"
 """Last hexadecimal digit of the units in the sample: one in sixteen, the same ones in every process."""
 
 
-class Unit:
-    """What is known of one unit: bit masks over the binary metrics (`outcome`), and its amounts."""
+class Unit(Struct, gc=False):
+    """
+    What is known of one unit: bit masks over the binary metrics (`outcome`), and its amounts.
 
-    __slots__ = ("amounts", "failed", "in_slot", "last", "recorded", "slot")
+    The garbage collector does not look at it: there are tens of thousands, and none can be part of a cycle.
+    """
 
-    def __init__(self) -> None:
-        self.failed = 0
-        """Metrics it has failed on."""
+    failed: int = 0
+    """Metrics it has failed on."""
 
-        self.recorded = 0
-        """Metrics its outcome is known on; once it is closed, those it was resolved on."""
+    recorded: int = 0
+    """Metrics its outcome is known on; once it is closed, those it was resolved on."""
 
-        self.slot = -1
-        self.in_slot = 0
-        """Metrics it was counted on in that slot."""
+    slot: int = -1
+    in_slot: int = 0
+    """Metrics it was counted on in that slot."""
 
-        self.last = Nanos(0)
-        self.amounts: Amounts = NO_AMOUNTS
-        """A tuple: among tens of thousands of units, a list each would be felt in every full garbage collection."""
+    last: Nanos = Nanos(0)
+    amounts: Amounts = NO_AMOUNTS
+    """A tuple of numbers: of those, too, the garbage collector lets go."""
 
 
 class Counts:
@@ -130,8 +134,8 @@ class Cohort:
         self.idle = Nanos(0)
         """As the newest record has it."""
 
-        self.open: dict[UnitKey, Unit] = {}
-        """Longest silent first."""
+        self.open: OrderedDict[UnitKey, Unit] = OrderedDict()
+        """Longest silent first. Ordered: whoever speaks goes to the end, and a dict would keep the gap it leaves."""
 
         self.closed: dict[UnitKey, Unit] = {}
         """Resolved longest ago first."""
@@ -163,9 +167,8 @@ class Cohort:
         """Whoever was last seen in the future was last seen now, and keeps nobody behind it from being resolved."""
         while self.is_ahead(at):
             name = next(iter(self.open))
-            unit = self.open.pop(name)
-            unit.last = at
-            self.open[name] = unit
+            self.open[name].last = at
+            self.open.move_to_end(name)
 
     def taken(self) -> ArmCounts:
         """The counts since this was last asked."""

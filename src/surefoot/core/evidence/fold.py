@@ -154,10 +154,7 @@ class Fold:
         if cohort is None:
             return
         cohort.idle = known.idle
-        unit = Unit()
-        unit.failed, unit.recorded = known.failed, known.recorded
-        unit.slot, unit.in_slot, unit.last = known.slot, known.in_slot, known.last
-        unit.amounts = known.amounts
+        unit = Unit(known.failed, known.recorded, known.slot, known.in_slot, known.last, known.amounts)
         (cohort.open if known.is_open else cohort.closed)[known.unit] = unit
         self._opened += known.is_open
         self._closed += not known.is_open
@@ -180,14 +177,13 @@ class Fold:
         cohort.idle = record.idle
         unit = self._still_open(cohort, record)
         if unit is not None:
-            del cohort.open[record.unit]  # it goes to the end of those who fall silent
+            cohort.open.move_to_end(record.unit)
         elif record.unit in cohort.closed:
             counts.expose(record, cohort.closed[record.unit])
             return
         else:
-            unit = cohort.assign(record.unit)
+            unit = cohort.open[record.unit] = cohort.assign(record.unit)
             self._opened += 1
-        cohort.open[record.unit] = unit
         unit.last = record.at
         unit.recorded |= counts.expose(record, unit)
         unit.amounts = joined(unit.amounts, amounts_of(record.seen))
