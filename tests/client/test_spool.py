@@ -91,6 +91,31 @@ def test_replay_across_segments_needs_only_those_that_are_kept(tmp_path):
     assert again[0].sequence <= 9
 
 
+@pytest.mark.parametrize("steps", [0, 1, 3, 99])
+def test_a_process_that_dies_while_it_writes_what_it_remembers_loses_nothing(tmp_path, steps):
+    """Until all of it is written, the segments before are kept; what is recorded meanwhile goes to the new one."""
+    records = [record(i, unit=f"s{i}", idle=10**12) for i in range(300)]
+    spool, fold = Spool(tmp_path, "p1", segment_bytes=1), Fold("p1")
+    assert spool.open()
+    live = []
+    for position, made in enumerate(records):
+        assert spool.write(encode(turn(made)))
+        fold.add(made)
+        if position == 200:
+            assert spool.cut(1, made.at)
+            assert spool.next_segment(1)
+            live.append(fold.cut(made.at))
+            writing = spool.remembering(map(unit_state, fold.remembered()), 1)
+        if 200 <= position < 200 + steps:
+            next(writing, None)
+    live.append(fold.close(FAR))
+    spool.forget(applied=1)
+    spool.abandon()
+    found = list(replay(spool.folder, at=FAR, pause=nothing))
+    assert found == live[-len(found) :]
+    assert len(segments(spool.folder)) == len(found) == (1 if steps == 99 else 2)
+
+
 @given(st.integers(1, 300))
 def test_a_line_torn_by_a_crash_is_skipped(tmp_path_factory, cut_off):
     """However much of the end is missing, all before it counts."""

@@ -199,6 +199,7 @@ class Recorder:
         self._lost = self._reported = 0
         self._losing = threading.Lock()
         self._waiting: deque[threading.Event] = deque()
+        self._remembering: Iterator[None] | None = None
         self._wake, self._hurry = threading.Event(), threading.Event()
         self._closing = False
         self._next_cut = self._next_try = self._next_repair = self._next_adoption = 0.0
@@ -265,6 +266,7 @@ class Recorder:
         asked = list(self._waiting)
         self._wall = self._wall_now()
         self._drain()
+        self._remember()
         now = monotonic()
         if asked or now >= self._next_cut:
             self._next_cut = now + self._pace.ship
@@ -321,6 +323,11 @@ class Recorder:
             with self._losing:
                 self._health = replace(self._health, recorded=self._health.recorded + count)
 
+    def _remember(self) -> None:
+        """Write some more of what was to be remembered at the last cut that ended a segment."""
+        if self._remembering is not None and next(self._remembering, self) is self:
+            self._remembering = None
+
     def _cut(self) -> None:
         if len(self._unshipped) >= _MOST_UNSHIPPED:
             return
@@ -330,11 +337,12 @@ class Recorder:
             written = len(self._written)
             if not written and not self._fold.due(at):
                 return
-            is_next = spool.cut(sequence, at) and spool.is_full(self._fold.units) and spool.next_segment(sequence)
+            is_full = self._remembering is None and spool.is_full(self._fold.units)
+            is_next = spool.cut(sequence, at) and is_full and spool.next_segment(sequence)
         self._fold_written(written)
         self._unshipped.append(self._fold.cut(at))
         if is_next:
-            spool.remember(self._remembered(), sequence)
+            self._remembering = spool.remembering(self._remembered(), sequence)
 
     def _ship(self, now: float) -> None:
         if now < self._next_try:
@@ -367,6 +375,7 @@ class Recorder:
         ]
         self._unshipped = deque(waiting)
         self._fold.source, self._fold.sequence = source, len(waiting)
+        self._remembering = None
         self._spool.close(delete=True)
         self._spool = Spool(self._spools, source, segment_bytes=self._pace.segment)
 
@@ -393,10 +402,7 @@ class Recorder:
             step()
 
     def _remembered(self) -> Iterator[UnitState]:
-        for position, known in enumerate(self._fold.remembered()):
-            if position % _CHUNK == _CHUNK - 1:
-                self._breathe()
-            yield unit_state(known)
+        return map(unit_state, self._fold.remembered(self._breathe))
 
     def _report_losses(self) -> None:
         if (lost := self._lost) > self._reported:

@@ -137,6 +137,19 @@ def test_a_fold_that_was_told_what_another_remembered_goes_on_as_that_one(record
         assert second.close(FAR) == first.close(FAR)
 
 
+@given(logs(), st.integers(0, 40))
+def test_what_a_fold_remembered_is_of_when_it_was_asked(records, asked):
+    """It may be read while the fold goes on counting."""
+    fold = Fold("p1")
+    for record in records[:asked]:
+        fold.add(record)
+    fold.cut(FAR)
+    at_once, later = list(fold.remembered()), fold.remembered()
+    for record in records[asked:]:
+        fold.add(record)
+    assert list(later) == at_once
+
+
 @given(logs())
 def test_folding_a_log_again_gives_the_same_deltas_number_by_number(records):
     """Replay is live."""

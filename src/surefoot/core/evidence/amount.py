@@ -53,7 +53,7 @@ def joined(total: Amounts, amounts: Amounts) -> Amounts:
     """With one more run of a unit: costs, tokens, calls add up; of latencies and qualities the worse one stays."""
     if total is NO_AMOUNTS:
         return amounts
-    # Field by field, in the order of AMOUNT_FIELDS: a loop takes three times as long, and each turn of a session is one.
+    # Field by field, in the order of AMOUNT_FIELDS: a loop takes three times as long, and that for each turn.
     latency, cost, tokens, calls, ttft, quality = total
     next_latency, next_cost, next_tokens, next_calls, next_ttft, next_quality = amounts
     return (

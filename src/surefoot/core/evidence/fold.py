@@ -25,7 +25,8 @@ counts as a new unit; the store still keeps each failure once. At 65,536 of each
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from heapq import merge
 from itertools import islice
@@ -44,6 +45,10 @@ CAPACITY: Final = 65_536
 """Units kept open, and as many closed ones remembered."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+_COPIED_AT_ONCE: Final = 512
+"""Units; some fifty microseconds."""
 
 
 class Remembered(NamedTuple):
@@ -130,23 +135,32 @@ class Fold:
                 self._resolve(cohort, name)
         return self._ship(at)
 
-    def remembered(self) -> Iterator[Remembered]:
-        """All it knows besides what the next cut would hold, so ask right after a cut."""
-        for cohort in self._cohorts.values():
-            for is_open, units in ((False, cohort.closed), (True, cohort.open)):
-                for name, unit in units.items():
-                    yield Remembered(
-                        assignment=cohort.assignment,
-                        idle=cohort.idle,
-                        unit=name,
-                        is_open=is_open,
-                        failed=unit.failed,
-                        recorded=unit.recorded,
-                        slot=unit.slot,
-                        in_slot=unit.in_slot,
-                        last=unit.last,
-                        amounts=unit.amounts,
-                    )
+    def remembered(self, pause: Callable[[], object] = bool) -> Iterator[Remembered]:
+        """
+        All it knows besides what the next cut would hold, so ask right after a cut.
+
+        As of now: it may go on counting while the answer is read. `pause` is called now and then while it is prepared.
+        """
+        return (
+            Remembered(
+                cohort.assignment,
+                idle,
+                name,
+                is_open,
+                unit.failed,
+                unit.recorded,
+                unit.slot,
+                unit.in_slot,
+                unit.last,
+                unit.amounts,
+            )
+            for cohort, idle, is_open, units in [
+                (cohort, cohort.idle, is_open, _copied(units, pause))
+                for cohort in self._cohorts.values()
+                for is_open, units in ((False, cohort.closed), (True, cohort.open))
+            ]
+            for name, unit in units
+        )
 
     def remember(self, known: Remembered) -> None:
         """Take over one unit; all of them in the order in which `remembered` named them."""
@@ -264,3 +278,12 @@ class Fold:
         """Forget cohorts nobody belongs to: epochs come and go as long as the process lives."""
         self._cohorts = {key: cohort for key, cohort in self._cohorts.items() if cohort.open or cohort.closed}
         self._by_assignment = {cohort.assignment: cohort for cohort in self._cohorts.values()}
+
+
+def _copied(units: Mapping[UnitKey, Unit], pause: Callable[[], object]) -> Iterator[tuple[UnitKey, Unit]]:
+    copies: list[Unit] = []
+    values = iter(units.values())
+    while batch := [copy(unit) for unit in islice(values, _COPIED_AT_ONCE)]:
+        copies += batch
+        pause()
+    return zip(list(units), copies, strict=True)
