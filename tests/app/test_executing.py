@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import json
 import threading
 
 import pytest
@@ -76,7 +78,10 @@ def stops(version, request, ctx):
 def leaves(version, request, ctx):
     raise SystemExit(0)
 
+reached = threading.Event()
+
 def hangs(version, request, ctx):
+    reached.set()
     threading.Event().wait()
 
 def alone(request):
@@ -155,12 +160,13 @@ def test_what_a_function_knows_is_kept(ask):
     assert (answer.input_tokens, answer.output_tokens) == (5, 2)
 
 
-def test_a_function_that_hangs_can_be_left(ask):
+def test_a_function_that_hangs_can_be_left(ask, named):
     """Whoever gives up is free, and the program can end: no thread is waited for."""
+    module = importlib.import_module(json.loads(named("M:hangs").executor.settings)["callable"].partition(":")[0])
 
     async def story():
         running = asyncio.create_task(ask("M:hangs"))
-        await asyncio.sleep(0)
+        assert await asyncio.to_thread(module.reached.wait, 10)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running

@@ -21,20 +21,23 @@ CASES = 24
 
 
 class Endpoint:
-    """Answers what it was asked, to at most `most` callers at once."""
+    """Answers what it was asked, to at most `most` callers at once; answers nobody before somebody was refused."""
 
     def __init__(self, most: int) -> None:
         self.most, self.under_way, self.answered, self.refused = most, 0, 0, 0
+        self.busy = asyncio.Event()
+        if most >= CASES:
+            self.busy.set()
 
     async def answer(self, request: web.Request) -> web.Response:
         body = await request.json()
         if self.under_way >= self.most:
             self.refused += 1
+            self.busy.set()
             return web.json_response({}, status=429)
         self.under_way += 1
         try:
-            for _ in range(20):
-                await asyncio.sleep(0)
+            await self.busy.wait()
         finally:
             self.under_way -= 1
         self.answered += 1

@@ -23,7 +23,7 @@ def project(root, body, top=""):
     put(root, "surefoot.yaml", "")
     put(root, "evals/smoke.yaml", SUITE)
     put(root, "agents/bot/v1.yaml", BOT)
-    put(root, "bot.py", f"import os, sys, time, signal\n{top}\ndef answer(version, request, ctx):\n    {body}\n")
+    put(root, "bot.py", f"import os, sys, threading, signal\n{top}\ndef answer(version, request, ctx):\n    {body}\n")
     return root
 
 
@@ -64,7 +64,7 @@ def test_a_verdict_stands_whatever_the_process_does_at_its_end(tmp_path):
 )
 def test_a_signal_ends_both_processes(tmp_path, number, code):
     """Ctrl-C is 130 and SIGTERM ends as ever; a parent that is killed leaves no child that goes on."""
-    body = "print(os.getpid(), flush=True); time.sleep(600)"
+    body = "print(os.getpid(), flush=True); threading.Event().wait()"
     with subprocess.Popen(
         command(project(tmp_path, body), "eval", "run", "smoke", "--version", "v1"),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path, start_new_session=True,

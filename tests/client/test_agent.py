@@ -57,8 +57,7 @@ async def test_a_coroutine_function_is_awaited(hosted):
 
     @hosted.agent.runs
     async def answer(version, request, ctx):
-        await asyncio.sleep(0)
-        return labelled(version, request, ctx)
+        return await asyncio.to_thread(labelled, version, request, ctx)
 
     assert (await hosted.agent.run("hello", session="s")).output.endswith("hello")
     assert (await asyncio.create_task(answer.run("hello", session="s"))).run_id

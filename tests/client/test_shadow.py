@@ -244,8 +244,8 @@ def spoken(version, request, ctx):
 
 
 async def awaited_speech(version, request, ctx):
-    for word in spoken(version, request, ctx):
-        await asyncio.sleep(0)
+    words = spoken(version, request, ctx)
+    while (word := await asyncio.to_thread(next, words, None)) is not None:
         yield word
 
 

@@ -14,7 +14,9 @@ from tests.client.agents import Hosted, story
 @pytest.fixture
 def hosted():
     """An agent in the middle of a rollout."""
-    return Hosted()
+    made = Hosted()
+    made.waits = asyncio.Event()
+    return made
 
 
 @pytest.fixture
@@ -33,13 +35,14 @@ def words(hosted):
 
 @pytest.fixture
 def awaited_words(hosted):
-    """The same, asynchronous; it waits before the word `wait`."""
+    """The same, asynchronous; it waits before the word `wait`, and says so."""
 
     @hosted.agent.runs
     async def answer(version, request, ctx):
         for word in request.split():
             assert current_run() is ctx
             if word == "wait":
+                hosted.waits.set()
                 await asyncio.Event().wait()
             if word == "fail":
                 raise RuntimeError("no")
@@ -111,7 +114,7 @@ async def test_a_cancellation_between_pieces_is_no_failure(hosted, awaited_words
     stream = awaited_words.stream("a wait", session="s")
     await anext(stream)
     task = asyncio.create_task(anext(stream))
-    await asyncio.sleep(0)
+    await hosted.waits.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

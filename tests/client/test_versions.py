@@ -29,12 +29,14 @@ class Shelf:
         self.content = {}
         self.reads = []
         self.threads = set()
+        self.was_asked = threading.Event()
         self.may_answer = threading.Event()
         self.may_answer.set()
 
     def find(self, digest):
         self.reads.append(digest)
         self.threads.add(threading.current_thread())
+        self.was_asked.set()
         self.may_answer.wait(10)
         if digest not in self.content:
             raise StoreUnavailable("away", hint="wait")
@@ -114,12 +116,13 @@ async def test_a_loop_goes_on_while_a_version_is_read(shelf):
     """The request waits for the store, and nobody else does."""
     shelf.content[NEW.digest] = NEW
     shelf.may_answer.clear()
+    shelf.was_asked.clear()
     agent = Agent(
         AGENT, router=Router(ManualFeed(EVERYBODY)), recorder=Notebook(), versions=shelf.find, known={OLD.digest: OLD}
     )
     agent.runs(awaited)
     waiting = asyncio.ensure_future(agent.run("x", session="s"))
-    await asyncio.sleep(0)
+    assert await asyncio.to_thread(shelf.was_asked.wait, 10)
     assert not waiting.done()
     shelf.may_answer.set()
     assert (await waiting).version == "v2"

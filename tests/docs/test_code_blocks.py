@@ -66,7 +66,7 @@ def test_every_extra_is_in_the_readme():
 
 LIES = {
     "python": "```python\nx = 1\n```\n\n```python\nassert x == 2\n```\n",
-    "await": "```python\nimport asyncio\nawait asyncio.sleep(0)\nassert False\n```\n",
+    "await": "```python\nasync def nothing(): ...\nawait nothing()\nassert False\n```\n",
     "bash": "```bash\nfalse\ntrue\n```\n",
     "console": "```console\n$ echo one\ntwo\n```\n",
     "exit code": "```console\n$ exit 3\n```\n",

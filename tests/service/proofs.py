@@ -58,11 +58,14 @@ class Agent:
         self.under_way += 1
         self.most_at_once = max(self.most_at_once, self.under_way)
         try:
-            await asyncio.sleep(0)
-            found = self.does(request, nth)
-            return await found if isinstance(found, Awaitable) else found
+            return await asyncio.create_task(self._answer(request, nth))
         finally:
             self.under_way -= 1
+
+    async def _answer(self, request, nth):
+        """In a task of its own, as at an endpoint: whoever asked waits, and others ask meanwhile."""
+        found = self.does(request, nth)
+        return await found if isinstance(found, Awaitable) else found
 
     def stream(self, version, request, *, key):
         raise NotImplementedError
@@ -79,12 +82,13 @@ def order(suite: Suite, *contenders: Contender, **changes) -> Order:
     return Order(suite=suite, contenders=contenders, run=ProofRun(id="r", suite=suite.identity), **changes)
 
 
-def proven(wanted: Order, *, results=None, answers=None, seconds: float = 10_000) -> Proof:
+def proven(wanted: Order, *, results=None, answers=None, clock=None, seconds: float = 10_000) -> Proof:
     """Run it while a manual clock passes that much time, sleeper by sleeper."""
     from datetime import timedelta
 
+    clock = clock or ManualClock()
+
     async def story() -> Proof:
-        clock = ManualClock()
         running = asyncio.create_task(
             prove(wanted, results=results or MemoryResults(), clock=clock, seed=1, answers=answers)
         )

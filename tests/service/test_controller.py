@@ -377,7 +377,7 @@ class Restored(MemoryStore):
 
 
 class Yielding(MemoryStore):
-    """Lets others run before every call, so that looks interleave everywhere."""
+    """Every call is a task of its own, so that others run before it and looks interleave everywhere."""
 
     def __getattribute__(self, name):
         method = super().__getattribute__(name)
@@ -385,8 +385,7 @@ class Yielding(MemoryStore):
             return method
 
         async def yielding(*args, **kwargs):
-            await asyncio.sleep(0)
-            return await method(*args, **kwargs)
+            return await asyncio.create_task(method(*args, **kwargs))
 
         return yielding
 

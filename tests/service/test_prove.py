@@ -16,6 +16,7 @@ from surefoot.errors import ExecutorFailed, StoreUnavailable, UsageError
 from surefoot.ports.executor import Answer
 from surefoot.ports.judge import Judged, Usage
 from surefoot.store.results import MemoryResults
+from surefoot.testing.clock import ManualClock
 from surefoot.testing.samples import version
 from tests.service.proofs import Agent, answer, busy, contender, order, proven, suite_of
 
@@ -180,17 +181,15 @@ def test_the_first_calls_do_not_pass_the_cap_together():
 def test_time_is_a_cap_too():
     """When the time is up nothing more is launched."""
 
-    async def slow(request):
-        await clock_turns()
-        return answer(request)
+    clock = ManualClock()
 
-    async def clock_turns():
-        for _ in range(300):
-            await asyncio.sleep(0)
+    async def slow(request):
+        await clock.sleep(1)
+        return answer(request)
 
     agent = Agent(lambda request, nth: slow(request))
     wanted = order(suite_of(400, limits=Limits(time=Millis(3_000)), concurrency=2), contender(agent))
-    proof = proven(wanted)
+    proof = proven(wanted, clock=clock)
     assert "limit of 3 s" in proof.stopped
     assert 0 < proof.made < 400
     assert decided(wanted, proof) is Decision.UNDECIDED

@@ -44,15 +44,19 @@ def test_a_place_given_to_whoever_left_is_not_lost():
     """A waiter that is cancelled as its turn comes hands the place on."""
 
     async def story():
-        throttle = Throttle(1)
+        throttle, asked = Throttle(1), asyncio.Event()
         first = await throttle.acquire()
-        leaving, staying = (asyncio.create_task(throttle.acquire()) for _ in range(2))
-        await asyncio.sleep(0)
+
+        async def stays():
+            asked.set()
+            return await throttle.acquire()
+
+        leaving, staying = asyncio.create_task(throttle.acquire()), asyncio.create_task(stays())
+        await asked.wait()
         throttle.release(first)
         leaving.cancel()
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        assert staying.done()
+        await asyncio.wait_for(staying, 10)
+        assert leaving.cancelled()
         assert throttle.try_acquire() is None
 
     asyncio.run(story())
@@ -89,10 +93,12 @@ def test_calls_of_one_price_never_pass_the_cap_together(price, cap, at_once):
     async def story():
         budget = Budget(Limits(usd=MicroUsd(cap)))
 
+        async def call():
+            return Usage(price / 1e6, 0)
+
         async def worker():
             while await budget.reserve("p"):
-                await asyncio.sleep(0)
-                budget.settle("p", Usage(price / 1e6, 0))
+                budget.settle("p", await asyncio.create_task(call()))
 
         await asyncio.gather(*(worker() for _ in range(at_once)))
         assert budget.spent.calls == max(1, cap // price)

@@ -92,4 +92,3 @@ class HastyClock:
         if seconds >= 100:
             await asyncio.Event().wait()
         self.waits.append(seconds)
-        await asyncio.sleep(0)
