@@ -192,6 +192,42 @@ def test_amounts_are_compared_where_both_stayed():
     assert [(ratio.metric, ratio.median) for ratio in found.ratios][-1] == ("tokens", 1.0)
 
 
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=40))
+@settings(max_examples=25)
+def test_latencies_under_a_millisecond_have_no_ratio(pairs):
+    """However they differ: the row says that it is noise instead."""
+    [latency] = compared(pairs)
+    assert (latency.median, latency.p_value, latency.n) == (None, None, 0)
+    assert f"{len(pairs)} of {len(pairs)} traces" in latency.why
+
+
+def test_latencies_that_differ_by_less_than_a_millisecond_are_equally_fast():
+    """A hundredth of a millisecond in favour of the same side every time is no difference; one that is more counts."""
+    [alike], [slower] = compared([(100.01, 100.0)] * 50), compared([(102.0, 100.0)] * 50 + [(0.3, 0.1)])
+    assert (alike.p_value, alike.n, alike.why) == (1.0, 50, "")
+    assert slower.p_value is not None
+    assert slower.p_value < 1e-9
+    assert (slower.median, slower.n) == (1.02, 50)
+    assert "1 of 51 traces" in slower.why
+
+
+def compared(pairs):
+    """The ratios of runs that took candidate and baseline this many milliseconds."""
+    before, after = (
+        Arm(
+            label,
+            version,
+            tuple(
+                scored(f"c{place}", version, good=True, run=trace(latency_ms=pair[side]))
+                for place, pair in enumerate(pairs)
+            ),
+        )
+        for label, version, side in (("old", OLD, 1), ("new", NEW, 0))
+    )
+    found = verdict("tape@1", before, after, level=Level.RUN, limits=Limits())
+    return [ratio for ratio in found.ratios if ratio.metric == "latency_ms"]
+
+
 def test_runs_of_one_task_prove_as_much_as_one_case():
     """Twenty trials of two tasks are two cases, and two cases decide nothing."""
     before, after = arms("p" * 20, "f" * 20)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from ...core.proof.replay import Outcome
-from ...core.proof.replay_verdict import Replayed
+from ...core.proof.replay_verdict import Ratio, Replayed
 from ...core.proof.score import Result
 
 __all__ = ["TotalRow", "total_rows", "why_it_ended"]
@@ -43,8 +43,7 @@ def total_rows(found: Replayed) -> Iterator[TotalRow]:
     yield TotalRow("tokens, median", _amount(before.tokens), _amount(after.tokens))
     yield from _overruns(found)
     for ratio in found.ratios:
-        told = f"{ratio.median:.2f} (p = {ratio.p_value:.2g}, n = {ratio.n})"
-        yield TotalRow(f"{ratio.metric}: median ratio", "", told)
+        yield TotalRow(f"{ratio.metric}: median ratio", "", _told(ratio))
 
 
 def why_it_ended(result: Result | None) -> str:
@@ -72,6 +71,12 @@ def _overruns(found: Replayed) -> Iterator[TotalRow]:
 def _unknown(before: int, after: int) -> Iterator[TotalRow]:
     if before or after:
         yield TotalRow("not recorded", str(before), str(after), is_part=True)
+
+
+def _told(ratio: Ratio) -> str:
+    if ratio.median is None:
+        return f"none: {ratio.why}"
+    return f"{ratio.median:.2f} (p = {ratio.p_value:.2g}, n = {ratio.n}{ratio.why and f'; {ratio.why}'})"
 
 
 def _share(value: float | None) -> str:

@@ -28,6 +28,9 @@ _KEPT: Final = frozenset({*METRICS, "step_agreement"})
 _NOT_COUNTED: Final = frozenset({RAISED, SUCCEEDED_THEN})
 """What says how a run ended, and what it is held against: nothing that one version has more of than another."""
 
+_NOISE: Final = {"latency_ms": 1.0}
+"""Below it an amount, and a difference, is of the clock and the scheduler and not of the version."""
+
 _NOT_FAILED: Final = frozenset({"diverged"})
 """To leave the tape more often than before is no failure: nobody knows what would have come of it."""
 
@@ -91,10 +94,15 @@ class Ratio(NamedTuple):
     """An amount of the candidate over the baseline's, on traces where both are known."""
 
     metric: str
-    median: float
+    median: float | None
+    """None where no trace could be compared."""
+
     n: int
-    p_value: float
-    """Two-sided sign test that one is as often dearer as the other."""
+    p_value: float | None
+    """Two-sided sign test that one is as often dearer as the other; differences in the noise are ties."""
+
+    why: str = ""
+    """Why traces on which both are known were not compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -304,17 +312,24 @@ def _totals(results: Sequence[Result]) -> Totals:
 
 
 def _ratio(metric: str, rows: Sequence[Row]) -> Ratio | None:
+    noise = _NOISE.get(metric, 0.0)
     both = [
-        (mine, theirs)
+        (max(mine, noise), max(theirs, noise))
         for row in rows
         if (mine := _value(row.candidate, metric)) is not None
         and (theirs := _value(row.baseline, metric)) is not None
-        and theirs > 0
+        and (theirs > 0 or noise > 0)
     ]
     if not both:
         return None
-    dearer, cheaper = sum(a > b for a, b in both), sum(a < b for a, b in both)
-    return Ratio(metric, median(a / b for a, b in both), len(both), mcnemar(dearer, cheaper, two_sided=True))
+    compared = [pair for pair in both if max(pair) > noise]
+    tiny = len(both) - len(compared)
+    why = f"{tiny} of {len(both)} traces took both versions {noise:g} ms or less, which is noise" if tiny else ""
+    if not compared:
+        return Ratio(metric, None, 0, None, why)
+    dearer, cheaper = (sum(sign * (a - b) > noise for a, b in compared) for sign in (1, -1))
+    middle = median(a / b for a, b in compared)
+    return Ratio(metric, middle, len(compared), mcnemar(dearer, cheaper, two_sided=True), why)
 
 
 def _score(result: Result | None, metric: str) -> Score | None:
