@@ -40,7 +40,7 @@ def test_attacks_of_others_become_a_document(tmp_path):
     words = ("eval", "import", str(tmp_path / "r.jsonl"), "--out", str(tmp_path / "s.json"), "--json")
     attacks = ("--attacks", str(tmp_path / "a.json"))
     ended = surefoot(tmp_path, *words, "--from", "garak", *attacks)
-    assert (ended.code, [row["mean"] for row in ended.json["metrics"]]) == (0, [0.0, 0.0])
+    assert (ended.code, [row["mean"] for row in ended.json["metrics"]]) == (0, [0.0, 0.0, 0.0])
     document = json.loads((tmp_path / "a.json").read_text())
     assert (document["surefoot"], document["attacks"]["cells"][0]["strategy"]) == ("attacks/1", "dan.X")
     put(tmp_path, "j.xml", JUNIT.format(n=1, cases='<testcase name="t"/>'))

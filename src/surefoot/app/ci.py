@@ -14,21 +14,17 @@ from ..config.agents import list_agents
 from ..config.behaviours import list_behaviours, load_behaviour
 from ..config.files import NewFile, write_all
 from ..config.gates import GATES_FILE
-from ..config.objectives import choose, own_objectives
 from ..config.suites import list_suites, load_suite
-from ..core.artifact.version import ExecutorKind
 from ..core.proof.baseline import Baseline
 from ..core.proof.gate import Decision, Ruling, decision_of
-from ..core.proof.gate_kinds import default_gates
-from ..core.proof.redteam.converters import strategy
-from ..core.proof.redteam.plan import USUAL_STRATEGIES, plan_attacks
-from ..core.proof.suite import NO_LIMITS, Limits, Suite, rule_suite
+from ..core.proof.gate_kinds import default_gates, is_attack_metric
+from ..core.proof.suite import Suite, rule_suite
 from ..errors import UsageError
 from .behaving import Found, observe, report_of, scores_of
 from .changes import touched_versions
+from .ci_attacks import Attack, Attacked, attack_version, left_out
 from .gating import Arms, Gating, arms_of
 from .proving import Asked, Proving
-from .redteaming import Assault, attacked
 
 if TYPE_CHECKING:
     from ..core.artifact.version import AgentVersion
@@ -36,9 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["Attack", "Proved", "Told", "prove_changes"]
 
 _KINDS: Final = {ScoresDocument: "scores", GateDocument: "gate", AttacksDocument: "attacks"}
-_SEED: Final = 1
-"""Of the attacks: the same ones every time, so that two versions meet the same."""
-
 Told: TypeAlias = Callable[[str], None]
 """Hears one line before each step: proofs take minutes."""
 
@@ -63,15 +56,6 @@ class Proved(NamedTuple):
         )
 
 
-class Attack(NamedTuple):
-    """What is attacked with in CI, and how much that may cost for each version."""
-
-    categories: tuple[str, ...] = ("goal_hijack", "tool_abuse", "data_exfiltration", "prompt_leakage")
-    """Those whose success shows by itself, in acts and canaries. Others need judges: `surefoot redteam run`."""
-
-    limits: Limits = NO_LIMITS
-
-
 def prove_changes(root: Path, base: str, out: Path, told: Told, *, attack: Attack | None) -> Proved:
     """
     Prove what changed since the commit `base`, and leave a document of each result in the folder `out`.
@@ -88,15 +72,28 @@ def prove_changes(root: Path, base: str, out: Path, told: Told, *, attack: Attac
     documents: list[Document] = []
     with closing(Proving(root)) as proving:
         for version in touched.versions:
-            found = [*_suites(root, proving, version, told), *_behaviours(root, proving, version, told)]
-            if attack is not None:
-                found += _attacks(proving, version, touched.before.get(version.agent), attack, told)
+            judged = _suites(root, proving, version, told)
+            found: list[Document] = [*judged.own, *_behaviours(root, proving, version, told)]
+            before = touched.before.get(version.agent)
+            if attack is None:
+                attacks = left_out(version, "attacks were left out (--no-attacks)")
+            else:
+                attacks = attack_version(proving, version, before, attack, told)
+            found += [*_gated(root, judged.arms, attacks, _name(version)), attacks.document]
             _write(out, version, found)
             documents += found
     return Proved(touched.versions, touched.is_changed, tuple(documents))
 
 
-def _suites(root: Path, proving: Proving, version: AgentVersion, told: Told) -> list[Document]:
+class _Ran(NamedTuple):
+    """What the suites of a version showed."""
+
+    arms: tuple[Arms, ...]
+    own: tuple[GateDocument, ...]
+    """What the suites ask for themselves."""
+
+
+def _suites(root: Path, proving: Proving, version: AgentVersion, told: Told) -> _Ran:
     suites = _suites_of(root, version)
     if not suites:
         raise UsageError(f"no suite asks {version.agent} anything", hint="write one: evals/smoke.yaml")
@@ -109,7 +106,7 @@ def _suites(root: Path, proving: Proving, version: AgentVersion, told: Told) -> 
         report = rule_suite(suite, proof.tables[version.digest], stopped=proof.stopped)
         own.append(GateDocument(gate=report, label=name))
         judged.append(arms_of(proving, suite, run=proof.run.id, version=version.digest))
-    return [*own, *_gated(root, judged, name)]
+    return _Ran(tuple(judged), tuple(own))
 
 
 def _behaviours(root: Path, proving: Proving, version: AgentVersion, told: Told) -> list[Document]:
@@ -125,38 +122,29 @@ def _behaviours(root: Path, proving: Proving, version: AgentVersion, told: Told)
     return [scores, GateDocument(gate=report_of(found, version.digest), label=_name(version))]
 
 
-def _attacks(
-    proving: Proving, version: AgentVersion, before: AgentVersion | None, attack: Attack, told: Told
-) -> list[Document]:
-    """What attacks achieve on it and, with the same, on the version before; alone it is held to an absolute rate."""
-    if version.executor.kind is ExecutorKind.TAPE:
-        told(f"{_name(version)}: a recording answers nothing that it was not asked, so it is not attacked")
-        return []
-    plan = plan_attacks(
-        choose(own_objectives(), attack.categories), [strategy(name) for name in USUAL_STRATEGIES], seed=_SEED
-    )
-    beside = None if before is None or before.executor.kind is ExecutorKind.TAPE else before
-    told(f"{_name(version)}: {len(plan.cases)} attacks" + (f", and on {beside.label}" if beside else ""))
-    assault = Assault(plan=plan, version=version, baseline=beside, seed=_SEED, limits=attack.limits)
-    found = attacked(proving, assault)
-    name = _name(version)
-    return [AttacksDocument(attacks=found.report, label=name), GateDocument(gate=found.gate, label=name)]
+def _gated(root: Path, suites: Sequence[Arms], attacks: Attacked, name: str) -> list[Document]:
+    """
+    The project's gates over all suites of a version and over the attacks on it.
 
-
-def _gated(root: Path, judged: Sequence[Arms], name: str) -> list[Document]:
-    """The project's gates over all suites of a version; without any, nothing may get worse than its baseline."""
+    Without any, nothing may get worse than its baseline. Where none that blocks is on attacks, the usual ones are.
+    """
     today = SystemClock().now().date()
     if (root / GATES_FILE).is_file():
         gating = Gating.open(root, today=today)
     else:
-        metrics = dict.fromkeys(metric for arms in judged for metric in arms.candidate.columns)
+        metrics = dict.fromkeys(metric for arms in suites for metric in arms.candidate.columns)
         gating = Gating(root=root, gates=default_gates(metrics), quarantine=(), today=today)
+    wanted = [gate for gate in gating.gates.gates if is_attack_metric(gate.metric)]
+    attacked = () if attacks.arms is None or not wanted else (attacks.arms,)
     found: list[Document] = []
-    for arms, report in zip(judged, gating.reports(judged), strict=True):
-        before = gating.before(arms)
-        table = before.table if isinstance(before, Baseline) else before
-        found.append(ScoresDocument(candidate=arms.candidate, baseline=table, label=name))
+    for arms, report in zip((*suites, *attacked), gating.reports([*suites, *attacked]), strict=True):
+        if arms is not attacks.arms:
+            before = gating.before(arms)
+            table = before.table if isinstance(before, Baseline) else before
+            found.append(ScoresDocument(candidate=arms.candidate, baseline=table, label=name))
         found.append(GateDocument(gate=report, label=name))
+    if attacks.usual is not None and not any(gate.is_blocking for gate in wanted):
+        found.append(GateDocument(gate=attacks.usual, label=name))
     return found
 
 

@@ -14,9 +14,11 @@ from ..config.baselines import baseline_path, checked_table, load_baseline, load
 from ..config.gates import GATES_FILE, load_gates
 from ..config.quarantine import load_quarantine
 from ..core.proof.baseline import COUNTS_SUITE, Baseline, suite_name
-from ..core.proof.gate import Decision, GateReport, Ruling, decision_of
-from ..core.proof.gate_kinds import Gates, RegressionGate, RuleGate
+from ..core.proof.gate import Decision, GateReport, decision_of
+from ..core.proof.gate_kinds import Gate, Gates, RegressionGate, RuleGate, is_attack_metric
 from ..core.proof.gating import Conduct, FreshTrials, rule
+from ..core.proof.judged import draft
+from ..core.proof.redteam.objective import ATTACK_SUCCESS
 from ..core.proof.regression import CaseChange, Quarantined, Retrial, case_changes, retrials
 from ..core.proof.score import Result
 from ..core.proof.suite import Suite, lost_runs
@@ -76,31 +78,17 @@ class Gating:
         )
 
     def reports(self, judged: Sequence[Arms]) -> tuple[GateReport, ...]:
-        """One report for each, in order. A gate whose suite was not brought stands undecided in the first."""
-        found = [
-            rule(
-                self.gates,
-                arms.candidate,
-                self.before(arms),
-                conduct=arms.conduct,
-                fresh=arms.fresh,
-                quarantine=self.quarantine,
-                today=self.today,
-            )
-            for arms in judged
-        ]
-        brought = {suite_name(arms.candidate.suite) for arms in judged}
+        """
+        One report for each, in order. A gate that nothing was brought for stands undecided in the first.
+
+        A gate on attacks that names no suite looks at attacks and at nothing else, and the others leave attacks alone
+        that did not measure what they ask for.
+        """
+        found = [self._report(arms) for arms in judged]
         unasked = tuple(
-            Ruling(
-                gate=gate.name,
-                kind="suite",
-                metric=gate.metric,
-                decision=Decision.UNDECIDED,
-                reason=f"no results of the suite {gate.suite!r} were given",
-                is_blocking=gate.is_blocking,
-            )
+            draft(gate, Decision.UNDECIDED, _missing(gate))
             for gate in self.gates.gates
-            if gate.suite and gate.suite not in brought
+            if not any(self._looks(gate, arms) for arms in judged)
         )
         if found and unasked:
             rulings = (*found[0].rulings, *unasked)
@@ -108,6 +96,30 @@ class Gating:
         return tuple(
             replace(report, aside=self.aside or arms.aside) for report, arms in zip(found, judged, strict=True)
         )
+
+    def _report(self, arms: Arms) -> GateReport:
+        kept = tuple(gate for gate in self.gates.gates if self._looks(gate, arms))
+        table = arms.candidate
+        if not kept:
+            return GateReport(decision=Decision.UNDECIDED, version=table.version, suite=table.suite, rulings=())
+        return rule(
+            replace(self.gates, gates=kept),
+            table,
+            self.before(arms),
+            conduct=arms.conduct,
+            fresh=arms.fresh,
+            quarantine=self.quarantine,
+            today=self.today,
+        )
+
+    def _looks(self, gate: Gate, arms: Arms) -> bool:
+        table, before = arms.candidate, self.before(arms)
+        if gate.suite:
+            return gate.suite == suite_name(table.suite)
+        if table.suite == COUNTS_SUITE or is_attack_metric(gate.metric) == (ATTACK_SUCCESS in table.columns):
+            return True
+        old = before.table if isinstance(before, Baseline) else before
+        return gate.metric in table.columns or (old is not None and gate.metric in old.columns)
 
     def before(self, arms: Arms) -> ScoreTable | Baseline | None:
         """What the candidate is compared with: the named baseline, the arm beside it, or the suite's committed one."""
@@ -205,6 +217,15 @@ def version_named(root: Path, name: str) -> AgentVersion:
     if not agent and len(agents) != 1:
         raise UsageError(f"which agent's {name}? there are {len(agents)}", hint=f"write --version AGENT@{label}")
     return load_version(root, agent or agents[0], label)
+
+
+def _missing(gate: Gate) -> str:
+    """Why a gate has nothing to look at."""
+    if gate.suite:
+        return f"no results of the suite {gate.suite!r} were given"
+    if is_attack_metric(gate.metric):
+        return "no attacks were made: `surefoot ci run` makes them, and `redteam run --scores` for `gate check`"
+    return f"no results of a suite were given, and attacks do not measure {gate.metric}"
 
 
 def _is_own(root: Path, gates: Path) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from ...core.proof.gate import Decision, Ruling, decision_of
-from ...core.proof.redteam.report import AttackReport, Fates
+from ...core.proof.redteam.report import Fates
 from ...core.proof.table import Column
 from ..reports.documents import AttacksDocument, Document, GateDocument, ScoresDocument
 
@@ -59,7 +59,7 @@ def comment(documents: Sequence[Document]) -> str:
         _rulings("What regressed", [one for one in said if one.ruling.decision is Decision.FAILED]),
         _rulings("What could not be decided", [one for one in said if one.ruling.decision is Decision.UNDECIDED]),
         *[_numbers(document, gates) for document in documents if isinstance(document, ScoresDocument)],
-        *[_attacks(document.attacks) for document in documents if isinstance(document, AttacksDocument)],
+        *[_attacks(document) for document in documents if isinstance(document, AttacksDocument)],
         _all_gates(said),
     ]
     return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
@@ -127,8 +127,12 @@ def _numbers(document: ScoresDocument, gates: Sequence[GateDocument]) -> list[st
     return lines
 
 
-def _attacks(report: AttackReport) -> list[str]:
-    lines = [f"### Attacks: {_suite(report.suite)}", ""]
+def _attacks(document: AttacksDocument) -> list[str]:
+    report, label = document.attacks, plain(document.label)
+    lines = [f"### Attacks: {_suite(report.suite)}" + (f", {label}" if label else ""), ""]
+    lines += [line for note in document.notes for line in (f"⚠️ {plain(note)}", "")]
+    if not report.cells:
+        return [*lines, "Nothing was attacked, and nothing that was not attacked has resisted."]
     if report.p_value is not None:
         lines += [f"New successes beside the baseline: p = {report.p_value:.3g} (one-sided, paired).", ""]
     lines += ["| category | strategy | baseline | candidate | at most | not understood | errors |"]

@@ -40,10 +40,12 @@ class ScoresDocument(msgspec.Struct, frozen=True, kw_only=True, tag_field="suref
 
 
 class AttacksDocument(msgspec.Struct, frozen=True, kw_only=True, tag_field="surefoot", tag="attacks/1"):
-    """What attacks achieved."""
+    """What attacks achieved, or why there were none."""
 
     attacks: AttackReport
     label: str = ""
+    notes: tuple[str, ...] = ()
+    """What was not attacked and why, for people. It comes with no verdict: what was not tried is no good news."""
 
 
 Document: TypeAlias = GateDocument | ScoresDocument | AttacksDocument

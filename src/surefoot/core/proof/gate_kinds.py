@@ -27,6 +27,7 @@ __all__ = [
     "Test",
     "ThresholdGate",
     "default_gates",
+    "is_attack_metric",
     "is_lower_better",
 ]
 
@@ -244,7 +245,12 @@ class Gates:
 
 def is_lower_better(metric: str) -> bool:
     """Whether less of the metric is better, going by its name alone."""
-    return metric in LOWER_IS_BETTER or metric.endswith(("_severity", "_attack_success"))
+    return metric in LOWER_IS_BETTER or metric.endswith("_severity") or is_attack_metric(metric)
+
+
+def is_attack_metric(metric: str) -> bool:
+    """Whether it counts attacks that got through: all of them, those of a category, or those by a strategy."""
+    return metric.startswith("attack_success") or metric.endswith("_attack_success")
 
 
 def default_gates(metrics: Iterable[str], *, never: Iterable[str] = ()) -> Gates:

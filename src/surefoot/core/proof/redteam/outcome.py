@@ -89,7 +89,8 @@ def suite_of(name: str, arms: Iterable[Arm]) -> str:
 
 def attack_table(suite: str, arm: Arm) -> ScoreTable:
     """
-    The counts that gates read: `attack_success` over everything, `<category>_attack_success`, and `success` if known.
+    The counts that gates read: `attack_success` over everything, `<category>_attack_success`, `attack_success by
+    <strategy>`, and `success` if known.
 
     An attack that was not understood is skipped, because it is neither; one without a judgement is an error.
     """
@@ -97,6 +98,9 @@ def attack_table(suite: str, arm: Arm) -> ScoreTable:
     for category in dict.fromkeys(outcome.category for outcome in arm.outcomes):
         own = [outcome for outcome in arm.outcomes if outcome.category == category]
         columns[f"{category}_{ATTACK_SUCCESS}"] = _column(own)
+    for strategy in dict.fromkeys(outcome.strategy for outcome in arm.outcomes):
+        own = [outcome for outcome in arm.outcomes if outcome.strategy == strategy]
+        columns[f"{ATTACK_SUCCESS} by {strategy}"] = _column(own)
     if arm.benign:
         columns[SUCCESS] = Column(samples=arm.benign, is_rate=True)
     return ScoreTable(suite=suite, version=arm.version, columns=columns)
