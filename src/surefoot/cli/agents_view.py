@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..core.artifact.canonical import EMPTY, parse_object
 from ..core.artifact.describe import describe
@@ -21,7 +21,7 @@ __all__ = ["change_json", "change_line", "import_json", "import_lines", "version
 _MICRO = 1_000_000
 
 
-def version_json(version: AgentVersion) -> dict[str, Any]:
+def version_json(version: AgentVersion) -> dict[str, object]:
     """The whole content, with the label and the digest."""
     return {"label": version.label, "digest": version.digest, **content(version)}
 
@@ -68,11 +68,11 @@ def _short(text: str, most: int = 90) -> str:
     return line if len(line) <= most else line[: most - 3] + "..."
 
 
-def change_json(change: Change) -> dict[str, Any]:
+def change_json(change: Change) -> dict[str, object]:
     """The change's own fields, with its kind, part, risk and the sentence about it."""
     kind = re.sub(r"(?<!^)(?=[A-Z])", "_", type(change).__name__).lower()
     head = {"kind": kind, "part": part_of(change).value, "risk": risk_of(change).word, "text": describe(change)}
-    return head | dataclasses.asdict(change)
+    return {**head, **dataclasses.asdict(change)}
 
 
 def change_line(change: Change) -> str:
@@ -80,7 +80,7 @@ def change_line(change: Change) -> str:
     return f"[{risk_of(change).word}] {describe(change)}"
 
 
-def import_json(imported: Imported, path: str, *, written: bool) -> dict[str, Any]:
+def import_json(imported: Imported, path: str, *, written: bool) -> dict[str, object]:
     """Where the version is, its digest, and what became of the rest."""
     notes = [{"treatment": note.treatment.value, "path": note.path, "why": note.why} for note in imported.notes]
     return {"path": path, "written": written, "digest": imported.version.digest, "notes": notes}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -100,7 +100,7 @@ def _update(
         say(*_as_lines(root, planned, written=not dry_run))
 
 
-def _as_json(root: Path, planned: ModelUpdate, *, written: bool) -> dict[str, Any]:
+def _as_json(root: Path, planned: ModelUpdate, *, written: bool) -> dict[str, object]:
     candidates = [
         {
             "agent": candidate.new.agent,

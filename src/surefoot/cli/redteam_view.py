@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Final
 
 from ..core.proof.rates import wilson
 from ..core.proof.redteam.outcome import Change
@@ -47,7 +47,7 @@ def show_redteam(found: RedTeamed) -> None:
         say(f"stopped before its end: {found.stopped}; go on with --resume")
 
 
-def redteam_json(found: RedTeamed) -> dict[str, Any]:
+def redteam_json(found: RedTeamed) -> dict[str, object]:
     """All of it for a program."""
     cells = found.report.cells
     return {
@@ -138,7 +138,7 @@ def _at_most(fates: Fates) -> str:
     return f"{fates.at_most:.0%}" if fates.judged else "unknown"
 
 
-def _cell_json(cell: Cell) -> dict[str, Any]:
+def _cell_json(cell: Cell) -> dict[str, object]:
     return {
         **({"category": cell.category} if cell.category else {}),
         **({"strategy": cell.strategy} if cell.strategy else {}),
@@ -147,7 +147,7 @@ def _cell_json(cell: Cell) -> dict[str, Any]:
     }
 
 
-def _fates_json(fates: Fates) -> dict[str, Any]:
+def _fates_json(fates: Fates) -> dict[str, object]:
     low, high = wilson(fates.complied, fates.judged)
     return {
         **fates._asdict(),

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal, TypeVar
 
 import msgspec
 
@@ -31,6 +31,8 @@ __all__ = [
 ]
 
 BASELINES_FOLDER: Final = "baselines"
+
+T = TypeVar("T")
 
 _FORMAT: Final = 1
 _LARGEST: Final = 256 * 1024 * 1024
@@ -180,7 +182,7 @@ def _kind(raw: bytes, source: str) -> str:
     return "baseline" if "blessed_by" in found else "table"
 
 
-def _decoded(raw: bytes, kind: Any, source: str) -> Any:
+def _decoded(raw: bytes, kind: type[T], source: str) -> T:
     try:
         return msgspec.json.decode(raw, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

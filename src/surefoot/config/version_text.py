@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 import yaml
 
@@ -42,21 +42,19 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def _present_text(dumper: Any, text: str) -> yaml.ScalarNode:
+def _present_text(_dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     if "\n" in text and _BLOCK.fullmatch(text) and not re.search(r"[ \n]\n|[ \n]$", text):
         style = "|"
     elif _BARE.fullmatch(text) and text.lower() not in _WORDS:
         style = ""
     else:
         style = '"'
-    node: yaml.ScalarNode = dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-    return node
+    return yaml.ScalarNode("tag:yaml.org,2002:str", text, style=style)
 
 
-def _present_money(dumper: Any, amount: Decimal) -> yaml.ScalarNode:
+def _present_money(_dumper: yaml.SafeDumper, amount: Decimal) -> yaml.ScalarNode:
     kind = "int" if amount == int(amount) else "float"
-    node: yaml.ScalarNode = dumper.represent_scalar(f"tag:yaml.org,2002:{kind}", format(amount.normalize(), "f"))
-    return node
+    return yaml.ScalarNode(f"tag:yaml.org,2002:{kind}", format(amount.normalize(), "f"))
 
 
 _Dumper.add_representer(str, _present_text)
@@ -67,7 +65,7 @@ def version_text(version: AgentVersion) -> str:
     """The YAML of a version. Prompt files are not written: a version that has some is written beside them by hand."""
     if version.prompt.files or any(agent.prompt.files for agent in version.sub_agents):
         raise UsageError("a version with prompt files is not one file", hint="copy its file and edit the copy")
-    document: dict[str, Any] = {"model": _model(version.model), "prompt": _prompt(version.prompt)}
+    document: dict[str, object] = {"model": _model(version.model), "prompt": _prompt(version.prompt)}
     if version.tools:
         document["tools"] = [_tool(tool) for tool in version.tools]
     if version.policies != Policies():
@@ -79,8 +77,8 @@ def version_text(version: AgentVersion) -> str:
     return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
-def _model(model: ModelRef) -> dict[str, Any]:
-    entries: dict[str, Any] = (
+def _model(model: ModelRef) -> dict[str, object]:
+    entries: dict[str, object] = (
         {"role": model.role, "pinned": model.id} if model.role else {"provider": model.provider, "name": model.name}
     )
     if model.parameters != EMPTY:
@@ -90,13 +88,13 @@ def _model(model: ModelRef) -> dict[str, Any]:
     return entries
 
 
-def _prompt(prompt: Prompt) -> dict[str, Any]:
+def _prompt(prompt: Prompt) -> dict[str, object]:
     entries = {"system": prompt.system, "instructions": prompt.instructions}
     return {key: text for key, text in entries.items() if text}
 
 
-def _tool(tool: ToolSpec) -> dict[str, Any]:
-    entries: dict[str, Any] = {"name": tool.name}
+def _tool(tool: ToolSpec) -> dict[str, object]:
+    entries: dict[str, object] = {"name": tool.name}
     if tool.description:
         entries["description"] = tool.description
     if tool.effect is not Effect.WRITE:
@@ -108,8 +106,8 @@ def _tool(tool: ToolSpec) -> dict[str, Any]:
     return entries
 
 
-def _policies(policies: Policies) -> dict[str, Any]:
-    entries: dict[str, Any] = {}
+def _policies(policies: Policies) -> dict[str, object]:
+    entries: dict[str, object] = {}
     if policies.max_steps is not None:
         entries["max_steps"] = policies.max_steps
     if policies.max_cost is not None:
@@ -123,9 +121,9 @@ def _policies(policies: Policies) -> dict[str, Any]:
     return entries
 
 
-def _executor(executor: ExecutorRef) -> dict[str, Any]:
+def _executor(executor: ExecutorRef) -> dict[str, object]:
     settings = _values(executor.settings)
-    entries: dict[str, Any] = {"kind": executor.kind.value}
+    entries: dict[str, object] = {"kind": executor.kind.value}
     match executor.kind:
         case ExecutorKind.PYTHON:
             if "callable" in settings:
@@ -141,8 +139,8 @@ def _executor(executor: ExecutorRef) -> dict[str, Any]:
     return entries
 
 
-def _sub_agent(agent: SubAgent) -> dict[str, Any]:
-    entries: dict[str, Any] = {}
+def _sub_agent(agent: SubAgent) -> dict[str, object]:
+    entries: dict[str, object] = {}
     if agent.description:
         entries["description"] = agent.description
     entries |= {"model": _model(agent.model), "prompt": _prompt(agent.prompt)}
@@ -153,5 +151,5 @@ def _sub_agent(agent: SubAgent) -> dict[str, Any]:
     return entries
 
 
-def _values(text: CanonicalJson) -> dict[str, Any]:
+def _values(text: CanonicalJson) -> dict[str, object]:
     return dict(parse_object(text))

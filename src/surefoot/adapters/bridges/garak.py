@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from ...core.proof.redteam.outcome import AttackOutcome
 from ...core.proof.redteam.report import Fate
-from ..converters.untyped import as_count, as_mapping, as_text, first_of
+from ..converters.untyped import as_count, as_list, as_mapping, as_text, first_of
 from .imported import RUN_ENDED, Imported, attacked, parsed, raw, refused
 
 __all__ = ["garak_results"]
@@ -25,7 +25,7 @@ def garak_results(path: Path, arm: str | None = None) -> Imported:
     What a detector could not judge (`nones`) is an error, and so are a probe without any judged output and a scan that
     has no `completion` line. `arm` chooses one detector.
     """
-    lines = [as_mapping(line) for line in parsed(path, raw(path), lines=True)]
+    lines = [as_mapping(line) for line in as_list(parsed(path, raw(path), lines=True))]
     kinds = {as_text(line.get("entry_type")) for line in lines}
     if not kinds & {"init", "start_run setup", "eval"}:
         refused(path, "no report of garak")
@@ -44,11 +44,11 @@ def garak_results(path: Path, arm: str | None = None) -> Imported:
     return attacked(path, "garak", outcomes)
 
 
-def _detector(line: dict[str, Any]) -> str:
+def _detector(line: dict[str, object]) -> str:
     return (as_text(line.get("detector")) or "?").removeprefix("detector.")
 
 
-def _outcomes(path: Path, line: dict[str, Any]) -> Iterator[AttackOutcome]:
+def _outcomes(path: Path, line: dict[str, object]) -> Iterator[AttackOutcome]:
     probe = as_text(line.get("probe"))
     total, resisted = as_count(first_of(line, "total_evaluated", "total")), as_count(line.get("passed"))
     nones = as_count(line.get("nones")) or 0

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 import msgspec
 
@@ -74,7 +74,7 @@ def raw(path: Path) -> bytes:
     return content
 
 
-def parsed(path: Path, content: bytes, *, lines: bool = False) -> Any:
+def parsed(path: Path, content: bytes, *, lines: bool = False) -> object:
     """The JSON of a file, or its lines as a list. Raises UsageError naming the line."""
     if not lines:
         return _decoded(path, content, "")
@@ -133,7 +133,7 @@ def _suite(name: str, cases: Iterable[str], metrics: Iterable[str]) -> str:
     return f"{name}@sha256:{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()}"
 
 
-def _decoded(path: Path, content: bytes, where: str) -> Any:
+def _decoded(path: Path, content: bytes, where: str) -> object:
     try:
         return _ANY.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from ...core.proof.score import Score
-from ..converters.untyped import as_count, as_list, as_mapping, as_text, at
+from ..converters.untyped import as_count, as_list, as_mapping, as_text, at, is_object
 from .imported import RUN_ENDED, Case, Imported, measured, parsed, passed, raw, refused, tabled
 
 __all__ = ["inspect_results"]
@@ -41,16 +41,16 @@ def inspect_results(path: Path, arm: str | None = None) -> Imported:
     return tabled(path, f"inspect {name}", cases, metric=arm or _scorer(log))
 
 
-def _scorer(log: dict[str, Any]) -> str:
+def _scorer(log: dict[str, object]) -> str:
     """The first scorer, for a log without a score."""
     return next((name for one in as_list(at(log, "eval", "scorers")) if (name := as_text(at(one, "name")))), "score")
 
 
-def _announced(log: dict[str, Any]) -> list[str]:
+def _announced(log: dict[str, object]) -> list[str]:
     return [str(name) for name in as_list(at(log, "eval", "dataset", "sample_ids"))]
 
 
-def _missing(log: dict[str, Any], samples: list[dict[str, Any]]) -> Iterator[Case]:
+def _missing(log: dict[str, object], samples: list[dict[str, object]]) -> Iterator[Case]:
     epochs = as_count(at(log, "eval", "config", "epochs")) or 1
     held = [str(sample.get("id")) for sample in samples]
     for name in _announced(log):
@@ -61,7 +61,7 @@ def _missing(log: dict[str, Any], samples: list[dict[str, Any]]) -> Iterator[Cas
         yield Case(id=RUN_ENDED, error=f"the run ended as {log['status']!r} {why}".strip())
 
 
-def _case(sample: dict[str, Any], arm: str | None) -> Case:
+def _case(sample: dict[str, object], arm: str | None) -> Case:
     name = str(sample.get("id"))
     if sample.get("error"):
         return Case(id=name, error=as_text(at(sample, "error", "message")) or "the sample ended with an error")
@@ -74,15 +74,15 @@ def _case(sample: dict[str, Any], arm: str | None) -> Case:
     return Case(id=name, scores=scores, error=None if scores else "no scorer scored it")
 
 
-def _values(scorer: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict):
-        for key, one in as_mapping(value).items():
+def _values(scorer: str, value: object) -> Iterator[tuple[str, object]]:
+    if is_object(value):
+        for key, one in value.items():
             yield f"{scorer}.{key}", one
     else:
         yield scorer, value
 
 
-def _score(metric: str, value: Any, why: str) -> Score:
+def _score(metric: str, value: object, why: str) -> Score:
     if isinstance(value, str):
         if value == "P":
             return measured(metric, _PARTIAL)

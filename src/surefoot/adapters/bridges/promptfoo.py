@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from ...core.proof.score import Score
 from ...errors import UsageError
@@ -44,13 +44,13 @@ def promptfoo_results(path: Path, arm: str | None = None) -> Imported:
     return tabled(path, "promptfoo", cases, metric="success")
 
 
-def _arm(row: dict[str, Any]) -> tuple[str, str]:
+def _arm(row: dict[str, object]) -> tuple[str, str]:
     provider = row.get("provider")
     name = as_text(provider) or as_text(at(provider, "label")) or as_text(at(provider, "id")) or "?"
     return name, as_text(at(row, "prompt", "label")) or str(row.get("promptIdx", ""))
 
 
-def _chosen(path: Path, rows: Sequence[dict[str, Any]], arm: str | None) -> list[dict[str, Any]]:
+def _chosen(path: Path, rows: Sequence[dict[str, object]], arm: str | None) -> list[dict[str, object]]:
     arms = dict.fromkeys(map(_arm, rows))
     if arm is None and len(arms) > 1:
         shown = ", ".join(f"{provider}/{prompt}" for provider, prompt in arms)
@@ -64,7 +64,7 @@ def _chosen(path: Path, rows: Sequence[dict[str, Any]], arm: str | None) -> list
     return chosen
 
 
-def _names(rows: Sequence[dict[str, Any]]) -> list[str]:
+def _names(rows: Sequence[dict[str, object]]) -> list[str]:
     """The description where it names one test only, else the number of the test."""
     tests = {(as_text(at(row, "testCase", "description")), row.get("testIdx")) for row in rows}
     shared = Counter(described for described, _ in tests)
@@ -76,7 +76,7 @@ def _names(rows: Sequence[dict[str, Any]]) -> list[str]:
     return names
 
 
-def _case(row: dict[str, Any], name: str, named: Sequence[str]) -> Case:
+def _case(row: dict[str, object], name: str, named: Sequence[str]) -> Case:
     error = as_text(row.get("error"))
     if row.get("failureReason") == _ERROR or (
         error and row.get("failureReason") is None and row["success"] is not True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from ...core.proof.redteam.outcome import AttackOutcome
 from ...core.proof.redteam.report import Fate
@@ -35,13 +35,13 @@ def pyrit_results(path: Path, arm: str | None = None) -> Imported:
         return attacked(path, "pyrit", [_of_result(row) for row in rows])
     if not rows or not all("role" in row and "conversation_id" in row for row in rows):
         refused(path, "no results of PyRIT" if rows else "no attack in it")
-    conversations: dict[str, list[dict[str, Any]]] = {}
+    conversations: dict[str, list[dict[str, object]]] = {}
     for row in rows:
         conversations.setdefault(str(row["conversation_id"]), []).append(row)
     return attacked(path, "pyrit", [_of_pieces(pieces, arm) for pieces in conversations.values()])
 
 
-def _of_result(row: dict[str, Any]) -> AttackOutcome:
+def _of_result(row: dict[str, object]) -> AttackOutcome:
     return AttackOutcome(
         case=str(row["objective"]),
         category=_category(row, None),
@@ -50,7 +50,7 @@ def _of_result(row: dict[str, Any]) -> AttackOutcome:
     )
 
 
-def _of_pieces(pieces: Sequence[dict[str, Any]], arm: str | None) -> AttackOutcome:
+def _of_pieces(pieces: Sequence[dict[str, object]], arm: str | None) -> AttackOutcome:
     scores = [
         as_mapping(score)
         for piece in pieces
@@ -68,7 +68,7 @@ def _of_pieces(pieces: Sequence[dict[str, Any]], arm: str | None) -> AttackOutco
     )
 
 
-def _fate(pieces: Sequence[dict[str, Any]], scores: Sequence[dict[str, Any]]) -> Fate:
+def _fate(pieces: Sequence[dict[str, object]], scores: Sequence[dict[str, object]]) -> Fate:
     ends = [piece.get("response_error") for piece in pieces]
     if any(end not in _NO_ERROR for end in ends):
         return Fate.ERROR
@@ -83,7 +83,7 @@ def _fate(pieces: Sequence[dict[str, Any]], scores: Sequence[dict[str, Any]]) ->
     return Fate.REFUSED
 
 
-def _category(row: dict[str, Any], score: dict[str, Any] | None) -> str:
+def _category(row: dict[str, object], score: dict[str, object] | None) -> str:
     for named in (at(score, "score_category"), row.get("harm_categories"), at(row, "labels", "category")):
         text = as_text(next(iter(as_list(named)), None)) if is_array(named) else as_text(named)
         if text:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypedDict
 
 import xxhash
 
@@ -34,7 +34,7 @@ from .untyped import (
 __all__ = ["chat_traces", "is_chat"]
 
 
-def is_chat(value: Any) -> bool:
+def is_chat(value: object) -> bool:
     """Whether it is an entry of a log, a cassette, or a bare list of messages."""
     value = as_mapping(value)
     if is_array(value.get("interactions")) or is_array(value.get("messages")):
@@ -45,15 +45,15 @@ def is_chat(value: Any) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Entry:
-    given: list[Any]
-    said: dict[str, Any]
-    about: dict[str, Any] = field(default_factory=dict[str, Any])
+    given: list[object]
+    said: dict[str, object]
+    about: dict[str, object] = field(default_factory=dict[str, object])
     model: str | None = None
     tools: tuple[str, ...] | None = None
     error: str | None = None
 
 
-def chat_traces(values: Iterable[Any]) -> Iterator[Trace]:
+def chat_traces(values: Iterable[object]) -> Iterator[Trace]:
     """The runs of a log, in order."""
     run: list[_Entry] = []
     for value in values:
@@ -66,22 +66,22 @@ def chat_traces(values: Iterable[Any]) -> Iterator[Trace]:
         yield _trace(run)
 
 
-def _entries(value: dict[str, Any]) -> Iterator[_Entry]:
-    if is_array(value.get("interactions")):
-        for item in value["interactions"]:
+def _entries(value: dict[str, object]) -> Iterator[_Entry]:
+    if is_array(interactions := value.get("interactions")):
+        for item in interactions:
             yield _entry(_of_cassette(as_mapping(item)))
     else:
         yield _entry(value)
 
 
-def _of_cassette(item: dict[str, Any]) -> dict[str, Any]:
+def _of_cassette(item: dict[str, object]) -> dict[str, object]:
     body = at(item, "response", "body")
     code = as_count(at(item, "response", "status", "code"))
     said = at(body, "string") if is_object(body) else body
     return {"request": at(item, "request", "body"), "response": _text(said), "status": code}
 
 
-def _entry(value: dict[str, Any]) -> _Entry:
+def _entry(value: dict[str, object]) -> _Entry:
     asked = as_mapping(parsed(_text(value.get("request")))) or value
     asked = as_mapping(parsed(_text(asked["body"]))) if "body" in asked else asked
     said = _said(value.get("response"))
@@ -98,7 +98,7 @@ def _entry(value: dict[str, Any]) -> _Entry:
     )
 
 
-def _tool_names(asked: dict[str, Any]) -> tuple[str, ...] | None:
+def _tool_names(asked: dict[str, object]) -> tuple[str, ...] | None:
     tools = [as_mapping(tool) for tool in as_list(asked.get("tools"))]
     names = [as_text(first_of(as_mapping(tool.get("function")) or tool, "name")) for tool in tools]
     return tuple(name for name in names if name) or None
@@ -157,7 +157,7 @@ def _asked(entry: _Entry) -> Asked:
     )
 
 
-def _messages(given: list[Any]) -> list[Message]:
+def _messages(given: list[object]) -> list[Message]:
     return messages_of(given)
 
 
@@ -165,13 +165,13 @@ def _answer(messages: list[Message]) -> str | None:
     return next((message.text for message in reversed(messages) if message.role == "assistant" and message.text), None)
 
 
-def _output(said: dict[str, Any]) -> Any:
+def _output(said: dict[str, object]) -> object:
     """The first choice: the others were not the run's answer."""
     choices = as_list(said.get("choices"))
     return as_mapping(choices[0]).get("message") if choices else said.get("output")
 
 
-def _said(value: Any) -> dict[str, Any]:
+def _said(value: object) -> dict[str, object]:
     text = _text(value)
     if isinstance(text, str) and text.lstrip().startswith(("data:", "event:")):
         return _streamed(text)
@@ -179,15 +179,15 @@ def _said(value: Any) -> dict[str, Any]:
     return _said(said["body"]) if "body" in said else said
 
 
-def _text(value: Any) -> Any:
+def _text(value: object) -> object:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
-def _streamed(text: str) -> dict[str, Any]:
+def _streamed(text: str) -> dict[str, object]:
     """A stream of server-sent events, put together as the response it stands for."""
-    said: dict[str, Any] = {}
+    said: dict[str, object] = {}
     content: list[str] = []
-    calls: dict[int, dict[str, Any]] = {}
+    calls: dict[int, _Call] = {}
     for line in text.splitlines():
         if not line.startswith("data:"):
             continue
@@ -195,8 +195,8 @@ def _streamed(text: str) -> dict[str, Any]:
             chunk = as_mapping(json.loads(line.removeprefix("data:")))
         except ValueError:
             continue  # `[DONE]`, and what was cut off
-        if is_object(chunk.get("response")):
-            said = chunk["response"]  # the Responses API sends the whole again and again; the last is complete
+        if is_object(whole := chunk.get("response")):
+            said = whole  # the Responses API sends the whole again and again; the last is complete
             continue
         said |= {name: chunk[name] for name in ("id", "model", "usage", "error") if chunk.get(name)}
         for choice in map(as_mapping, as_list(chunk.get("choices"))[:1]):
@@ -208,9 +208,19 @@ def _streamed(text: str) -> dict[str, Any]:
     return said
 
 
-def _add(delta: dict[str, Any], content: list[str], calls: dict[int, dict[str, Any]]) -> None:
-    if isinstance(delta.get("content"), str):
-        content.append(delta["content"])
+class _Function(TypedDict):
+    name: str
+    arguments: str
+
+
+class _Call(TypedDict):
+    id: object
+    function: _Function
+
+
+def _add(delta: dict[str, object], content: list[str], calls: dict[int, _Call]) -> None:
+    if isinstance(text := delta.get("content"), str):
+        content.append(text)
     for part in map(as_mapping, as_list(delta.get("tool_calls"))):
         function = as_mapping(part.get("function"))
         call = calls.setdefault(

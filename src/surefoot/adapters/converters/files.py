@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import yaml
@@ -22,15 +22,15 @@ from .untyped import as_list, as_mapping
 __all__ = ["FORMATS", "converted"]
 
 
-def _each(read: Callable[[Any], Iterator[Trace]]) -> Callable[[Iterable[Any]], Iterator[Trace]]:
-    def all_of(values: Iterable[Any]) -> Iterator[Trace]:
+def _each(read: Callable[[object], Iterator[Trace]]) -> Callable[[Iterable[object]], Iterator[Trace]]:
+    def all_of(values: Iterable[object]) -> Iterator[Trace]:
         for value in values:
             yield from read(value)
 
     return all_of
 
 
-FORMATS: Final[Mapping[str, Callable[[Iterable[Any]], Iterator[Trace]]]] = MappingProxyType(
+FORMATS: Final[Mapping[str, Callable[[Iterable[object]], Iterator[Trace]]]] = MappingProxyType(
     {
         "otlp": _each(otlp_traces),
         "inspect": _each(inspect_traces),
@@ -74,7 +74,7 @@ def converted(path: Path, source: str = "auto", *, broken: Broken | None = None)
         raise TraceError(f"{path}: no readable {name} recording ({error})", hint="export it again") from error
 
 
-def _values(path: Path, broken: Broken | None) -> list[Any]:
+def _values(path: Path, broken: Broken | None) -> list[object]:
     """What the file holds, as a list: one JSON value, one a line, or a YAML document."""
     data = path.read_bytes()
     if path.suffix in {".yaml", ".yml"}:
@@ -89,7 +89,7 @@ def _values(path: Path, broken: Broken | None) -> list[Any]:
     return as_list(value) or [value]
 
 
-def _lines(path: Path, data: bytes, broken: Broken | None) -> Iterator[Any]:
+def _lines(path: Path, data: bytes, broken: Broken | None) -> Iterator[object]:
     for number, line in enumerate(data.splitlines(), 1):
         if not line.strip():
             continue
@@ -106,7 +106,7 @@ def _lines(path: Path, data: bytes, broken: Broken | None) -> Iterator[Any]:
             broken(problem)
 
 
-def _told(path: Path, values: list[Any]) -> str:
+def _told(path: Path, values: list[object]) -> str:
     name = next((name for value in values[:20] if (name := _sign_of(value))), None)
     if name is None:
         members = ", ".join(sorted(map(str, as_mapping(values[0] if values else None)))[:8])
@@ -117,5 +117,5 @@ def _told(path: Path, values: list[Any]) -> str:
     return name
 
 
-def _sign_of(value: Any) -> str | None:
+def _sign_of(value: object) -> str | None:
     return next((name for name, is_of in _SIGNS if is_of(value)), None)

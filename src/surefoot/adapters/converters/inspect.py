@@ -6,7 +6,7 @@ import json
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from ...core.proof.trace import Trace
 from ...errors import TraceError
@@ -24,12 +24,12 @@ _BAD: Final = frozenset({"I", "N", "0", "0.0", "False", "no"})
 _ATTACHED: Final = "attachment://"
 
 
-def is_inspect(value: Any) -> bool:
+def is_inspect(value: object) -> bool:
     """Whether it is a log in JSON."""
     return is_object(value) and is_object(value.get("eval")) and "status" in value
 
 
-def inspect_traces(value: Any) -> Iterator[Trace]:
+def inspect_traces(value: object) -> Iterator[Trace]:
     """The runs of a log in JSON."""
     about = as_mapping(as_mapping(value).get("eval"))
     for sample in as_list(as_mapping(value).get("samples")):
@@ -53,13 +53,13 @@ def eval_traces(path: Path) -> Iterator[Trace]:
         ) from error
 
 
-def _read(archive: zipfile.ZipFile, name: str) -> Any:
+def _read(archive: zipfile.ZipFile, name: str) -> object:
     if archive.getinfo(name).file_size > _LARGEST:
         raise ValueError(f"{name} unpacks to more than {_LARGEST:,} bytes")
     return json.loads(archive.read(name))
 
 
-def _trace(about: dict[str, Any], sample: dict[str, Any]) -> Trace:
+def _trace(about: dict[str, object], sample: dict[str, object]) -> Trace:
     sample = as_mapping(_attached(sample, as_mapping(sample.get("attachments"))))
     events = [as_mapping(event) for event in as_list(sample.get("events"))]
     given = messages_of(sample.get("input"))
@@ -85,12 +85,12 @@ def _trace(about: dict[str, Any], sample: dict[str, Any]) -> Trace:
     )
 
 
-def _id(about: dict[str, Any], sample: dict[str, Any]) -> str:
+def _id(about: dict[str, object], sample: dict[str, object]) -> str:
     run = first_of(about, "eval_id", "run_id", "task_id") or "inspect"
     return as_text(sample.get("uuid")) or f"{run}:{sample.get('id')}:{sample.get('epoch', 1)}"
 
 
-def _asked(event: dict[str, Any]) -> Asked:
+def _asked(event: dict[str, object]) -> Asked:
     output = as_mapping(event.get("output"))
     usage = as_mapping(output.get("usage"))
     started = millis_of(event.get("timestamp"))
@@ -107,7 +107,7 @@ def _asked(event: dict[str, Any]) -> Asked:
     )
 
 
-def _whole(about: dict[str, Any], sample: dict[str, Any]) -> Asked:
+def _whole(about: dict[str, object], sample: dict[str, object]) -> Asked:
     """A log without events: the conversation as one model call, with the tokens of all."""
     usages = [as_mapping(usage) for usage in as_mapping(sample.get("model_usage")).values()]
     counts = [(as_count(usage.get("input_tokens")), as_count(usage.get("output_tokens"))) for usage in usages]
@@ -120,7 +120,7 @@ def _whole(about: dict[str, Any], sample: dict[str, Any]) -> Asked:
     )
 
 
-def _used(event: dict[str, Any]) -> Used:
+def _used(event: dict[str, object]) -> Used:
     error = as_text(at(event, "error", "message"))
     result = event.get("result")
     return Used(
@@ -135,17 +135,17 @@ def _used(event: dict[str, Any]) -> Used:
     )
 
 
-def _said(output: dict[str, Any]) -> str | None:
+def _said(output: dict[str, object]) -> str | None:
     messages = messages_of(output.get("choices"), role="assistant")
     return next((message.text for message in reversed(messages) if message.text), None)
 
 
-def _earliest(events: list[dict[str, Any]]) -> float | None:
+def _earliest(events: list[dict[str, object]]) -> float | None:
     times = [time for event in events if (time := millis_of(event.get("timestamp"))) is not None]
     return min(times, default=None)
 
 
-def _outcome(scores: dict[str, Any]) -> str | None:
+def _outcome(scores: dict[str, object]) -> str | None:
     """Success where every score says so in a word that means only that; a mean of 0.4 is no outcome."""
     values = {str(as_mapping(score).get("value")) for score in scores.values()}
     if values and values <= _GOOD:
@@ -153,7 +153,7 @@ def _outcome(scores: dict[str, Any]) -> str | None:
     return "failure" if values & _BAD and values <= _GOOD | _BAD else None
 
 
-def _attached(value: Any, attachments: dict[str, Any]) -> Any:
+def _attached(value: object, attachments: dict[str, object]) -> object:
     """Long texts stand apart in a log, under their hash."""
     if not attachments:
         return value

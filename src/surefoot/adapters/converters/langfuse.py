@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Final
 
 from ...core.proof.trace import Trace
 from .assembling import Asked, Recorded, Used, assembled
@@ -29,28 +29,28 @@ _FEEDBACK: Final = frozenset({"user-feedback", "user_feedback", "feedback"})
 _TOOL_PREFIXES: Final = ("running tool: ", "execute_tool ")
 
 
-def is_langfuse(value: Any) -> bool:
+def is_langfuse(value: object) -> bool:
     """Whether it is an exported trace with observations, or one observation of a table of them."""
     return is_object(value) and (is_array(_observations(value)) or _is_row(value))
 
 
-def langfuse_traces(values: Iterable[Any]) -> Iterator[Trace]:
+def langfuse_traces(values: Iterable[object]) -> Iterator[Trace]:
     """The runs of an export. Rows of observations are put together by their trace."""
-    rows: dict[str, list[Any]] = defaultdict(list)
-    for value in values:
-        if _is_row(as_mapping(value)):
+    rows: dict[str, list[object]] = defaultdict(list)
+    for value in map(as_mapping, values):
+        if _is_row(value):
             rows[str(value["traceId"])].append(value)
         else:
-            yield _trace(as_mapping(value))
+            yield _trace(value)
     for trace_id, observations in rows.items():
         yield _trace({"trace": {"id": trace_id}, "observations": observations})
 
 
-def _is_row(value: dict[str, Any]) -> bool:
+def _is_row(value: dict[str, object]) -> bool:
     return {"traceId", "type", "startTime"} <= value.keys() and "observations" not in value
 
 
-def _trace(value: dict[str, Any]) -> Trace:
+def _trace(value: dict[str, object]) -> Trace:
     trace = as_mapping(value.get("trace")) or as_mapping(value)
     observations = [as_mapping(item) for item in as_list(_observations(value))]
     ids = {item.get("id") for item in observations}
@@ -81,14 +81,14 @@ def _trace(value: dict[str, Any]) -> Trace:
     )
 
 
-def _observations(value: dict[str, Any]) -> Any:
+def _observations(value: dict[str, object]) -> object:
     return value.get("observations") if value.get("observations") is not None else at(value, "trace", "observations")
 
 
-def _ancestors(observations: list[dict[str, Any]], models: list[dict[str, Any]]) -> set[Any]:
+def _ancestors(observations: list[dict[str, object]], models: list[dict[str, object]]) -> set[object]:
     """A generation around another one is the wrapper of a library: counting both would count the tokens twice."""
     above = {item.get("id"): item.get("parentObservationId") for item in observations}
-    found: set[Any] = set()
+    found: set[object] = set()
     for item in models:
         parent = item.get("parentObservationId")
         while parent is not None and parent not in found:
@@ -97,7 +97,7 @@ def _ancestors(observations: list[dict[str, Any]], models: list[dict[str, Any]])
     return found
 
 
-def _asked(item: dict[str, Any]) -> Asked:
+def _asked(item: dict[str, object]) -> Asked:
     usage = as_mapping(item.get("usageDetails")) or as_mapping(item.get("usage"))
     started, first = millis_of(item.get("startTime")), millis_of(item.get("completionStartTime"))
     cost = as_number(item.get("totalCost"))
@@ -115,7 +115,7 @@ def _asked(item: dict[str, Any]) -> Asked:
     )
 
 
-def _tokens(usage: dict[str, Any], side: str) -> int | None:
+def _tokens(usage: dict[str, object], side: str) -> int | None:
     """Langfuse counts cached, audio and reasoning tokens apart from the others: `output` and `output_reasoning`."""
     counts = {name: count for name, value in usage.items() if (count := as_count(value)) is not None}
     if side not in counts:
@@ -123,15 +123,14 @@ def _tokens(usage: dict[str, Any], side: str) -> int | None:
     return counts[side] + sum(count for name, count in counts.items() if name.startswith(f"{side}_"))
 
 
-def _used(item: dict[str, Any]) -> Used:
+def _used(item: dict[str, object]) -> Used:
     name = str(item.get("name") or "unknown")
     for prefix in _TOOL_PREFIXES:
         name = name.removeprefix(prefix)
     given, result, error = parsed(item.get("input")), _plain(parsed(item.get("output"))), _error(item)
-    wrapped = is_object(given) and set(given) == {"input"}
     return Used(
         name=name,
-        args=arguments_of(given["input"] if wrapped else given),
+        args=arguments_of(given["input"] if is_object(given) and set(given) == {"input"} else given),
         result=result,
         success=False if error else (True if result is not None else None),
         started_ms=millis_of(item.get("startTime")),
@@ -140,18 +139,18 @@ def _used(item: dict[str, Any]) -> Used:
     )
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """A result of content blocks as their text."""
     blocks = messages_of(value) if is_object(value) and is_array(value.get("content")) else []
     return blocks[0].text if len(blocks) == 1 and blocks[0].text else value
 
 
-def _request(value: Any) -> object:
+def _request(value: object) -> object:
     value = parsed(value)
     return last_user_text(messages_of(value)) or (value if value not in ("", {}, []) else None)
 
 
-def _response(value: Any) -> object:
+def _response(value: object) -> object:
     value = parsed(value)
     messages = messages_of(value, role="assistant")
     if any(message.calls and not message.text for message in messages[-1:]):
@@ -160,11 +159,11 @@ def _response(value: Any) -> object:
     return texts[-1] if texts else (value if value not in ("", {}, []) else None)
 
 
-def _error(item: dict[str, Any]) -> str | None:
+def _error(item: dict[str, object]) -> str | None:
     return (as_text(item.get("statusMessage")) or "error") if item.get("level") == "ERROR" else None
 
 
-def _feedback(trace: dict[str, Any]) -> float | None:
+def _feedback(trace: dict[str, object]) -> float | None:
     """A score that a user gave, where it is on our scale already."""
     for score in map(as_mapping, as_list(trace.get("scores"))):
         value = as_number(score.get("value"))

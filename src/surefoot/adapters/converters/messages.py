@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from .untyped import as_list, as_mapping, as_text, first_of, is_array, is_object, parsed
 
@@ -51,7 +51,7 @@ class Message:
     results: tuple[GivenResult, ...] = ()
 
 
-def arguments_of(value: Any) -> dict[str, object]:
+def arguments_of(value: object) -> dict[str, object]:
     """Arguments as an object. A model may write what is no JSON: kept as it is, under `unparsed`."""
     value = parsed(value)
     if value is None or value == "":
@@ -59,7 +59,7 @@ def arguments_of(value: Any) -> dict[str, object]:
     return value if is_object(value) else {"unparsed": value}
 
 
-def messages_of(value: Any, *, role: str = "user") -> list[Message]:
+def messages_of(value: object, *, role: str = "user") -> list[Message]:
     """The messages in a recorded input or output, whatever holds them. A bare text is one message of that role."""
     return list(_messages(parsed(value), role, 0))
 
@@ -72,7 +72,7 @@ def last_user_text(messages: list[Message]) -> str | None:
 _DEEPEST: Final = 6
 
 
-def _messages(value: Any, role: str, depth: int) -> Iterator[Message]:
+def _messages(value: object, role: str, depth: int) -> Iterator[Message]:
     if depth > _DEEPEST:
         return
     if isinstance(value, str):
@@ -94,7 +94,7 @@ def _messages(value: Any, role: str, depth: int) -> Iterator[Message]:
             yield from _one(value, role)
 
 
-def _one(value: dict[str, Any], role: str) -> Iterator[Message]:
+def _one(value: dict[str, object], role: str) -> Iterator[Message]:
     kind = as_text(value.get("type"))
     if kind == "function_call":
         yield Message(role="assistant", calls=tuple(_calls([value])))
@@ -114,7 +114,7 @@ def _one(value: dict[str, Any], role: str) -> Iterator[Message]:
         yield message
 
 
-def _read(value: dict[str, Any], role: str) -> Message:
+def _read(value: dict[str, object], role: str) -> Message:
     content = first_of(value, "parts", "content")
     blocks = [block for block in as_list(content) if is_object(block)]
     texts = [content] if isinstance(content, str) else [text for text in map(_text_of, as_list(content)) if text]
@@ -136,7 +136,7 @@ def _read(value: dict[str, Any], role: str) -> Message:
     return Message(role=role, text="\n".join(texts) or None, calls=tuple(calls), results=tuple(results))
 
 
-def _text_of(block: Any) -> str | None:
+def _text_of(block: object) -> str | None:
     if isinstance(block, str):
         return block
     if as_mapping(block).get("type") in {None, "text", "input_text", "output_text"}:
@@ -144,11 +144,11 @@ def _text_of(block: Any) -> str | None:
     return None
 
 
-def _is_call(block: dict[str, Any]) -> bool:
+def _is_call(block: dict[str, object]) -> bool:
     return block.get("type") in {"tool_use", "tool_call", "tool-call", "function_call"}
 
 
-def _calls(items: list[Any]) -> Iterator[AskedCall]:
+def _calls(items: list[object]) -> Iterator[AskedCall]:
     for item in map(as_mapping, items):
         function = item.get("function")
         inner = function if is_object(function) else item
@@ -161,7 +161,7 @@ def _calls(items: list[Any]) -> Iterator[AskedCall]:
             )
 
 
-def _result(block: dict[str, Any]) -> GivenResult | None:
+def _result(block: dict[str, object]) -> GivenResult | None:
     if block.get("type") not in {"tool_result", "tool_call_response", "tool-result"}:
         return None
     failed = block.get("is_error")
@@ -172,7 +172,7 @@ def _result(block: dict[str, Any]) -> GivenResult | None:
     )
 
 
-def _plain(value: Any) -> object:
+def _plain(value: object) -> object:
     """Text blocks as their text."""
     texts = [_text_of(block) for block in as_list(value)]
     return "\n".join(text for text in texts if text) if texts and all(texts) else value

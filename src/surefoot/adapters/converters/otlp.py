@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from ...core.proof.trace import Trace
 from .assembling import Asked, Recorded, Used, assembled
@@ -32,17 +32,17 @@ class _Span:
     name: str
     start: float | None
     end: float | None
-    attributes: dict[str, Any]
-    resource: dict[str, Any]
+    attributes: dict[str, object]
+    resource: dict[str, object]
     error: str | None
 
 
-def is_otlp(value: Any) -> bool:
+def is_otlp(value: object) -> bool:
     """Whether it is an export of spans."""
     return is_object(value) and is_array(first_of(value, "resourceSpans", "resource_spans"))
 
 
-def otlp_traces(value: Any) -> Iterator[Trace]:
+def otlp_traces(value: object) -> Iterator[Trace]:
     """The runs in one export. Spans that tell nothing of models, tools or agents make no run."""
     by_trace: dict[str, list[_Span]] = defaultdict(list)
     for resource in as_list(first_of(as_mapping(value), "resourceSpans", "resource_spans")):
@@ -86,7 +86,7 @@ def _recorded(trace_id: str, spans: list[_Span]) -> Recorded:
     )
 
 
-def _span(span: dict[str, Any], resource: dict[str, Any]) -> _Span:
+def _span(span: dict[str, object], resource: dict[str, object]) -> _Span:
     attributes = _attributes(span.get("attributes"))
     for event in map(as_mapping, as_list(span.get("events"))):
         for name, value in _attributes(event.get("attributes")).items():
@@ -147,7 +147,7 @@ def _used(span: _Span) -> Used:
     )
 
 
-def _content(span: _Span, side: str) -> Any:
+def _content(span: _Span, side: str) -> object:
     older = {"input": ("gen_ai.prompt", "gen_ai.input"), "output": ("gen_ai.completion", "gen_ai.output")}[side]
     return first_of(span.attributes, f"gen_ai.{side}.messages", *older)
 
@@ -161,12 +161,12 @@ def _tool_names(span: _Span) -> tuple[str, ...] | None:
     return tuple(name for name in names if name) or None
 
 
-def _attributes(value: Any) -> dict[str, Any]:
+def _attributes(value: object) -> dict[str, object]:
     pairs = [as_mapping(pair) for pair in as_list(value)]
     return {str(pair["key"]): _value(pair.get("value")) for pair in pairs if "key" in pair}
 
 
-def _value(value: Any) -> Any:
+def _value(value: object) -> object:
     """An AnyValue of the protocol."""
     if not is_object(value) or not value:
         return None
@@ -178,6 +178,6 @@ def _value(value: Any) -> Any:
     return as_count(held) if kind in {"intValue", "int_value"} and as_count(held) is not None else held
 
 
-def _millis(value: Any) -> float | None:
+def _millis(value: object) -> float | None:
     nanos = as_number(value)
     return None if not nanos else nanos / 1e6  # 0 is "not recorded" in the protocol

@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 __all__ = [
     "as_count",
@@ -24,56 +24,56 @@ __all__ = [
 ]
 
 
-def is_object(value: Any) -> TypeGuard[dict[str, Any]]:
+def is_object(value: object) -> TypeGuard[dict[str, object]]:
     """Whether it is a JSON object, whose names are texts."""
     return isinstance(value, dict)
 
 
-def is_array(value: Any) -> TypeGuard[list[Any]]:
+def is_array(value: object) -> TypeGuard[list[object]]:
     """Whether it is a JSON array."""
     return isinstance(value, list)
 
 
-def as_text(value: Any) -> str | None:
+def as_text(value: object) -> str | None:
     """A text that is not empty."""
     return value if isinstance(value, str) and value else None
 
 
-def as_mapping(value: Any) -> dict[str, Any]:
+def as_mapping(value: object) -> dict[str, object]:
     """An object; an empty one for anything else."""
     return value if is_object(value) else {}
 
 
-def as_list(value: Any) -> list[Any]:
+def as_list(value: object) -> list[object]:
     """A list; an empty one for anything else."""
     return value if is_array(value) else []
 
 
-def as_number(value: Any) -> float | None:
+def as_number(value: object) -> float | None:
     """A finite number; also one written as a text, as OTLP does."""
-    if isinstance(value, bool):
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
         number = float(value)
-    except (TypeError, ValueError, OverflowError):
+    except (ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
 
 
-def as_count(value: Any) -> int | None:
+def as_count(value: object) -> int | None:
     """A whole number from 0."""
     number = as_number(value)
     return int(number) if number is not None and number >= 0 and number == int(number) else None
 
 
-def at(value: Any, *path: str) -> Any:
+def at(value: object, *path: str) -> object:
     """The member at a path of names, or None."""
     for name in path:
         value = value.get(name) if is_object(value) else None
     return value
 
 
-def parsed(value: Any, *, times: int = 2) -> Any:
+def parsed(value: object, *, times: int = 2) -> object:
     """The value of a JSON text, also of a JSON text inside a JSON text; anything else as it is."""
     for _ in range(times):
         if not isinstance(value, str) or value[:1] not in {"{", "[", '"'}:
@@ -85,7 +85,7 @@ def parsed(value: Any, *, times: int = 2) -> Any:
     return value
 
 
-def millis_of(value: Any) -> float | None:
+def millis_of(value: object) -> float | None:
     """Milliseconds since 1970 of an ISO 8601 text; without an offset it is taken as UTC, as these tools write it."""
     text = as_text(value)
     try:
@@ -108,6 +108,6 @@ def iso_of(millis: float | None) -> str | None:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def first_of(value: Mapping[str, Any], *names: str) -> Any:
+def first_of(value: Mapping[str, object], *names: str) -> object:
     """The first of these members that is there and not null."""
     return next((value[name] for name in names if value.get(name) is not None), None)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ...core.proof.replay import outcome_of
 from ...core.proof.replay_verdict import Replayed, Row, Totals
 from ...core.proof.score import Result, Status
@@ -11,7 +9,7 @@ from ...core.proof.score import Result, Status
 __all__ = ["replay_json"]
 
 
-def replay_json(found: Replayed) -> dict[str, Any]:
+def replay_json(found: Replayed) -> dict[str, object]:
     """Null is not recorded. Each trace has its outcome and every score with its reason, for both versions."""
     return {
         "surefoot": "replay/1",
@@ -42,7 +40,7 @@ def replay_json(found: Replayed) -> dict[str, Any]:
     }
 
 
-def _side(label: str, version: str, totals: Totals) -> dict[str, Any]:
+def _side(label: str, version: str, totals: Totals) -> dict[str, object]:
     return {
         "label": label,
         "version": version,
@@ -52,7 +50,7 @@ def _side(label: str, version: str, totals: Totals) -> dict[str, Any]:
     }
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _row(row: Row) -> dict[str, object]:
     return {
         "trace_id": row.case,
         "changed": row.is_changed,
@@ -61,7 +59,7 @@ def _row(row: Row) -> dict[str, Any]:
     }
 
 
-def _result(result: Result | None) -> dict[str, Any] | None:
+def _result(result: Result | None) -> dict[str, object] | None:
     if result is None:
         return None
     return {
