@@ -57,6 +57,42 @@ def test_stats_count_by_agent_and_version(tmp_path):
     assert "not recorded" in shown
 
 
+def test_lint_finds_a_key_that_stands_twice(tmp_path):
+    """In the run and in its arguments, written out or escaped; equal names in two objects are none."""
+    args = '{"id": 1, "i\\u0064": 2}'
+    first = '{"trace_id": "t1", "request": {"x": {"x": 1}}, "latency_ms": 5, "latency_ms": 7, "mine": 1'
+    file = write(tmp_path, f'{first}, "tool_calls": [{{"name": "f", "args": {args}}}]}}', run(2))
+    ended = surefoot(tmp_path, "traces", "lint", str(file), "--json")
+    said = [row["message"].removeprefix(f"{file}:") for row in ended.json["shown"]]
+    assert [text.split(": ")[0] for text in said] == ["1:latency_ms", "1:tool_calls[0].args.id"]
+    assert (ended.code, ended.json["traces"]) == (1, 2)
+
+
+def test_lint_goes_on_after_a_line_of_any_shape(tmp_path):
+    """A value of any depth and a number of any length are read or are problems: the lines after them are read."""
+    deep = [f'{{"trace_id": "d{depth}", "request": {"[" * depth}{"]" * depth}}}' for depth in (300, 900, 5_000)]
+    long = '{"trace_id": "long", "request": ' + "7" * 5_000 + "}"
+    ended = surefoot(tmp_path, "traces", "lint", str(write(tmp_path, *deep, long, run(2), run(3))), "--json")
+    assert ended.json["traces"] >= 2
+    assert ended.json["traces"] + ended.json["problems"] >= 6
+
+
+def test_stats_count_what_cannot_be_as_unusable(tmp_path):
+    """It is named with its number of runs and changes no figure, even where it is too large for one."""
+    bad = [run(7, latency_ms=-5, cost_usd=1e308), run(8, latency_ms=-0.1, cost_tokens=-3), run(9, cost_tokens=10**30)]
+    good, file = write(tmp_path, run(1), run(2), name="good.jsonl"), write(tmp_path, run(1), run(2), *bad[:2])
+    [clean] = surefoot(tmp_path, "traces", "stats", str(good), "--json").json["groups"]
+    [group] = surefoot(tmp_path, "traces", "stats", str(file), "--json").json["groups"]
+    assert group["unusable"] == {"latency_ms": 2, "cost_usd": 1, "cost_tokens": 1}
+    assert (group["amounts"]["latency_ms"], clean["unusable"]) == (clean["amounts"]["latency_ms"], {})
+    assert "cost_usd" not in group["amounts"]
+    assert "tokens" not in group["amounts"]
+    only = write(tmp_path, *bad, name="bad.jsonl")
+    shown = surefoot(tmp_path, "traces", "stats", str(only)).out
+    assert "unusable, in no figure: latency_ms 2, cost_tokens 2, cost_usd 1" in " ".join(shown.split())
+    assert surefoot(tmp_path, "traces", "lint", str(only), "--json").json["problems"] == 5
+
+
 @pytest.mark.parametrize("words", [["stats"], ["sample", "--out", "o"], ["redact", "--out", "o"]])
 def test_a_broken_line_stops_unless_it_may_be_left_out(tmp_path, words):
     """An error by default; with --skip-broken the others are used, and the number left out is said."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
-from ..adapters.traces import read_lines
-from ..core.proof.trace_lint import problems_of
+from ..adapters.trace_keys import repeated_keys
+from ..adapters.traces import TraceLine, read_lines
+from ..core.proof.trace_lint import Problem, problems_of
 from ..core.proof.trace_stats import Spread, TraceCounter, TraceStats
 from ..errors import TraceError
 from .output import say, say_json, say_table
@@ -44,7 +46,7 @@ _TOOLS: Final = 5
 @app.command("lint", epilog="Example: surefoot traces lint traces/*.jsonl --json")
 def _lint(files: _FilesArgument, as_json: _JsonOption = False) -> None:
     """
-    Say everything that is wrong: broken lines, ids that stand twice, numbers that cannot be.
+    Say everything that is wrong: broken lines, ids or keys that stand twice, numbers that cannot be.
 
     Exit code 0: nothing. 1: something, or no trace at all.
     """
@@ -61,7 +63,7 @@ def _lint(files: _FilesArgument, as_json: _JsonOption = False) -> None:
         before = runs
         for line in followed(path, read_lines(path, broken=tell), "looking through", shown=not as_json):
             runs += 1
-            for wrong in problems_of(line.trace):
+            for wrong in (*_of_keys(line), *problems_of(line.trace)):
                 tell(TraceError(f"{path}:{line.number}:{wrong.field}: {wrong.what}", hint=wrong.hint))
         if runs == before:
             tell(no_trace(path))
@@ -76,6 +78,16 @@ def _lint(files: _FilesArgument, as_json: _JsonOption = False) -> None:
         say(f"{runs:,} traces in {len(files)} file(s), {count:,} problem(s)")
     if count:
         raise typer.Exit(1)
+
+
+def _of_keys(line: TraceLine) -> tuple[Problem, ...]:
+    try:
+        keys = repeated_keys(line.text)
+    except (RecursionError, ValueError) as error:
+        return (Problem("", f"keys cannot be looked through ({error})", "leave the line out: no tool reads it alike"),)
+    return tuple(
+        Problem(key, "stands twice in its object: the last one is read", "keep the one that is meant") for key in keys
+    )
 
 
 @app.command("stats", epilog="Example: surefoot traces stats traces/v1.jsonl traces/v2.jsonl --json")
@@ -135,8 +147,14 @@ def _details(stats: TraceStats) -> list[str]:
     if stats.unsafe_known:
         lines.append(f"  unsafe: {stats.unsafe:,} of {stats.unsafe_known:,}")
     if stats.missing:
-        lines.append("  not recorded: " + ", ".join(f"{name} {count:,}" for name, count in stats.missing.items()))
+        lines.append(f"  not recorded: {_counts(stats.missing)}")
+    if stats.unusable:
+        lines.append(f"  unusable, in no figure: {_counts(stats.unusable)} (`surefoot traces lint` says where)")
     return lines
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
 
 
 def _json(stats: TraceStats) -> dict[str, Any]:

@@ -196,7 +196,8 @@ def test_a_leak_is_not_repeated_in_the_report():
     assert "email" in score.reason
 
 
-def test_an_amount_that_is_no_number_is_an_error():
-    """NaN compares with nothing, so it is no pass."""
-    score = Amount(read=latency_ms, metric="m", most=5).evaluate(BARE_CASE, replace(BARE_RUN, latency_ms=float("nan")))
+@pytest.mark.parametrize("value", [float("nan"), -5.0])
+def test_an_amount_that_is_no_number_is_an_error(value):
+    """NaN compares with nothing and less than nothing is within every limit, so neither is a pass."""
+    score = Amount(read=latency_ms, metric="m", most=5).evaluate(BARE_CASE, replace(BARE_RUN, latency_ms=value))
     assert score.status is Status.ERROR

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surefoot.core.proof.trace import Trace, TracedCall, TracedResult, TracedStep
+from surefoot.core.proof.trace import Trace, TracedCall, TracedResult, TracedStep, observation_of
 from surefoot.core.proof.trace_lint import problems_of
 from surefoot.core.proof.trace_sample import Candidate, candidate_of, choose
 from surefoot.core.proof.trace_stats import _COUNTED_AS_MISSING, TraceCounter
@@ -105,11 +106,12 @@ def test_what_cannot_be_is_a_problem_and_what_is_missing_is_none():
         input_tokens=9,
         quality=7,
         started_at="yesterday",
-        tool_results=(TracedResult(),),
-        steps=(TracedStep(kind="model", calls=(3,)),),
+        tool_results=(TracedResult(latency_ms=math.nan),),
+        steps=(TracedStep(kind="model", calls=(3,), input_tokens=-1),),
     )
     wrong = {problem.field for problem in problems_of(bad)}
-    assert wrong == {"trace_id", "latency_ms", "cost_tokens", "quality", "started_at", "tool_results", "steps[0].calls"}
+    nested = {"tool_results", "tool_results[0].latency_ms", "steps[0].calls", "steps[0].input_tokens"}
+    assert wrong == nested | {"trace_id", "latency_ms", "cost_tokens", "quality", "started_at"}
     assert problems_of(Trace(trace_id="t", request=None)) == ()
 
 
@@ -129,6 +131,20 @@ def test_stats_count_what_is_known_and_say_what_is_not():
     assert first.missing["cost_usd"] == 3
     assert first.missing["outcome"] == 1
     assert (second.success, "latency_ms" in second.amounts) == (None, False)
+
+
+@given(st.sampled_from([-1.0, -1e-9, math.nan, math.inf, -math.inf, 1e300]))
+def test_a_number_that_cannot_be_is_counted_as_unusable_and_enters_no_figure(value):
+    """NaN, infinities, less than nothing and more than all there is: named, and neither in stats nor observed."""
+    bad = Trace(trace_id="b", request="x", latency_ms=value, cost_usd=value, feedback=value, ttft_ms=value)
+    seen = observation_of(bad)
+    assert (seen.latency_ms, seen.cost, seen.ttft_ms) == (None, None, None)
+    counter = TraceCounter()
+    counter.add(bad)
+    counter.add(Trace(trace_id="g", request="x", latency_ms=3.0))
+    [stats] = counter.stats()
+    assert stats.unusable == {"latency_ms": 1, "cost_usd": 1, "ttft_ms": 1, "feedback": 1}
+    assert (stats.amounts["latency_ms"].n, stats.amounts["latency_ms"].mean) == (1, 3.0)
 
 
 def test_what_is_counted_as_missing_are_fields_of_a_trace():

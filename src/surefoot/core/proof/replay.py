@@ -14,7 +14,7 @@ from .replay_case import case_of
 from .score import Attempt, Result, Score
 from .tape import TapeReport
 from .text import answer_text
-from .trace import Trace, observation_of
+from .trace import Trace, observation_of, usable
 
 __all__ = [
     "METRICS",
@@ -124,13 +124,15 @@ def virtual_latency(model_ms: float | None, report: TapeReport) -> float | None:
     """
     Milliseconds the run would have taken: the model's, as measured, and the tools', as recorded.
 
-    The tape itself answers in microseconds, which would flatter every run. None where one of them is not known.
+    The tape itself answers in microseconds, which would flatter every run. None where one of them is not known, or
+    cannot be.
     """
     total = model_ms
     for played in report.calls:
-        if total is None or played.served.latency_ms is None:
+        took = usable(played.served.latency_ms)
+        if total is None or took is None:
             return None
-        total += played.served.latency_ms
+        total += took
     return total
 
 
@@ -193,9 +195,9 @@ def result_of(
         attempt=attempt,
         scores=tuple(scores),
         output=None if said is None else said[:_LONGEST].encode("utf-8", "replace").decode(),
-        latency_ms=run.latency_ms,
+        latency_ms=usable(run.latency_ms),
         tokens=observation_of(run).tokens,
-        cost_usd=run.cost_usd,
+        cost_usd=usable(run.cost_usd),
     )
 
 
@@ -281,7 +283,7 @@ def _divergence(played: Played) -> list[Score]:
 def _amounts(run: Trace, limits: Limits) -> list[Score]:
     scores: list[Score] = []
     known = (
-        ("latency_ms", "latency_overrun", run.latency_ms, limits.max_latency_ms),
+        ("latency_ms", "latency_overrun", usable(run.latency_ms), limits.max_latency_ms),
         ("tokens", "token_overrun", observation_of(run).tokens, limits.max_cost_tokens),
     )
     for metric, overrun, value, limit in known:

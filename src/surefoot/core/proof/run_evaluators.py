@@ -10,7 +10,7 @@ from .case import Case
 from .evaluator import floor
 from .score import Score
 from .text_evaluators import Problem
-from .trace import Trace, observation_of
+from .trace import Trace, observation_of, usable
 from .trajectory import Order, SameCall, equal_arguments, match_calls
 
 __all__ = [
@@ -109,6 +109,8 @@ class Amount:
         value = self.read(trace)
         if value is None:
             return Score.skipped(self.metric, "the run did not record it")
+        if usable(value) is None:
+            return Score.failed(self.metric, f"{value} is no amount")
         return Score.scored(self.metric, value, passed=None if self.most is None else value <= self.most)
 
 

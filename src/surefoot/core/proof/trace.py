@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Final, cast
+from typing import Final, TypeVar, cast
 
 from ..evidence.observation import Observation
 from ..units import MicroUsd, Millis
 
-__all__ = ["ALWAYS_WRITTEN", "Trace", "TracedCall", "TracedResult", "TracedStep", "observation_of", "written"]
+__all__ = [
+    "ALWAYS_WRITTEN",
+    "MOST",
+    "Trace",
+    "TracedCall",
+    "TracedResult",
+    "TracedStep",
+    "observation_of",
+    "usable",
+    "written",
+]
 
 _MICRO: Final = 1_000_000
+
+MOST: Final = 1e15
+"""Beyond it an amount is a mistake; it is also more than every store can hold."""
 
 ALWAYS_WRITTEN: Final = (
     "trace_id",
@@ -161,15 +174,28 @@ def _objects(values: tuple[TracedCall, ...] | tuple[TracedResult, ...] | tuple[T
     ]
 
 
+N = TypeVar("N", int, float)
+
+
+def usable(amount: N | None) -> N | None:
+    """The amount; None where it was not recorded or cannot be (negative, NaN, infinite): neither says anything."""
+    return amount if amount is not None and 0 <= amount <= MOST else None
+
+
 def observation_of(trace: Trace) -> Observation:
-    """What the run showed. Null stays unrecorded: a missing cost is not a free run, a missing outcome no failure."""
+    """
+    What the run showed. Null stays unrecorded: a missing cost is not a free run, a missing outcome no failure.
+
+    Amounts that cannot be are not recorded either: less than nothing is within no budget.
+    """
+    cost = usable(trace.cost_usd)
     return Observation(
         success=None if trace.outcome is None else trace.outcome == (trace.expected_outcome or "success"),
         safety_violation=_unsafe(trace.safety),
         quality=trace.quality,
-        cost=None if trace.cost_usd is None else MicroUsd(round(trace.cost_usd * _MICRO)),
+        cost=None if cost is None else MicroUsd(round(cost * _MICRO)),
         tokens=_tokens(trace),
-        model_calls=trace.model_calls,
+        model_calls=usable(trace.model_calls),
         checkpoint=trace.checkpoint,
         latency_ms=_millis(trace.latency_ms),
         ttft_ms=_millis(trace.ttft_ms),
@@ -186,12 +212,13 @@ def _unsafe(safety: Mapping[str, object] | None) -> bool | None:
 
 
 def _tokens(trace: Trace) -> int | None:
-    if trace.cost_tokens is not None:
-        return trace.cost_tokens
-    if trace.input_tokens is None or trace.output_tokens is None:
-        return None
-    return trace.input_tokens + trace.output_tokens
+    total = usable(trace.cost_tokens)
+    if total is not None:
+        return total
+    asked, answered = usable(trace.input_tokens), usable(trace.output_tokens)
+    return None if asked is None or answered is None else asked + answered
 
 
 def _millis(value: float | None) -> Millis | None:
+    value = usable(value)
     return None if value is None else Millis(round(value))

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from .trace import Trace
+from .trace import Trace, usable
 
-__all__ = ["Problem", "problems_of"]
+__all__ = ["Problem", "impossible_numbers", "problems_of"]
 
 _AMOUNTS: Final = (
     "latency_ms",
@@ -20,9 +20,7 @@ _AMOUNTS: Final = (
     "model_calls",
     "trial",
 )
-_MOST: Final = 1e15
-"""Beyond it a number is a mistake; it is also more than every store can hold."""
-
+_OF_A_STEP: Final = ("latency_ms", "input_tokens", "output_tokens")
 _RANGES: Final = (("quality", 1.0, 5.0), ("feedback", 0.0, 1.0))
 
 
@@ -39,14 +37,31 @@ def problems_of(trace: Trace) -> tuple[Problem, ...]:
     return (*_of_numbers(trace), *_of_calls(trace), *_of_times(trace))
 
 
+def impossible_numbers(trace: Trace) -> tuple[str, ...]:
+    """Fields of the run itself that hold a number which cannot be: negative, NaN, endless, off its scale."""
+    amounts = [name for name in _AMOUNTS if _is_impossible(getattr(trace, name))]
+    return (*amounts, *(name for name, low, high in _RANGES if _is_outside(getattr(trace, name), low, high)))
+
+
+def _is_impossible(amount: float | None) -> bool:
+    return amount is not None and usable(amount) is None
+
+
+def _is_outside(value: float | None, low: float, high: float) -> bool:
+    return value is not None and not low <= value <= high
+
+
 def _of_numbers(trace: Trace) -> Iterator[Problem]:
-    for name in _AMOUNTS:
-        value: float | None = getattr(trace, name)
-        if value is not None and not 0 <= value < _MOST:
-            yield Problem(name, f"{value} is no amount", "write null where it was not recorded")
+    places: list[tuple[str, float | None]] = [(name, getattr(trace, name)) for name in _AMOUNTS]
+    places += [(f"tool_results[{nth}].latency_ms", one.latency_ms) for nth, one in enumerate(trace.tool_results)]
+    for nth, step in enumerate(trace.steps or ()):
+        places += [(f"steps[{nth}].{name}", getattr(step, name)) for name in _OF_A_STEP]
+    for place, value in places:
+        if _is_impossible(value):
+            yield Problem(place, f"{value} is no amount", "write null where it was not recorded")
     for name, low, high in _RANGES:
         value = getattr(trace, name)
-        if value is not None and not low <= value <= high:
+        if _is_outside(value, low, high):
             yield Problem(name, f"{value} is outside {low:g} to {high:g}", "bring it to this scale, or write null")
     parts, total = (trace.input_tokens, trace.output_tokens), trace.cost_tokens
     if total is not None and any(part is not None and part > total for part in parts):

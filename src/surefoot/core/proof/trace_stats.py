@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from .rates import Bounds, wilson
-from .trace import Trace, observation_of
+from .trace import Trace, observation_of, usable
+from .trace_lint import impossible_numbers
 
 __all__ = ["Group", "Spread", "TraceCounter", "TraceStats"]
 
@@ -79,6 +80,9 @@ class TraceStats:
     missing: Mapping[str, int]
     """Runs by field that they did not record; only fields that some run did not."""
 
+    unusable: Mapping[str, int]
+    """Runs by field that holds a number which cannot be (negative, NaN, off its scale): it is in no figure."""
+
 
 class _Sums:
     """What is kept of a group while reading: eight bytes a run and amount."""
@@ -88,6 +92,7 @@ class _Sums:
         self.amounts: dict[str, array[float]] = {name: array("d") for name in _AMOUNTS}
         self.tools: Counter[str] = Counter()
         self.missing: Counter[str] = Counter()
+        self.unusable: Counter[str] = Counter()
 
 
 class TraceCounter:
@@ -108,11 +113,12 @@ class TraceCounter:
         sums.unsafe_known += seen.safety_violation is not None
         recorded = {"tokens": seen.tokens, "calls": len(trace.tool_calls)}
         for name, values in sums.amounts.items():
-            value = recorded[name] if name in recorded else getattr(trace, name)
-            if value is not None and math.isfinite(value):
+            value: float | None = usable(recorded[name] if name in recorded else getattr(trace, name))
+            if value is not None:
                 values.append(value)
         sums.tools.update(call.name for call in trace.tool_calls)
         sums.failed_calls += sum(result.success is False for result in trace.tool_results)
+        sums.unusable.update(impossible_numbers(trace))
         sums.missing.update(name for name in _COUNTED_AS_MISSING if getattr(trace, name) is None)
 
     def stats(self) -> tuple[TraceStats, ...]:
@@ -134,6 +140,7 @@ def _stats(group: Group, sums: _Sums) -> TraceStats:
         tools=dict(sums.tools.most_common()),
         failed_calls=sums.failed_calls,
         missing=dict(sums.missing.most_common()),
+        unusable=dict(sums.unusable.most_common()),
     )
 
 
