@@ -46,6 +46,8 @@ class Budget:
         self._spent_usd, self._spent_tokens, self._made = 0.0, 0, 0
         self._dearest: dict[str, tuple[float, int]] = {}
         self._under_way: Counter[str] = Counter()
+        """By payer, under a cap on money or tokens; nothing else asks for it."""
+
         self._waiting: list[asyncio.Future[None]] = []
 
     @property
@@ -78,16 +80,17 @@ class Budget:
         if self._metered and not self._fits(payer):
             return False
         self._made += 1
-        self._under_way[payer] += 1
+        if self._metered:
+            self._under_way[payer] += 1
         return True
 
     def settle(self, payer: str, usage: Usage) -> None:
         """What the call used. Under a cap, what is not known stops the run: it cannot be kept by guessing."""
-        self._under_way[payer] -= 1
         usd, count = usage.usd or 0.0, usage.tokens or 0
         self._spent_usd += usd
         self._spent_tokens += count
         if self._metered:
+            self._under_way[payer] -= 1
             before = self._dearest.get(payer, (0.0, 0))
             self._dearest[payer] = (max(before[0], usd), max(before[1], count))
             for limit, value, what in ((self._usd, usage.usd, "cost"), (self._tokens, usage.tokens, "token count")):
@@ -97,7 +100,8 @@ class Budget:
 
     def settle_failed(self, payer: str, *, charged: bool) -> None:
         """The call gave nothing. `charged`: it may have been paid for all the same, as the dearest so far."""
-        self._under_way[payer] -= 1
+        if self._metered:
+            self._under_way[payer] -= 1
         usd, count = self._dearest.get(payer, (0.0, 0)) if charged else (0.0, 0)
         self._spent_usd += usd
         self._spent_tokens += count

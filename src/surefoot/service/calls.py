@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar, cast
 
 from ..errors import ExecutorFailed, SurefootError
 from ..ports.clock import Clock
@@ -13,7 +13,7 @@ from ..ports.judge import Usage
 from .budget import Budget
 from .throttle import Throttle
 
-__all__ = ["Calls", "Failure", "Lane"]
+__all__ = ["Calls", "Failure", "Lane", "own_task"]
 
 T = TypeVar("T")
 
@@ -39,6 +39,13 @@ class Lane:
         self.endpoint = endpoint
         self.throttle = Throttle(most)
         self.failed_in_a_row = 0
+
+
+def own_task() -> asyncio.Task[object]:
+    """The task that asks. To be asked once a worker and not once a call: until Python 3.12 it is slow."""
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - a coroutine that is awaited runs in a task
+    return cast("asyncio.Task[object]", task)
 
 
 class _TooLong(ExecutorFailed):
@@ -70,6 +77,7 @@ class Calls:
 
     async def make(
         self,
+        task: asyncio.Task[object],
         lane: Lane,
         payer: str,
         call: Callable[..., Awaitable[T]],
@@ -79,11 +87,11 @@ class Calls:
         """
         What `call(*given)` gives, or why it gave nothing; None if it was not made, because the run stops.
 
+        `task` is the one that awaits this (`own_task`): the watch ends what it waits for.
+
         A transport that fails is tried again, later each time and by chance a little earlier or later still; anything
         else is an answer, however bad.
         """
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a coroutine that is awaited runs in a task
         for nth in range(1, self._tries + 1):
             place = lane.throttle.try_acquire()
             if place is None:

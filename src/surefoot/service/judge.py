@@ -16,7 +16,7 @@ from ..core.proof.trace import Trace
 from ..ports.clock import Clock
 from ..ports.judge import Judge, Judged, Usage
 from .budget import Budget, Spending
-from .calls import Calls, Failure, Lane
+from .calls import Calls, Failure, Lane, own_task
 
 __all__ = ["Pace", "Run", "RunsJudged", "judge_runs", "judged"]
 
@@ -54,9 +54,10 @@ class RunsJudged(NamedTuple):
 
 async def judged(calls: Calls, lane: Lane, judge: Judge, case: Case, trace: Trace) -> Score | None:
     """One score, by as many calls as it takes, each paid for by itself; None if the budget ends before there is one."""
+    task = own_task()
     call: Callable[[], Awaitable[Judged]] = partial(judge.judge, case, trace)
     while True:
-        said = await calls.make(lane, judge.metric, call, _used)
+        said = await calls.make(task, lane, judge.metric, call, _used)
         if said is None:
             return None
         if isinstance(said, Failure):

@@ -11,12 +11,13 @@ from typing import Final, NamedTuple, cast
 
 from ..core.artifact.version import AgentVersion
 from ..core.proof.case import Case
+from ..core.proof.draft import draft_of
 from ..core.proof.evaluator import Evaluator
 from ..core.proof.score import Attempt, Result, Score
 from ..core.proof.suite import Suite, case_digest
 from ..core.proof.table import ScoreTable, table_of
 from ..core.proof.text import answer_text
-from ..core.proof.trace import Trace, TracedCall, TracedResult
+from ..core.proof.trace import Trace
 from ..core.units import Digest
 from ..errors import SurefootError, UsageError
 from ..ports.answers import Answers
@@ -25,10 +26,11 @@ from ..ports.executor import Answer, Executor
 from ..ports.judge import Judge, Usage
 from ..ports.results import ProofRun, Results
 from .budget import Budget, Spending
-from .calls import Calls, Failure, Lane
+from .calls import Calls, Failure, Lane, own_task
 from .judge import judged
+from .run_trace import trace_of
 
-__all__ = ["Contender", "Order", "Progress", "Proof", "prove", "recorded_cost", "trace_of"]
+__all__ = ["Contender", "Order", "Progress", "Proof", "prove", "recorded_cost"]
 
 _BATCH: Final = 100
 _TURN: Final = _BATCH
@@ -37,6 +39,7 @@ _TURN: Final = _BATCH
 _LONGEST_OUTPUT: Final = 2_000
 _MICRO: Final = 1_000_000
 _NOTHING: Final = Usage(0.0, 0)
+_Draft: Final = draft_of(Result)
 
 
 def recorded_cost(answer: Answer) -> float | None:
@@ -232,14 +235,17 @@ class _Run:
         order, finished, planned = self._order, self._finished, dict[str, deque[_Job]]()
         trials = order.suite.trials if order.trials is None else order.trials
         wanted = -1 if order.most is None else order.most
+        asked = [case for case in order.suite.cases if order.only is None or case.id in order.only]
+        sides = [
+            (contender.version.digest, contender, planned.setdefault(contender.endpoint, deque()))
+            for contender in order.contenders
+        ]
         for trial in range(order.first_trial, order.first_trial + trials):
-            for case in order.suite.cases:
-                if order.only is not None and case.id not in order.only:
-                    continue
-                for contender in order.contenders:
-                    attempt = Attempt(case.id, contender.version.digest, trial)
+            for case in asked:
+                for digest, contender, jobs in sides:
+                    attempt = Attempt(case.id, digest, trial)
                     if not finished or attempt not in finished:
-                        planned.setdefault(contender.endpoint, deque()).append(_Job(attempt, case, contender))
+                        jobs.append(_Job(attempt, case, contender))
                     wanted -= 1
                     if not wanted:
                         return planned
@@ -261,9 +267,9 @@ class _Run:
         return lane
 
     async def _work(self, lane: Lane, jobs: deque[_Job]) -> None:
-        turn = 0
+        turn, task = 0, own_task()
         while jobs and not self._budget.stopped:
-            result = await self._attempt(lane, jobs.popleft())
+            result = await self._attempt(task, lane, jobs.popleft())
             if result is None:
                 return
             self._done += 1
@@ -275,7 +281,7 @@ class _Run:
             if turn % _TURN == 0:
                 await asyncio.sleep(0)
 
-    async def _attempt(self, lane: Lane, job: _Job) -> Result | None:
+    async def _attempt(self, task: asyncio.Task[object], lane: Lane, job: _Job) -> Result | None:
         """The result of one attempt; None if the run stops before there is one."""
         attempt, case, contender = job
         remembered = self._keys.get(attempt) if self._keys else None
@@ -285,7 +291,7 @@ class _Run:
         else:
             used = _free if contender.is_free else _paid
             key = f"{attempt.version}:{attempt.case}:{attempt.trial}"
-            found = await self._calls.make(lane, contender.version.label, _asked, used, contender, case, key)
+            found = await self._calls.make(task, lane, contender.version.label, _asked, used, contender, case, key)
             if found is None:
                 return None
             if isinstance(found, Failure):
@@ -299,7 +305,7 @@ class _Run:
             if score is None:
                 return None
             scores.append(score)
-        return Result(
+        result = _Draft(
             attempt=attempt,
             scores=tuple(scores),
             output=_clean(answer_text(trace.response) or ""),
@@ -307,6 +313,8 @@ class _Run:
             tokens=trace.cost_tokens,
             cost_usd=trace.cost_usd,
         )
+        result.__class__ = Result
+        return result
 
     async def _judged(self, judge: Judge, case: Case, trace: Trace) -> Score | None:
         score = await judged(self._calls, self._lane(judge.endpoint), judge, case, trace)
@@ -363,35 +371,6 @@ class _Log:
             self._tell()
 
 
-def trace_of(answer: Answer, case: Case, version: AgentVersion, key: str, cost_usd: float | None) -> Trace:
-    """The run as a trace. A run that gave nothing answered with nothing: it is there, and it is empty."""
-    seen, calls = answer.seen, answer.tool_calls
-    return Trace(
-        trace_id=key,
-        request=case.request,
-        tool_calls=tuple([TracedCall(name=call.name, args=call.arguments) for call in calls]) if calls else (),
-        tool_results=tuple([TracedResult(success=call.success, result=call.result) for call in calls]) if calls else (),
-        response="" if answer.output is None else answer.output,
-        outcome=None if seen.success is None else "success" if seen.success else "failure",
-        latency_ms=seen.latency_ms,
-        cost_tokens=_tokens(answer),
-        task_id=case.id,
-        agent=version.agent,
-        model=version.model.id,
-        version=version.digest,
-        allowed_tools=case.allowed_tools,
-        safety=None if seen.safety_violation is None else {"violated": seen.safety_violation},
-        input_tokens=answer.input_tokens,
-        output_tokens=answer.output_tokens,
-        cost_usd=cost_usd,
-        ttft_ms=seen.ttft_ms,
-        model_calls=seen.model_calls,
-        quality=seen.quality,
-        feedback=seen.feedback,
-        checkpoint=seen.checkpoint,
-    )
-
-
 def _refuse(order: Order) -> None:
     if not order.contenders:
         raise UsageError("no version to run", hint="name one with --version")
@@ -406,12 +385,6 @@ def _refuse(order: Order) -> None:
                     f"the suite caps the cost, and the price of {model} is not known",
                     hint=f"write prices: {{{model}: {{input: ..., output: ...}}}} into surefoot.yaml (USD per million)",
                 )
-
-
-def _tokens(answer: Answer) -> int | None:
-    if answer.seen.tokens is not None or answer.input_tokens is None or answer.output_tokens is None:
-        return answer.seen.tokens
-    return answer.input_tokens + answer.output_tokens
 
 
 async def _asked(contender: Contender, case: Case, key: str) -> Trace:

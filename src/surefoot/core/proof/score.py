@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ..units import Digest
+from .draft import draft_of
 
 __all__ = ["Attempt", "Result", "Score", "Status"]
 
@@ -44,7 +45,9 @@ class Score:
         """A score. What is no finite number becomes an error: nothing compares with it."""
         if not math.isfinite(value):
             return cls.failed(metric, f"{value} is no score", judge=judge)
-        return cls(metric=metric, status=Status.SCORED, value=value, passed=passed, reason=reason, judge=judge)
+        score = _Draft(metric=metric, status=Status.SCORED, value=value, passed=passed, reason=reason, judge=judge)
+        score.__class__ = Score
+        return score
 
     @classmethod
     def skipped(cls, metric: str, reason: str, *, judge: str = "") -> Score:
@@ -55,6 +58,10 @@ class Score:
     def failed(cls, metric: str, reason: str, *, judge: str = "") -> Score:
         """No score, because scoring went wrong."""
         return cls(metric=metric, status=Status.ERROR, reason=reason, judge=judge)
+
+
+_Draft: Final = draft_of(Score)
+"""Every case makes one, and a run of traces makes one for each of its evaluators."""
 
 
 class Attempt(NamedTuple):
