@@ -17,6 +17,7 @@ Every error surefoot raises on purpose.
     + Killed                    a kill switch covers this request
     + Denied                    this digest was rolled back; a person has to re-open it
     + Diverged                  a shadow run wanted to do what nobody did for real
+    + EffectRefused             a replayed run wanted out: to a host, or to another program
   x Unreadable                  something stored is damaged, or a newer release's
   x Unavailable                 something outside failed; may succeed later
     + StoreUnavailable          the store is locked, read-only, full or gone
@@ -37,6 +38,7 @@ __all__ = [
     "Conflict",
     "Denied",
     "Diverged",
+    "EffectRefused",
     "ExecutorFailed",
     "GateError",
     "IllegalTransition",
@@ -174,6 +176,15 @@ class Diverged(Refused):
     """A shadow run wanted to do something that stable's run did not do. It was not done."""
 
     code = "diverged"
+
+
+class EffectRefused(Refused, PermissionError):
+    """A replayed run wanted to reach a host or to start a program that is not allowed. It did not.
+
+    It is a PermissionError, too, so that what can do without its network, or its program, does.
+    """
+
+    code = "effect_refused"
 
 
 class Unreadable(SurefootError):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
 from ..adapters.clock import SystemClock
+from ..adapters.distributed.guard import watched
 from ..adapters.executors.tool_loop import loop, next_action, prefixes
 from ..adapters.traces import trace_of
 from ..client.replayed import rerun
 from ..core.artifact.version import AgentVersion, Effect, ExecutorKind
 from ..core.proof.call_keys import arguments_key, normalised_key
 from ..core.proof.replay import Level, Played, blocked, result_of, virtual_latency
+from ..core.proof.replay_refused import left_by_refusal, told_of_refusals
 from ..core.proof.score import Attempt, Result
 from ..core.proof.tape import Answering, PlayedCall, Served, Source, Tape, TapeReport
 from ..core.proof.text import answer_text
@@ -30,6 +33,9 @@ _AT_ONCE: Final = 8
 
 _TRIES: Final = 4
 _FIRST_WAIT_S: Final = 0.5
+
+_AT_IMPORT: Final[Counter[str]] = Counter()
+"""What modules were refused when this process imported them: what every run in it rests on."""
 
 
 class ReplayJob(NamedTuple):
@@ -58,8 +64,10 @@ class ReplayBatch(NamedTuple):
 
 def play_batch(batch: ReplayBatch) -> list[Result]:
     """Every job's result. Raises UsageError for what no job of this kind can do."""
-    for version in {job.version for job in batch.jobs}:
-        parts_of(batch.spec, version)
+    with watched() as refused:
+        for version in {job.version for job in batch.jobs}:
+            parts_of(batch.spec, version)
+    _AT_IMPORT.update(refused)
     return asyncio.run(_all(batch))
 
 
@@ -80,13 +88,25 @@ async def _all(batch: ReplayBatch) -> list[Result]:
 
 async def _result(spec: ReplaySpec, job: ReplayJob) -> Result:
     parts = parts_of(spec, job.version)
+    with watched() as refused:
+        refused.update(_AT_IMPORT)
+        played = await _attempted(spec, job, parts)
+    if isinstance(played, str):
+        found = Result(attempt=job.attempt, error=played)
+    else:
+        held = left_by_refusal(played, refused)
+        found = result_of(held, job.attempt, rules=parts.tools, limits=spec.limits, level=spec.level)
+    return told_of_refusals(found, refused)
+
+
+async def _attempted(spec: ReplaySpec, job: ReplayJob, parts: Parts) -> Played | str:
+    """The run, or why there is none."""
     try:
-        played = await _played(spec, job, parts)
+        return await _played(spec, job, parts)
     except SurefootError as error:
-        return Result(attempt=job.attempt, error=error.message)
+        return error.message
     except Exception as error:  # noqa: BLE001  # a world of the user's may raise anything: that is no result
-        return Result(attempt=job.attempt, error=f"{type(error).__name__}: {error}")
-    return result_of(played, job.attempt, rules=parts.tools, limits=spec.limits, level=spec.level)
+        return f"{type(error).__name__}: {error}"
 
 
 async def _played(spec: ReplaySpec, job: ReplayJob, parts: Parts) -> Played:

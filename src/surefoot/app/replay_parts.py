@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from ..adapters.distributed.isolation import Isolation
 from ..adapters.executors import executor_for
 from ..adapters.executors.python import function_named
 from ..adapters.traces import read_traces
@@ -45,6 +46,9 @@ class ReplaySpec:
     redaction_key: bytes | None = None
     """Arguments are redacted before they are compared; empty is without a key, None is not at all."""
 
+    allowed: Isolation = Isolation()  # noqa: RUF009  # a frozen value
+    """What workers may see and reach beyond what the versions and the project say."""
+
 
 class Parts(NamedTuple):
     """All it takes to replay one version."""
@@ -53,7 +57,7 @@ class Parts(NamedTuple):
     tools: ToolRules
     pool: Pool | None
     executor: Executor | None
-    function: Callable[..., Any] | None
+    function: Callable[..., object] | None
     world: WorldFactory | None
 
 

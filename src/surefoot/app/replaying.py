@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 import xxhash
 
 from ..adapters.clock import SystemIds
+from ..adapters.distributed.isolation import Isolation
 from ..adapters.distributed.process_workers import InProcess, ProcessWorkers
 from ..adapters.distributed.processes import usable_processors
 from ..adapters.traces import TraceLine, read_lines
@@ -36,6 +37,7 @@ from ..ports.workers import Workers
 from ..service.replay import ReplayOrder, ReplayProgress, Side
 from ..service.replay import replay as made
 from .proving import RESULTS_FILE
+from .replay_isolation import isolation_of
 from .replay_jobs import ReplayBatch, ReplayJob, play_batch
 from .replay_parts import ReplaySpec
 from .sources import runs_code, source_digests
@@ -105,6 +107,8 @@ class PlannedReplay:
     versions: tuple[AgentVersion, AgentVersion]
     recorded: tuple[_Recorded, ...]
     runs: tuple[_Runs, _Runs]
+    isolation: Isolation
+    """What workers see and reach."""
 
     @property
     def total(self) -> int:
@@ -114,9 +118,9 @@ class PlannedReplay:
     @property
     def is_quick(self) -> bool:
         """Whether nothing of the user's, and no model, runs."""
-        return self.spec.level is Level.POLICY or all(
-            version.executor.kind is ExecutorKind.TAPE for version in self.versions
-        )
+        level = self.spec.level
+        is_recorded = all(version.executor.kind is ExecutorKind.TAPE for version in self.versions)
+        return level is Level.POLICY or (is_recorded and level is not Level.WORLD)
 
     def run(
         self, *, workers: Workers, results: Results, told: Callable[[ReplayProgress], None] | None = None
@@ -157,14 +161,18 @@ def replay(  # noqa: PLR0913  # what the command line has as options
     workers: int | None = None,
     timeout: float = RUN_SECONDS,
     resume: bool = False,
+    allow_hosts: Iterable[str] = (),
+    allow_env: Iterable[str] = (),
+    allow_programs: Iterable[str] = (),
 ) -> Replayed:
     """
     Replay recorded runs on two versions, and say what is different.
 
     Versions are labels of the project's agent, or `recorded:NAME` for runs in the file itself. Results are kept in the
     project's `.surefoot/results.db`, so that `resume` goes on where the last replay of just this was stopped. No tool
-    is called, whatever the level. Raises UsageError and TraceError for what cannot be replayed, and StoreUnavailable
-    where results cannot be kept.
+    is called, whatever the level. Workers see no credentials, reach no host and start no program but what the versions'
+    executors, `surefoot.yaml` and `allow_*` name. Raises UsageError and TraceError for what cannot be replayed, and
+    StoreUnavailable where results cannot be kept.
     """
     root = find_project(None if project is None else Path(project), Path.cwd())
     spec = ReplaySpec(
@@ -173,6 +181,7 @@ def replay(  # noqa: PLR0913  # what the command line has as options
         limits=Limits(max_latency_ms=max_latency_ms, max_cost_tokens=max_cost_tokens),
         rules=None if rules is None else Path(rules),
         world=world,
+        allowed=Isolation(tuple(allow_hosts), tuple(allow_env), tuple(allow_programs)),
     )
     with closing(kept_results(root)) as results:
         plan = planned_replay(
@@ -224,7 +233,8 @@ def planned_replay(
     is_same = before.digest == after.digest
     sides = (Side(baseline, before.digest), Side(candidate, after.digest, trial=int(is_same)))
     suite = f"replay of {traces.stem}@sha256:{tape.digest}"
-    run = _run(suite, _settings(spec, sides, (before, after)), resume)
+    isolation = isolation_of((before, after), spec.root, spec.allowed)
+    run = _run(suite, _settings(spec, sides, (before, after), isolation), resume)
     if resume is not None and (spec.world is not None or runs_code((before, after))):
         run = _open(run, resume, {Attempt(one.case, side.version, side.trial) for one in recorded for side in sides})
     return PlannedReplay(
@@ -241,6 +251,7 @@ def planned_replay(
         versions=(before, after),
         recorded=recorded,
         runs=(tape.runs(baseline, before, spec.root), tape.runs(candidate, after, spec.root)),
+        isolation=isolation,
     )
 
 
@@ -273,20 +284,22 @@ def workers_for(
     """
     Processes, one a processor; this process for recordings that are replayed before another one has started; or Ray.
 
-    A process that is not done after `timeout` seconds a run is ended, and its runs are errors.
+    They are isolated wherever anything of the user's, or a model, runs; never in this process, which it would harm. A
+    process that is not done after `timeout` seconds a run is ended, and its runs are errors.
 
     Raises UnknownName for anything but `process` and `ray`.
     """
+    isolation = None if plan.is_quick else plan.isolation
     if on == "ray":
         from ..adapters.distributed.ray_workers import RayWorkers
 
-        return RayWorkers(processors=count)
+        return RayWorkers(processors=count, isolation=isolation)
     if on != "process":
         raise UnknownName("place to run", on, ("process", "ray"))
     if count is None and plan.is_quick and plan.total < _WORTH_PROCESSES:
         return InProcess()
     patience = timeout * (_LONG_BATCH if plan.is_quick else _SHORT_BATCH)
-    return ProcessWorkers(usable_processors() if count is None else count, patience=patience)
+    return ProcessWorkers(usable_processors() if count is None else count, patience=patience, isolation=isolation)
 
 
 def _is_candidate_first(place: int) -> bool:
@@ -352,7 +365,9 @@ def _shared(recorded: tuple[_Recorded, ...]) -> dict[str, str]:
     return {one.case: one.task.name for one in recorded if counts[one.task.name] > 1}
 
 
-def _settings(spec: ReplaySpec, sides: tuple[Side, Side], versions: tuple[AgentVersion, AgentVersion]) -> str:
+def _settings(
+    spec: ReplaySpec, sides: tuple[Side, Side], versions: tuple[AgentVersion, AgentVersion], isolation: Isolation
+) -> str:
     """A digest of all that changes results, so that a resume goes on with just this replay."""
     rules = "" if spec.rules is None else spec.rules.read_text(encoding="utf-8")
     parts = [
@@ -366,6 +381,7 @@ def _settings(spec: ReplaySpec, sides: tuple[Side, Side], versions: tuple[AgentV
         None if spec.redaction_key is None else hashlib.sha256(spec.redaction_key).hexdigest(),
         *(side.version for side in sides),
         *source_digests(versions, spec.root, spec.world),
+        isolation,
     ]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 

@@ -9,6 +9,7 @@ from typing import Annotated, Final, NamedTuple
 
 import typer
 
+from ..adapters.distributed.isolation import Isolation
 from ..adapters.reports.documents import GateDocument, ScoresDocument, written
 from ..adapters.reports.html import replay_page
 from ..adapters.reports.junit import junit
@@ -35,6 +36,15 @@ _VersionOption = Annotated[
 ]
 _MissedOption = Annotated[
     MissedWrite, typer.Option(help="A write that was not recorded ends the run, or is only noted down.")
+]
+_HostOption = Annotated[
+    list[str] | None, typer.Option("--allow-host", metavar="HOST[:PORT]", help="Runs may reach it. Repeatable.")
+]
+_EnvOption = Annotated[
+    list[str] | None, typer.Option("--allow-env", metavar="NAME", help="Runs may see this credential. Repeatable.")
+]
+_ProgramOption = Annotated[
+    list[str] | None, typer.Option("--allow-program", metavar="NAME", help="Runs may start it. Repeatable.")
 ]
 
 
@@ -81,6 +91,9 @@ def _replay(
     on: Annotated[str, typer.Option(metavar="process|ray", help="Where it runs.")] = "process",
     workers: Annotated[int | None, typer.Option(min=1, help="Processes. Default: one a processor.")] = None,
     timeout: Annotated[float, typer.Option(min=0.001, help="Seconds that one run may take.")] = RUN_SECONDS,
+    allow_host: _HostOption = None,
+    allow_env: _EnvOption = None,
+    allow_program: _ProgramOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the last replay of just this.")] = False,
     out: Annotated[Path | None, typer.Option(help="Counts for `gate` and `ci report`; the gates go beside it.")] = None,
     junit_file: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML.")] = None,
@@ -100,15 +113,13 @@ def _replay(
         pool=pool,
         missed_write=missed_write,
         redaction_key=_key(key_file) if redact or key_file is not None else None,
+        allowed=Isolation(*(tuple(names or ()) for names in (allow_host, allow_env, allow_program))),
     )
     held = None if gates is None else load_gates(spec.root, gates)
     names = _Names(baseline, candidate, agent)
     found = _found(spec, traces, names, gates=held, where=_Where(on, workers, timeout), resume=resume, is_quiet=as_json)
     _write(found, out, junit_file, html_file)
-    if as_json:
-        say_json(replay_json(found))
-    else:
-        show_replay(found)
+    say_json(replay_json(found)) if as_json else show_replay(found)
     return found.exit_code
 
 

@@ -22,6 +22,7 @@ from .files import shown_path
 from .node import Fields, Node
 from .project import SETTINGS_FILE, find_project
 from .quantity import duration
+from .recording import NOT_RECORDED, Recordings, recordings_in
 from .yaml import read_yaml
 
 __all__ = [
@@ -31,11 +32,13 @@ __all__ = [
     "Address",
     "ControllerMode",
     "Lease",
+    "ReplayAllowances",
     "Setting",
     "Settings",
     "WhenSilent",
     "find_project",
     "load_settings",
+    "replay_allowances",
 ]
 
 T = TypeVar("T")
@@ -73,6 +76,16 @@ class Lease(NamedTuple):
 
     after: timedelta
     then: WhenSilent
+
+
+class ReplayAllowances(NamedTuple):
+    """What a replayed run may see and reach beyond the endpoints of its version's executor."""
+
+    hosts: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    """Names of variables that look like credentials and stay."""
+
+    programs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +128,9 @@ class Settings:
     lease: Lease | None = None
     prices: Mapping[str, Price] = field(default_factory=lambda: MappingProxyType({}))
     """By model id, in US dollars for a million tokens."""
+
+    traces: Recordings = NOT_RECORDED
+    """Which live runs are recorded."""
 
 
 class Setting(NamedTuple):
@@ -176,6 +192,18 @@ SETTINGS: Final = (
         "those of the package genai-prices, where it is installed",
         "US dollars for a million tokens. A model without a price cannot be run under a cap in money.",
     ),
+    Setting(
+        "traces",
+        "`folder`; `sample`, `redact`, `key_env`, `file_mb`, `files`; the same by agent under `agents:`, or `false`",
+        "none: live runs are not recorded",
+        "Where live runs are recorded, and which share of them; see [Traces](traces.md#from-live-traffic).",
+    ),
+    Setting(
+        "replay",
+        "`hosts`, `env` and `programs`, such as `{hosts: [api.openai.com], env: [OPENAI_API_KEY]}`",
+        "nothing",
+        "What a replayed run may reach, see and start beyond the endpoint and the key of its version's executor.",
+    ),
 )
 """Every key the file may have."""
 
@@ -189,6 +217,7 @@ def load_settings(root: Path, environ: Mapping[str, str], *, store: str | None =
     path = root / SETTINGS_FILE
     source = shown_path(root, path)
     fields = _fields(read_yaml(path, source=source)) if path.is_file() else None
+    _get(fields, "replay", _allowances, default=None)  # whoever replays reads it; a mistake in it is told to everybody
     address = _store(fields, root, environ) if store is None else Address(_absolute(store, root))
     kept = _kept_for(address, root)
     return Settings(
@@ -201,7 +230,15 @@ def load_settings(root: Path, environ: Mapping[str, str], *, store: str | None =
         stable=_get(fields, "stable", _labels, default=MappingProxyType({})),
         lease=_get(fields, "lease", _lease, default=None),
         prices=_get(fields, "prices", _prices, default=MappingProxyType({})),
+        traces=_get(fields, "traces", lambda node: recordings_in(node, root), default=NOT_RECORDED),
     )
+
+
+def replay_allowances(root: Path) -> ReplayAllowances:
+    """What the project's file says under `replay`; a replay needs no store, so nothing else is asked of the file."""
+    path = root / SETTINGS_FILE
+    fields = _fields(read_yaml(path, source=shown_path(root, path))) if path.is_file() else None
+    return _get(fields, "replay", _allowances, default=ReplayAllowances())
 
 
 def _kept_for(address: Address, root: Path) -> Path:
@@ -289,6 +326,12 @@ def _prices(node: Node) -> Mapping[str, Price]:
         fields = price.mapping(known=Price._fields)
         found[model] = Price(*(float(fields.require(side).number(minimum=0)) for side in Price._fields))
     return MappingProxyType(found)
+
+
+def _allowances(node: Node) -> ReplayAllowances:
+    fields = node.mapping(known=ReplayAllowances._fields)
+    listed = {key: fields.require(key).texts() for key in ReplayAllowances._fields if key in fields}
+    return ReplayAllowances(**listed)
 
 
 def _lease(node: Node) -> Lease:

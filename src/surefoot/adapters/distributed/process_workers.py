@@ -7,6 +7,8 @@ replays without asking whether it is `__main__` would replay for ever.
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,11 +16,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe, wait
+from pathlib import Path
 from time import monotonic
 from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
 
 from ...errors import SurefootError, Unavailable, UsageError
 from ...ports.workers import Finished, Lost
+from .isolation import Isolation, new_home
 
 __all__ = ["InProcess", "ProcessWorkers", "Raised", "answered", "serve"]
 
@@ -66,7 +70,11 @@ def answered(function: Callable[[J], A], job: J) -> A | Raised:
 
 
 class InProcess:
-    """No other process: for jobs that are shorter than starting one."""
+    """
+    No other process: for jobs that are shorter than starting one.
+
+    Nothing is isolated, because what a guard does to a process is not undone: for jobs without any code of the user's.
+    """
 
     def run(self, function: Callable[[J], A], jobs: Iterable[J], /) -> Iterator[Finished[J, A]]:
         """One after the other."""
@@ -77,6 +85,13 @@ class InProcess:
 class _Worker(NamedTuple):
     process: subprocess.Popen[bytes]
     connection: Connection[Any, Any]
+    home: Path | None
+    """Of one that is isolated."""
+
+    def clear(self) -> None:
+        """What it left, once it has ended."""
+        if self.home is not None:
+            shutil.rmtree(self.home, ignore_errors=True)
 
 
 class _Try(NamedTuple, Generic[J]):
@@ -92,11 +107,13 @@ class ProcessWorkers:
     `Workers` as processes of this machine; not forked, because a fork would copy threads and connections.
 
     What they print goes to standard error. A job that takes longer than `patience` seconds is lost with its process.
+    With an `isolation` they see and reach what it allows, from before anything of the job's is imported.
     """
 
-    def __init__(self, count: int, *, patience: float | None = None) -> None:
+    def __init__(self, count: int, *, patience: float | None = None, isolation: Isolation | None = None) -> None:
         self._count = max(1, count)
         self._patience = patience
+        self._isolation = isolation
 
     def run(self, function: Callable[[J], A], jobs: Iterable[J], /) -> Iterator[Finished[J, A]]:
         """Every job with its answer. Raises what the function raised, as UsageError or Unavailable."""
@@ -134,7 +151,7 @@ class ProcessWorkers:
             attempt = again.popleft() if again else next((_Try(job, 1) for job in waiting), None)
             if attempt is None:
                 return
-            worker = idle.pop() if idle else _started(function)
+            worker = idle.pop() if idle else _started(function, self._isolation)
             busy[worker.connection] = (worker, attempt._replace(began=monotonic()))
             with suppress(OSError):  # a worker that died meanwhile is found when it is listened to
                 worker.connection.send(attempt.job)
@@ -159,6 +176,7 @@ class ProcessWorkers:
     def _buried(self, worker: _Worker, attempt: _Try[J], again: deque[_Try[J]]) -> Iterator[Finished[J, Any]]:
         worker.connection.close()
         worker.process.wait()
+        worker.clear()
         if self._is_late(attempt):
             yield Finished(attempt.job, Lost(f"it was not done after {self._patience:g} s"))
         elif attempt.nth < _TRIES:
@@ -169,17 +187,23 @@ class ProcessWorkers:
             )
 
 
-def _started(function: Callable[[Any], Any]) -> _Worker:
+def _started(function: Callable[[Any], Any], isolation: Isolation | None) -> _Worker:
     mine, theirs = Pipe()
     number = theirs.fileno()
+    home = None if isolation is None else new_home()
     process = subprocess.Popen(  # noqa: S603  # this interpreter, and nothing that anybody typed
-        [sys.executable, "-c", _PROGRAM, str(number)], pass_fds=[number], stdin=subprocess.DEVNULL
+        [sys.executable, "-c", _PROGRAM, str(number)],
+        pass_fds=[number],
+        stdin=subprocess.DEVNULL,
+        # not taken away later, when /proc would still show them
+        env=None if isolation is None or home is None else isolation.environment(os.environ, home),
     )
     theirs.close()
     with suppress(OSError):  # as above
         mine.send(sys.path)
+        mine.send(isolation)
         mine.send(function)
-    return _Worker(process, mine)
+    return _Worker(process, mine, home)
 
 
 def serve(number: int) -> None:
@@ -187,6 +211,9 @@ def serve(number: int) -> None:
     connection: Connection[Any, Any] = Connection(number)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too, and says when to stop
     with suppress(EOFError, OSError):
+        isolation: Isolation | None = connection.recv()
+        if isolation is not None:
+            isolation.guard()
         function = connection.recv()
         while True:
             connection.send(answered(function, connection.recv()))
@@ -202,3 +229,4 @@ def _end(workers: Iterable[_Worker]) -> None:
         except subprocess.TimeoutExpired:
             worker.process.kill()
             worker.process.wait()
+        worker.clear()

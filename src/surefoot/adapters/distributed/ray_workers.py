@@ -8,6 +8,8 @@ from typing import Any, Final, TypeVar
 
 from ...errors import UsageError
 from ...ports.workers import Finished, Lost
+from ..clock import SystemIds
+from .isolation import Isolation
 from .process_workers import Raised, answered
 
 __all__ = ["RayWorkers"]
@@ -28,9 +30,11 @@ class RayWorkers:
     Surefoot, the project and its modules have to be installed, or at the same path, on every node.
     """
 
-    def __init__(self, *, processors: int | None = None) -> None:
+    def __init__(self, *, processors: int | None = None, isolation: Isolation | None = None) -> None:
         self._processors = processors
         """Of a cluster that is made here; one that is there already has as many as it has."""
+
+        self._isolation = isolation
 
     def run(self, function: Callable[[J], A], jobs: Iterable[J], /) -> Iterator[Finished[J, A]]:
         """Every job with its answer. Raises UsageError where Ray is not installed."""
@@ -39,14 +43,25 @@ class RayWorkers:
         if is_mine:
             ray.init(num_cpus=self._processors, include_dashboard=False, log_to_driver=False, configure_logging=False)
         try:
-            yield from _spread(ray, function, jobs)
+            yield from _spread(ray, self._isolation, function, jobs)
         finally:
             if is_mine:
                 ray.shutdown()
 
 
-def _spread(ray: Any, function: Callable[[J], A], jobs: Iterable[J]) -> Iterator[Finished[J, A]]:
-    remote = ray.remote(max_retries=_RETRIES)(answered)
+def _isolated(isolation: Isolation | None, function: Callable[[J], A], job: J) -> A | Raised:
+    if isolation is None:
+        return answered(function, job)
+    with isolation.entered():
+        return answered(function, job)
+
+
+def _spread(
+    ray: Any, isolation: Isolation | None, function: Callable[[J], A], jobs: Iterable[J]
+) -> Iterator[Finished[J, A]]:
+    # an environment of its own gets workers of its own: a guarded one must not be given what somebody else submits
+    own: dict[str, Any] = {} if isolation is None else {"env_vars": {"SUREFOOT_REPLAY": SystemIds().new()}}
+    remote = ray.remote(max_retries=_RETRIES, runtime_env=own)(_isolated)
     most = max(1, int(ray.cluster_resources().get("CPU", 1))) * _AHEAD
     waiting, busy = iter(jobs), dict[Any, J]()
     while True:
@@ -54,7 +69,7 @@ def _spread(ray: Any, function: Callable[[J], A], jobs: Iterable[J]) -> Iterator
             job = next(waiting, None)
             if job is None:
                 break
-            busy[remote.remote(function, job)] = job
+            busy[remote.remote(isolation, function, job)] = job
         if not busy:
             return
         for ready in ray.wait(list(busy))[0]:

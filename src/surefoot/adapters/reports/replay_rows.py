@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from ...core.proof.replay import Outcome
+from ...core.proof.replay_refused import REFUSED
 from ...core.proof.replay_verdict import Ratio, Replayed
 from ...core.proof.score import Result
 
 __all__ = ["TotalRow", "total_rows", "why_it_ended"]
 
 _ALWAYS: Final = (Outcome.PASS, Outcome.FAIL, Outcome.DIVERGED)
-_TOLD: Final = ("diverged", "raised", "tool_misuse", "success")
+_TOLD: Final = (REFUSED, "diverged", "raised", "tool_misuse", "success")
 
 
 class TotalRow(NamedTuple):
@@ -37,6 +38,8 @@ def total_rows(found: Replayed) -> Iterator[TotalRow]:
     yield TotalRow("traces with tool misuse", str(before.misused), str(after.misused))
     for kind in dict.fromkeys((*before.misuse, *after.misuse)):
         yield TotalRow(kind, str(before.misuse.get(kind, 0)), str(after.misuse.get(kind, 0)), is_part=True)
+    if before.refused or after.refused:
+        yield TotalRow("effects refused", str(before.refused), str(after.refused))
     if before.fidelity is not None or after.fidelity is not None:
         yield TotalRow("answered as recorded", _share(before.fidelity), _share(after.fidelity))
     yield TotalRow("latency, median", _amount(before.latency_ms, " ms"), _amount(after.latency_ms, " ms"))

@@ -15,6 +15,7 @@ from .gate import Decision, GateReport, Ruling, decision_of
 from .gate_kinds import BudgetGate, Gate, Gates, RegressionGate
 from .gating import Conduct, rule
 from .replay import METRICS, RAISED, SUCCEEDED_THEN, Level, Limits, Outcome, outcome_of
+from .replay_refused import REFUSED
 from .score import Result, Score
 from .significance import mcnemar
 from .table import ScoreTable, table_of
@@ -25,7 +26,7 @@ _KIND: Final = re.compile(r"(?:^|; )([a-z_]+): ")
 _KEPT: Final = frozenset({*METRICS, "step_agreement"})
 """What is known of a run that left its tape."""
 
-_NOT_COUNTED: Final = frozenset({RAISED, SUCCEEDED_THEN})
+_NOT_COUNTED: Final = frozenset({RAISED, REFUSED, SUCCEEDED_THEN})
 """What says how a run ended, and what it is held against: nothing that one version has more of than another."""
 
 _NOISE: Final = {"latency_ms": 1.0}
@@ -68,6 +69,8 @@ class Totals(NamedTuple):
     token_overruns: int
     tokens_unknown: int
     fidelity: float | None
+    refused: int = 0
+    """Effects that runs wanted to have and were refused."""
 
 
 class Row(NamedTuple):
@@ -308,6 +311,7 @@ def _totals(results: Sequence[Result]) -> Totals:
         token_overruns=sum(value > 0 for value in _values(results, "token_overrun")),
         tokens_unknown=_unknown(results, "tokens"),
         fidelity=sum(fidelity) / len(fidelity) if fidelity else None,
+        refused=round(sum(_values(results, REFUSED))),
     )
 
 
