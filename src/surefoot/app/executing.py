@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from ..adapters.executors import executor_for
 from ..adapters.executors.python import function_named
@@ -33,7 +33,7 @@ def executor_of(version: AgentVersion, project: Path) -> Executor:
     return executor_for(version, project=project)
 
 
-def function_of(version: AgentVersion, project: Path) -> Callable[..., Any]:
+def function_of(version: AgentVersion, project: Path) -> Callable[..., object]:
     """
     The function a version's file names, of the shape that `@agent.runs` takes: `function(version, request, ctx)`.
 
@@ -47,7 +47,7 @@ def function_of(version: AgentVersion, project: Path) -> Callable[..., Any]:
             hint="write executor: {kind: python, callable: package.module:function}",
         )
     found = function_named(named, project, who=f"the callable of {who}")
-    function: Callable[..., Any] = getattr(found, "function", found)
+    function: Callable[..., object] = getattr(found, "function", found)
     check_shape(function)
     return function
 

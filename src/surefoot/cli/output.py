@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -54,7 +54,7 @@ def say_changed_lines(lines: Iterable[str]) -> None:
         print(f"    {colour}{visible(line)}{_NO_COLOUR}" if colour else f"    {visible(line)}")
 
 
-def say_json(value: Any) -> None:
+def say_json(value: object) -> None:
     """One JSON document on standard output."""
     print(visible(json.dumps(value, ensure_ascii=False, indent=2)))
 

@@ -14,7 +14,7 @@ from ..core.traffic.plan import UnitKind
 from ..core.traffic.route import Route
 from ..core.units import AgentName, Digest, Nanos, RolloutId
 from ..errors import UsageError
-from .functions import NO_FALLBACK, Answers, AsyncAnswers, AsyncStreams, Streams, wrapped
+from .functions import NO_FALLBACK, Answers, AsyncAnswers, AsyncStreams, Streams, Wrapped, Written, wrapped
 from .mirrored import Mirrored
 from .recorder import Recorder
 from .reply import Reply
@@ -84,9 +84,8 @@ class Agent:
         """The one last met with."""
 
         self._countings: dict[RolloutId | None, Counting] = {None: _HISTORY}
-        self._function: Answers[Any, Any] | AsyncAnswers[Any, Any] | Streams[Any, Any] | AsyncStreams[Any, Any] | None
-        self._function = None
-        self._pieces: AsyncStreams[Any, Any] | None = None
+        self._function: Wrapped | None = None
+        self._pieces: Wrapped | None = None
         self._shadow = shadow
         self._traces = traces
         self._warned = False
@@ -105,9 +104,7 @@ class Agent:
     def runs(self, function: Callable[[AgentVersion, Q, Run], Iterator[C]], /) -> Streams[Q, C]: ...  # type: ignore[overload-overlap]
     @overload
     def runs(self, function: Callable[[AgentVersion, Q, Run], O], /) -> Answers[Q, O]: ...
-    def runs(
-        self, function: Callable[[AgentVersion, Any, Run], Any], /
-    ) -> Answers[Any, Any] | AsyncAnswers[Any, Any] | Streams[Any, Any] | AsyncStreams[Any, Any]:
+    def runs(self, function: Written, /) -> Wrapped:
         """
         As a decorator: this function answers, called with the version that was chosen, the request, and the run.
 
@@ -172,9 +169,7 @@ class Agent:
                 raise no_such_id(strange[0]) from None
             raise
 
-    def mirror(
-        self, run: Run, request: object, output: object, function: Callable[[AgentVersion, Any, Run], Any]
-    ) -> None:
+    def mirror(self, run: Run, request: object, output: object, function: Written) -> None:
         """Record the run's trace, and have the candidate answer too, where that was asked for."""
         if self._traces is not None:
             self._traces.put(run, request, output)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from typing import Any, Final, Generic, Protocol, TypeVar, Unpack, final
+from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar, Unpack, final
 
 from ..core.artifact.version import AgentVersion
 from ..core.traffic.route import Reason
@@ -32,6 +32,8 @@ __all__ = [
     "Begins",
     "NoFallback",
     "Streams",
+    "Wrapped",
+    "Written",
     "check_shape",
     "wrapped",
 ]
@@ -39,6 +41,9 @@ __all__ = [
 Q = TypeVar("Q")
 O = TypeVar("O")  # noqa: E741 - output, as Q is the request and C a piece
 C = TypeVar("C")
+
+Written: TypeAlias = Callable[[AgentVersion, Any, Run], Any]
+"""A function as its user wrote it. What it is asked and what it answers is the user's own."""
 
 
 @final
@@ -58,9 +63,7 @@ class Begins(Protocol):
         """Decide. Raises Killed."""
         ...
 
-    def mirror(
-        self, run: Run, request: object, output: object, function: Callable[[AgentVersion, Any, Run], Any]
-    ) -> None:
+    def mirror(self, run: Run, request: object, output: object, function: Written) -> None:
         """The run is over: where its route says so, have the candidate answer too. Never raises, never waits."""
         ...
 
@@ -173,9 +176,11 @@ class AsyncStreams(Generic[Q, C]):
         return AsyncStream(self.function(version, request, run), run=run, version=version.label, whole=whole)
 
 
-def wrapped(
-    agent: Begins, function: Callable[[AgentVersion, Any, Run], Any]
-) -> Answers[Any, Any] | AsyncAnswers[Any, Any] | Streams[Any, Any] | AsyncStreams[Any, Any]:
+Wrapped: TypeAlias = Answers[Any, Any] | AsyncAnswers[Any, Any] | Streams[Any, Any] | AsyncStreams[Any, Any]
+"""Any of the four kinds."""
+
+
+def wrapped(agent: Begins, function: Written) -> Wrapped:
     """The function as one of the four kinds. An object with `__call__` is told apart by that."""
     check_shape(function)
     if _is(inspect.isasyncgenfunction, function):

@@ -6,7 +6,7 @@ import inspect
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
 from time import perf_counter_ns
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 from ..core.artifact.version import AgentVersion, Effect
 from ..core.evidence.observation import Observation
@@ -94,12 +94,12 @@ class MirrorRun(Run):
         self._error = type(error) if error is not None else None
 
 
-def _as(function: Callable[..., Any], result: Any) -> Any:
+def _as(function: Callable[..., object], result: object) -> object:
     """The recorded result the way the function would have handed it over."""
     if not inspect.iscoroutinefunction(function):
         return result
 
-    async def handed() -> Any:
+    async def handed() -> object:
         return result
 
     return handed()

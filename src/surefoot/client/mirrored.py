@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..core.artifact.version import AgentVersion
+from .functions import Written
 from .run import Run
 
 __all__ = ["Mirrored"]
@@ -20,4 +20,4 @@ class Mirrored(NamedTuple):
 
     request: object
     output: object
-    function: Callable[[AgentVersion, Any, Run], Any]
+    function: Written

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
 
 from ..core.artifact.version import AgentVersion
 from ..core.evidence.observation import Observation
@@ -56,7 +56,7 @@ class Rerun(DirectRun):
         if not inspect.iscoroutinefunction(function):
             return handed()
 
-        async def awaited() -> Any:
+        async def awaited() -> T:
             return handed()
 
         return cast("T", awaited())
@@ -76,7 +76,7 @@ class Ended(NamedTuple):
 
 
 async def rerun(
-    function: Callable[..., Any],
+    function: Callable[..., object],
     version: AgentVersion,
     request: object,
     answering: Answering,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from typing import TypeVar
 
 __all__ = ["LoopThread"]
 
@@ -21,7 +21,7 @@ class LoopThread:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
-    def run(self, work: Coroutine[Any, Any, T], *, timeout: float) -> T:
+    def run(self, work: Coroutine[object, None, T], *, timeout: float) -> T:
         """The result of `work`. Raises TimeoutError after that many seconds, and then the work is cancelled."""
         future = asyncio.run_coroutine_threadsafe(work, self._started())
         try:

@@ -79,7 +79,7 @@ def _plan(
 
 
 def observed(
-    function: Callable[..., Any],
+    function: Callable[..., object],
     given: Mapping[str, object],
     plan: Plan,
     notes: TrialNotes,

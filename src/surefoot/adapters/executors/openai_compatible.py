@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -119,7 +119,7 @@ class OpenAICompatibleExecutor:
         yield Answer(output="".join(text), seen=_seen(version, usage, started, first))
 
 
-def _body(version: AgentVersion, request: object) -> dict[str, Any]:
+def _body(version: AgentVersion, request: object) -> dict[str, object]:
     asked = cast("Mapping[str, object]", request).get("messages") if isinstance(request, Mapping) else None
     if isinstance(asked, list):
         messages = list(cast("list[object]", asked))
@@ -128,7 +128,11 @@ def _body(version: AgentVersion, request: object) -> dict[str, Any]:
         messages = [{"role": "user", "content": content}]
     if version.prompt.text:
         messages.insert(0, {"role": "system", "content": version.prompt.text})
-    body: dict[str, Any] = {**parse_object(version.model.parameters), "model": version.model.name, "messages": messages}
+    body: dict[str, object] = {
+        **parse_object(version.model.parameters),
+        "model": version.model.name,
+        "messages": messages,
+    }
     if version.tools:
         body["tools"] = [
             {
@@ -145,7 +149,7 @@ def _body(version: AgentVersion, request: object) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def _posted(version: AgentVersion, body: dict[str, Any], key: str) -> AsyncGenerator[aiohttp.ClientResponse]:
+async def _posted(version: AgentVersion, body: dict[str, object], key: str) -> AsyncGenerator[aiohttp.ClientResponse]:
     try:
         import aiohttp
     except ImportError:
@@ -223,7 +227,7 @@ def _cost(version: AgentVersion, inputs: int | None, outputs: int | None) -> Mic
 
 def _tool_call(function: _Function) -> ToolCall:
     try:
-        arguments = msgspec.json.decode(function.arguments, type=dict[str, Any])
+        arguments = msgspec.json.decode(function.arguments, type=dict[str, object])
     except msgspec.DecodeError:
         arguments = {"unreadable": function.arguments}
     return ToolCall(name=function.name, arguments=arguments)
