@@ -14,6 +14,8 @@ from ..traffic.plan import NoTraffic, OnTimeout
 from ..units import ALL_TRAFFIC
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from ..evidence.verdict import Look
     from ..traffic.plan import Check, Plan, Stage
 
@@ -59,21 +61,29 @@ def _decide(
     if ln_average >= threshold(plan.alpha) and _has_enough(stage, totals):
         return Judgement.BREACH, Why.HARM
     if not totals.pairs:
-        if age >= plan.no_traffic_after:
-            rolls_back = plan.no_traffic is NoTraffic.ROLLBACK
-            return (Judgement.BREACH if rolls_back else Judgement.HOLD), Why.NO_TRAFFIC
-        return Judgement.HOLD, Why.NO_DATA
+        return _silence(plan, age)
     if proofs and all(proof.judgement is Judgement.PASS for proof in proofs):
         soaked = totals.pairs >= stage.min_samples and age >= stage.min_duration
         return (Judgement.PASS, Why.PROVEN) if soaked else (Judgement.HOLD, Why.SOAKING)
+    has_data = bool(proofs) and all(proof.n_candidate for proof in proofs)
     if stage.max_duration is not None and age >= stage.max_duration:
-        if stage.on_timeout is OnTimeout.ROLLBACK:
-            return Judgement.BREACH, Why.TIMED_OUT
-        unsuspicious = ln_average < 0 and bool(proofs) and all(proof.n_candidate for proof in proofs)
-        if stage.on_timeout is OnTimeout.PROMOTE and unsuspicious:
-            return Judgement.PASS, Why.UNPROVEN
-        return Judgement.HOLD, Why.TIMED_OUT
-    return Judgement.HOLD, Why.GATHERING if proofs and all(proof.n_candidate for proof in proofs) else Why.NO_DATA
+        return _timed_out(stage, is_unsuspicious=has_data and ln_average < 0)
+    return Judgement.HOLD, Why.GATHERING if has_data else Why.NO_DATA
+
+
+def _silence(plan: Plan, age: timedelta) -> tuple[Judgement, Why]:
+    """What follows from not a single pair."""
+    if age < plan.no_traffic_after:
+        return Judgement.HOLD, Why.NO_DATA
+    rolls_back = plan.no_traffic is NoTraffic.ROLLBACK
+    return (Judgement.BREACH if rolls_back else Judgement.HOLD), Why.NO_TRAFFIC
+
+
+def _timed_out(stage: Stage, *, is_unsuspicious: bool) -> tuple[Judgement, Why]:
+    if stage.on_timeout is OnTimeout.ROLLBACK:
+        return Judgement.BREACH, Why.TIMED_OUT
+    promotes = stage.on_timeout is OnTimeout.PROMOTE and is_unsuspicious
+    return (Judgement.PASS, Why.UNPROVEN) if promotes else (Judgement.HOLD, Why.TIMED_OUT)
 
 
 def _has_enough(stage: Stage, totals: PairTotals) -> bool:
