@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from surefoot.client.traces import TraceRecorder, Traces
+from surefoot.core.evidence.observation import Observation
 from surefoot.errors import UsageError
+from surefoot.ports.executor import Answer, ToolCall
 from surefoot.testing.clock import ManualClock
 from tests.client.agents import AGENT, Hosted, story
 
@@ -54,14 +58,67 @@ def test_a_run_is_recorded_as_a_trace(tmp_path):
     [line] = traced.lines
     assert line["trace_id"] == reply.run_id
     assert (line["request"], line["response"]) == ({"q": "where?"}, {"text": "here"})
-    assert (line["tool_calls"][0]["name"], line["tool_results"]) == (
-        "look",
-        [{"success": True, "result": {"found": 7}}],
-    )
+    [result] = line["tool_results"]
+    assert (line["tool_calls"][0]["name"], result["success"], result["result"]) == ("look", True, {"found": 7})
     assert (line["outcome"], line["cost_tokens"], line["version_digest"]) == ("success", 12, reply.digest)
     assert "cost_usd" not in line
     assert line["session"] != "s-1"
     assert (line["tenant"], line["source"]) == ("acme", "client")
+
+
+def test_steps_say_when_its_tools_were_at_work(tmp_path):
+    """In the order in which they began, with the position of their call; what nobody timed is no step."""
+    traced = Traced(tmp_path)
+
+    @traced.agent.runs
+    async def answer(version, request, ctx):
+        async def slow():
+            await fast_is_done.wait()
+
+        async def fast():
+            fast_is_done.set()
+
+        def broken():
+            raise OSError("bob@example.com is away")
+
+        fast_is_done = asyncio.Event()
+        await asyncio.gather(ctx.tool("slow", {}, slow), ctx.tool("fast", {}, fast))
+        ctx.tool_called("untimed")
+        with suppress(OSError):
+            ctx.tool("broken", {}, broken)
+        return "done"
+
+    asyncio.run(answer.run("go"))
+    [line] = traced.lines
+    assert [call["name"] for call in line["tool_calls"]] == ["fast", "slow", "untimed", "broken"]
+    steps = line["steps"]
+    assert [(step["kind"], step["name"], step["calls"]) for step in steps] == [
+        ("tool", "slow", [1]), ("tool", "fast", [0]), ("tool", "broken", [3])
+    ]  # fmt: skip
+    assert [step["started_at"] for step in steps] == sorted(step["started_at"] for step in steps)
+    assert all(step["started_at"] >= line["started_at"] and step["latency_ms"] >= 0 for step in steps)
+    assert [step.get("error") for step in steps] == [None, None, "failed"]
+    assert ["latency_ms" in result for result in line["tool_results"]] == [True, True, False, True]
+    assert "example.com" not in json.dumps(line)
+
+
+def test_an_executors_one_call_of_a_model_is_a_step(tmp_path):
+    """With its tokens and the calls it asked for; of more calls, or of none, the times are not known."""
+    traced = Traced(tmp_path)
+
+    @traced.agent.runs
+    def answer(version, request, ctx):
+        asked = (ToolCall(name="look"),)
+        ctx.answered(Answer(output="", seen=Observation(model_calls=1, latency_ms=4), tool_calls=asked, input_tokens=9))
+        ctx.answered(Answer(output="", seen=Observation(model_calls=3, latency_ms=4)))
+        ctx.answered(Answer(output="", seen=Observation(model_calls=1)))
+
+    answer.run("go")
+    [line] = traced.lines
+    [step] = line["steps"]
+    assert (step["kind"], step["name"], step["latency_ms"]) == ("model", line["model"], 4.0)
+    assert (step["input_tokens"], step["calls"]) == (9, [0])
+    assert "output_tokens" not in step
 
 
 def test_personal_data_does_not_reach_the_disk(tmp_path):

@@ -175,7 +175,7 @@ def test_a_project_is_found_from_anywhere_inside_it(tmp_path):
 def test_every_setting_is_described():
     """Key, values, default and meaning; each key is read, because an unknown one is an error."""
     assert all(all(part.strip() for part in setting) for setting in SETTINGS)
-    assert len({setting.key for setting in SETTINGS}) == len(SETTINGS) == 8
+    assert len({setting.key for setting in SETTINGS}) == len(SETTINGS) == 10
 
 
 def test_a_store_elsewhere_has_what_is_kept_beside_itself(tmp_path):

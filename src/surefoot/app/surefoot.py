@@ -26,7 +26,7 @@ from ..config.settings import ControllerMode, Settings
 from ..core.artifact.version import AgentVersion, ExecutorKind
 from ..core.evidence.tally import Delta
 from ..core.units import AgentName, Digest, RolloutId
-from ..errors import StoreUnavailable, SurefootError, Unavailable, UnknownName, UsageError
+from ..errors import SettingsError, StoreUnavailable, SurefootError, Unavailable, UnknownName, UsageError
 from ..ports.clock import Clock
 from ..ports.flags import Flags
 from ..ports.sink import ClosingSink
@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 __all__ = ["Health", "Surefoot"]
 
 T = TypeVar("T")
+
+_MOST_KEY: Final = 64
+"""Bytes of a key that BLAKE2b takes."""
 
 _FIRST_SECONDS: Final = 30.0
 """How long the first start of a project may wait for its store."""
@@ -158,7 +161,8 @@ class Surefoot:
         `assume_success`: a run that ends without an error counts as a success unless it says otherwise. That is so
         unless the first who asks for the agent says False; then success has to be shown or reported.
 
-        `traces`: runs are recorded as traces too, within these limits; personal data is replaced first.
+        `traces`: runs are recorded as traces too, within these limits; personal data is replaced first. Without it
+        surefoot.yaml decides (`traces:`).
 
         `flags`: an OpenFeature client, asked for the arm where an experiment's plan says `cohort: {flag: NAME}`.
 
@@ -317,13 +321,36 @@ class Surefoot:
         self._shadows[agent] = shadow
         return shadow
 
-    def _traces_within(self, agent: AgentName, limits: Traces | None) -> TraceRecorder | None:
+    def _traces_within(self, agent: AgentName, given: Traces | None) -> TraceRecorder | None:
+        limits = self._traces_of(agent) if given is None else given
         if limits is None:
             return None
         from ..client.traces import TraceRecorder
 
         self._traces[agent] = TraceRecorder(agent, limits, clock=self._clock)
         return self._traces[agent]
+
+    def _traces_of(self, agent: AgentName) -> Traces | None:
+        """What surefoot.yaml says. Raises SettingsError for a key that is not in the environment."""
+        found = self.settings.traces.of(agent)
+        if found is None:
+            return None
+        from ..client.traces import Traces
+
+        key = os.environ.get(found.key_env, "").encode() if found.key_env else b""
+        if found.key_env and not 1 <= len(key) <= _MOST_KEY:
+            raise SettingsError(
+                f"traces of {agent}: the environment variable {found.key_env} holds no key",
+                hint=f"set {found.key_env} to a secret of 1 to {_MOST_KEY} bytes",
+            )
+        return Traces(
+            folder=found.folder,
+            share=found.sample,
+            redacts=found.redact,
+            key=key,
+            file_bytes=found.file_mb << 20,
+            files=found.files,
+        )
 
     def _ship_pairs(self, rollout: RolloutId, pairs: Sequence[ShadowPair], dropped: int) -> None:
         self.parts.engine.ship_pairs(rollout, pairs, dropped)

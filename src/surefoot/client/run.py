@@ -21,7 +21,8 @@ from ..errors import Killed, UsageError
 from ..ports.executor import Answer, ToolCall
 from .recorder import Recorder
 from .router import Router
-from .seen import Shown, Values, add, said_by
+from .seen import Shown, Span, Values, add, said_by
+from .timeouts import is_timeout
 from .who import Who, no_text
 
 __all__ = [
@@ -108,7 +109,7 @@ class _Call:
 class _Seen:
     """What a run has shown so far."""
 
-    __slots__ = ("stand_in", "tools", "values")
+    __slots__ = ("spans", "stand_in", "tools", "values")
 
     def __init__(self) -> None:
         self.stand_in: AgentVersion | None = None
@@ -116,13 +117,14 @@ class _Seen:
 
         self.values: Values = {}
         self.tools: list[ToolCall] = []
+        self.spans: list[Span] = []
 
 
 class Run:
     """
     One run: decided when it is made, timed and recorded as a context manager, sync or async.
 
-    An exception is a failure and goes on its way unchanged. A cancellation is none: the run is recorded as unresolved,
+    An exception is a failure and goes on its way unchanged; a timeout is one that exceeds every latency. A cancellation is none: the run is recorded as unresolved,
     with the time it had taken.
     """
 
@@ -282,23 +284,37 @@ class Run:
 
     @contextmanager
     def _calling(self, name: str, arguments: Mapping[str, object]) -> Generator[_Call]:
-        call = _Call()
+        call, began = _Call(), perf_counter_ns()
         try:
             yield call
         except Exception as error:
-            self.tool_called(name, arguments, result=repr(error), success=False)
+            self._took(began, ToolCall(name=name, arguments=arguments, result=repr(error), success=False))
             raise
-        self.tool_called(name, arguments, result=call.result, success=True)
+        self._took(began, ToolCall(name=name, arguments=arguments, result=call.result, success=True))
+
+    def _took(self, began: int, what: ToolCall) -> None:
+        shown = self._shown()
+        shown.tools.append(what)
+        shown.spans.append(Span(what, began, perf_counter_ns()))
 
     def answered(self, answer: Answer) -> None:
         """An executor answered: what it saw is what is recorded, its latency too."""
-        add(self._shown().values, said_by(answer.seen))
-        self._shown().tools.extend(answer.tool_calls)
+        shown, now = self._shown(), perf_counter_ns()
+        add(shown.values, said_by(answer.seen))
+        shown.tools.extend(answer.tool_calls)
+        if answer.seen.model_calls == 1 and answer.seen.latency_ms is not None:
+            shown.spans.append(Span(answer, now - answer.seen.latency_ms * _MILLISECOND, now))
 
     @property
     def tool_calls(self) -> tuple[ToolCall, ...]:
         """As they were reported, in order."""
         return tuple(self._seen.tools) if self._seen else ()
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """When its tools and its model were at work, as nanoseconds before its end: after that, by when they began."""
+        known, end = self._seen.spans if self._seen else [], self._ended
+        return tuple(sorted((Span(what, end - began, end - ended) for what, began, ended in known), key=_by_beginning))
 
     # --- while it lasts
 
@@ -407,6 +423,8 @@ class Run:
                 seen.setdefault("success", True)
         elif issubclass(self._error, Exception):
             seen["success"] = False
+            if is_timeout(self._error):
+                seen["timed_out"] = True
         elif "success" not in seen:
             seen["unresolved"] = True  # cancelled, closed early, interrupted: nobody knows how it would have ended
         if self._seen and self._seen.stand_in is not None:
@@ -462,6 +480,10 @@ def assignment_of(route: Route) -> Assignment:
 def _uneventful(latency_ms: int, success: bool | None) -> Observation:  # noqa: FBT001 - a cache is asked by position
     """Most runs show nothing but how long they took; such an observation need not be made each time (1.5 us)."""
     return Observation(success=success, unresolved=False if success else None, latency_ms=Millis(latency_ms))
+
+
+def _by_beginning(span: Span) -> int:
+    return -span.began
 
 
 def _millis(nanos: int) -> int:

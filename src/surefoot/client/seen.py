@@ -11,8 +11,9 @@ from typing import Final, NamedTuple, SupportsFloat, SupportsIndex, TypeAlias, T
 
 from ..core.evidence.observation import Observation
 from ..errors import UsageError
+from ..ports.executor import Answer, ToolCall
 
-__all__ = ["Outcome", "Shown", "Values", "add", "said_by"]
+__all__ = ["Outcome", "Shown", "Span", "Values", "add", "said_by"]
 
 Values: TypeAlias = dict[str, bool | int | float]
 """By the names of `Observation`'s fields."""
@@ -39,6 +40,17 @@ class Shown(TypedDict, total=False):
 
     tool_rollback: bool | None
     """A tool's effect had to be undone."""
+
+    timed_out: bool | None
+    """It was given up, and the time it took is only what it took until then. A TimeoutError that ends it says so, too."""
+
+
+class Span(NamedTuple):
+    """When a tool was at work, or the model that gave an answer, in nanoseconds of one clock."""
+
+    what: ToolCall | Answer
+    began: int
+    ended: int
 
 
 class Outcome(TypedDict, total=False):
@@ -167,6 +179,7 @@ _KINDS: Final = MappingProxyType(
         "model_calls": _Kind("model_calls", _count, operator.add),
         "checkpoint": _Kind("checkpoint", _flag, _either),
         "tool_rollback": _Kind("tool_rollback", _flag, _either),
+        "timed_out": _Kind("timed_out", _flag, _either),
         "latency_ms": _Kind("latency_ms", _milliseconds, _last),
         "ttft_ms": _Kind("ttft_ms", _milliseconds, _last),
         "score": _Kind("feedback", _within(0, 1), _last),

@@ -22,15 +22,16 @@ from typing import Final, NamedTuple, TypeAlias, cast
 import msgspec
 import xxhash
 
-from ..core.artifact.version import AgentVersion
+from ..core.artifact.version import AgentVersion, ExecutorKind
 from ..core.evidence.run_id import unit_hash
-from ..core.proof.trace import Trace, TracedCall, TracedResult, written
+from ..core.proof.trace import Trace, TracedCall, TracedResult, TracedStep, written
 from ..core.protection.redaction import Redactor
 from ..core.units import AgentName
 from ..errors import UsageError
 from ..ports.clock import Clock
-from ..ports.executor import ToolCall
+from ..ports.executor import Answer, ToolCall
 from .run import Run
+from .seen import Span
 
 __all__ = ["TraceHealth", "TraceRecorder", "Traces"]
 
@@ -257,7 +258,9 @@ class TraceRecorder:
         self.lose(count)
 
 
-_OURS: Final = frozenset({"trace_id", "version", "version_digest", "agent", "model", "started_at", "source", "outcome"})
+_OURS: Final = frozenset(
+    {"trace_id", "version", "version_digest", "agent", "model", "started_at", "source", "outcome", "steps"}
+)
 """What we wrote ourselves: it holds nobody's data, and tokens in it would break joins."""
 
 
@@ -272,6 +275,8 @@ def _trace(put: _Put, plain: _Plain) -> Trace:
     run = put.run
     seen, version, calls = run.observation, run.version, run.tool_calls
     outcome = None if seen.success is None else ("success" if seen.success else "failure")
+    spans = _known(run.spans, version)
+    took = {id(span.what): _millis(span.began - span.ended) for span in spans}
     return Trace(
         trace_id=run.run_id,
         source="client",
@@ -281,7 +286,10 @@ def _trace(put: _Put, plain: _Plain) -> Trace:
         version_digest=version.digest,
         request=plain(put.request),
         tool_calls=tuple(_call(call, version, plain) for call in calls),
-        tool_results=tuple(TracedResult(success=call.success, result=plain(call.result)) for call in calls),
+        tool_results=tuple(
+            TracedResult(success=call.success, result=plain(call.result), latency_ms=took.get(id(call)))
+            for call in calls
+        ),
         response=plain(put.response),
         outcome=outcome,
         latency_ms=None if seen.latency_ms is None else float(seen.latency_ms),
@@ -295,7 +303,11 @@ def _trace(put: _Put, plain: _Plain) -> Trace:
         safety=None if seen.safety_violation is None else {"violated": seen.safety_violation},
         allowed_tools=tuple(tool.name for tool in version.tools) or None,
         error=run.failed_by,
-        started_at=_text(put.at - timedelta(milliseconds=seen.latency_ms or 0)),
+        # a latency in whole milliseconds may be shorter than what happened in it
+        started_at=_text(
+            min([put.at - timedelta(milliseconds=seen.latency_ms or 0), *(_at(put, span) for span in spans)])
+        ),
+        steps=tuple(_step(span, put, calls) for span in spans) or None,
         session=unit_hash(run.session) if run.session else None,
         tenant=run.tenant or None,
     )
@@ -305,6 +317,47 @@ def _call(call: ToolCall, version: AgentVersion, plain: _Plain) -> TracedCall:
     declared = version.tool(call.name)
     args = cast("dict[str, object]", plain(call.arguments))
     return TracedCall(name=call.name, args=args, effect=declared.effect.value if declared else None)
+
+
+def _known(spans: tuple[Span, ...], version: AgentVersion) -> tuple[Span, ...]:
+    """Without the model's where a tape answered: its latency is of another day."""
+    is_taped = version.executor.kind is ExecutorKind.TAPE
+    return tuple(span for span in spans if isinstance(span.what, ToolCall) or not is_taped)
+
+
+def _step(span: Span, put: _Put, calls: tuple[ToolCall, ...]) -> TracedStep:
+    """What is certain: who was at work, from when, for how long. Texts are in the answer and in the results."""
+    what = span.what
+    began = _text(_at(put, span))
+    took = _millis(span.began - span.ended)
+    if isinstance(what, Answer):
+        return TracedStep(
+            kind="model",
+            name=put.run.version.model.id,
+            started_at=began,
+            latency_ms=took,
+            input_tokens=what.input_tokens,
+            output_tokens=what.output_tokens,
+            calls=_places(what.tool_calls, calls) or None,
+        )
+    why = "failed" if what.success is False else None
+    return TracedStep(
+        kind="tool", name=what.name, started_at=began, latency_ms=took, calls=_places((what,), calls), error=why
+    )
+
+
+def _at(put: _Put, span: Span) -> datetime:
+    return put.at - timedelta(microseconds=span.began / 1_000)
+
+
+def _places(wanted: tuple[ToolCall, ...], calls: tuple[ToolCall, ...]) -> tuple[int, ...]:
+    """Where in `calls` these very ones stand."""
+    ids = {id(call) for call in wanted}
+    return tuple(place for place, call in enumerate(calls) if id(call) in ids)
+
+
+def _millis(nanos: int) -> float:
+    return round(nanos / _MICRO, 3)
 
 
 def _text(at: datetime) -> str:
