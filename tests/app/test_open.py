@@ -373,3 +373,42 @@ def test_a_program_that_just_ends_loses_nothing_and_does_not_hang(project):
     with surefoot.open(project) as sf:
         assert sf.agent("support-agent")
     assert in_store(sf, lambda store: store.history(done.stdout.strip())).counts["success"] == (1, 0)
+
+
+TAPED = V1 + "executor: {kind: tape, path: tape.jsonl}\n"
+TAPE = '{"trace_id": "1", "request": "Where?", "response": "Graz", "outcome": "success", "latency_ms": 50}\n'
+
+
+def test_a_version_without_an_executor_takes_it_from_no_other(project):
+    """A version that names its executor answers as before when one that names none comes to stand beside it."""
+    write(project, "v1", TAPED)
+    write(project, "v2", V2)
+    (project / "agents" / "support-agent" / "tape.jsonl").write_text(TAPE)
+    (project / "surefoot.yaml").write_text("stable: {support-agent: v1}\n")
+    with surefoot.open(project) as sf:
+        reply = asyncio.run(sf.agent("support-agent").run("Where?"))
+        assert (reply.output, reply.version) == ("Graz", "v1")
+
+
+def test_the_function_a_file_names_answers_live(project):
+    """As in suites and replays: no program has to register it."""
+    write(project, "v1", V1 + "executor: {kind: python, callable: 'answering_live:answer'}\n")
+    (project / "answering_live.py").write_text("def answer(version, request, ctx):\n    return request.upper()\n")
+    with surefoot.open(project) as sf:
+        assert asyncio.run(sf.agent("support-agent").run("Where?")).output == "WHERE?"
+
+
+def test_a_version_that_nothing_can_run_is_named(project):
+    """Beside others that can: it is its own failure, and says what is missing."""
+    write(project, "v1", V1)
+    write(project, "v2", TAPED)
+    (project / "surefoot.yaml").write_text("stable: {support-agent: v1}\n")
+    with surefoot.open(project) as sf, pytest.raises(UsageError, match="support-agent v1 runs as a Python function"):
+        asyncio.run(sf.agent("support-agent").run("Where?"))
+
+
+def test_a_project_that_was_just_made_has_no_error(project):
+    """The store is not there when it is first looked for; once it is, nothing is wrong."""
+    with surefoot.open(project) as sf:
+        answering(sf).run("hello", session="s")
+        assert sf.health.router.last_error == ""

@@ -76,6 +76,14 @@ def test_two_labels_of_one_content_are_named(tmp_path):
     assert found(root, "v1") == []
 
 
+def test_a_version_without_an_executor_beside_one_that_has_is_named(tmp_path):
+    """It would only run where a program registers a function, and then that runs both."""
+    taped = CLEAN + "executor: {kind: tape, path: t.jsonl}\n"
+    root = make_project(tmp_path, v1=taped, v2=CLEAN.replace("Be kind.", "Be brief."))
+    assert found(root) == [("no-executor", Severity.WARNING)]
+    assert found(root, "v1") == []
+
+
 def test_a_broken_file_does_not_hide_the_others(tmp_path):
     """Each file is judged alone; two files of one label make the whole agent unreadable."""
     root = make_project(tmp_path, v1="model: [\n", v2=WRONG["secret"])

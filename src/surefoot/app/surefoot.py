@@ -23,7 +23,7 @@ from ..client.report import late_outcome
 from ..client.router import AfterLease, Lease, Router, RouterHealth
 from ..client.seen import Outcome
 from ..config.settings import ControllerMode, Settings
-from ..core.artifact.version import AgentVersion, ExecutorKind
+from ..core.artifact.version import AgentVersion
 from ..core.evidence.tally import Delta
 from ..core.units import AgentName, Digest, RolloutId
 from ..errors import SettingsError, StoreUnavailable, SurefootError, Unavailable, UnknownName, UsageError
@@ -297,9 +297,8 @@ class Surefoot:
         )
 
     def _give_executor(self, agent: Agent) -> None:
-        """Versions that name an executor are run by it, until the program registers a function of its own."""
-        kinds = {version.executor.kind for version in self._versions.get(agent.name, [])}
-        if kinds and ExecutorKind.PYTHON not in kinds:
+        """Versions that name an executor or a function are run by it, until the program registers one of its own."""
+        if any(version.executor.says_how for version in self._versions.get(agent.name, [])):
             from .executing import executed
 
             whole, pieces = executed(self.settings.root)

@@ -83,6 +83,8 @@ class RouterHealth:
     """Snapshots that could not be kept on disk."""
 
     last_error: str
+    """What is wrong now, in words; empty when all is well."""
+
     unknown_kills: tuple[str, ...] = ()
     """Ids of switches that were seen and go on being obeyed, although the store has never heard of them."""
 
@@ -308,7 +310,8 @@ class Router:
         except Exception as error:  # noqa: BLE001  # whatever is wrong with a store, a request must not fail for it
             self._failed(error)
             return False
-        self._failures_in_a_row = 0
+        if self._failures_in_a_row:
+            self._failures_in_a_row, self._last_error = 0, ""
         self._heard_at = self._retry_at = self._clock()
         self._identity = news.identity
         self._take(epoch, news, is_other=is_other)

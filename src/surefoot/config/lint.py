@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -75,7 +76,7 @@ def lint(root: Path, agent: str, label: str | None = None) -> tuple[Finding, ...
     for file in files:
         if label is None or file.label == label:
             findings.extend(_one(root, file, seen))
-    return tuple(findings)
+    return (*findings, *_without_executor(root, files, label))
 
 
 def lint_plans(root: Path) -> tuple[Finding, ...]:
@@ -117,6 +118,24 @@ def _one(root: Path, file: VersionFile, seen: dict[Digest, str]) -> Iterator[Fin
     first = seen.setdefault(version.digest, file.label)
     if first != file.label:
         yield _warn("same-content", shown, f"is the same agent as {first}", "remove one, or change what was meant")
+
+
+def _without_executor(root: Path, files: Sequence[VersionFile], label: str | None) -> Iterator[Finding]:
+    """Versions that only run where a program registers a function, beside others that run by themselves."""
+    says_how: dict[VersionFile, bool] = {}
+    for file in files:
+        with suppress(SurefootError):  # said where the file is looked at
+            says_how[file] = read_version(root, file).executor.says_how
+    if not any(says_how.values()):
+        return
+    for file, says in says_how.items():
+        if not says and label in (None, file.label):
+            yield _warn(
+                "no-executor",
+                shown_path(root, file.path),
+                f"{file.label} names no executor, and other versions do",
+                "name one, or run all of them by a function registered with @agent.runs",
+            )
 
 
 def _sub_agents(top: Fields, version: AgentVersion) -> Iterator[tuple[SubAgent, Fields]]:

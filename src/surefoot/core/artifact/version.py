@@ -105,6 +105,11 @@ class ExecutorRef:
         """One setting, or None where it is not written."""
         return parse_object(self.settings).get(name)
 
+    @property
+    def says_how(self) -> bool:
+        """Whether a version can be run by what its file says, without a function that a program registers."""
+        return self.kind is not ExecutorKind.PYTHON or self.setting("callable") is not None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRef:
