@@ -38,7 +38,7 @@ _HERE: Final = frozenset({"", "localhost", "localhost.localdomain", "ip6-localho
 def endpoint(written: str) -> tuple[str, int | None]:
     """`HOST`, `HOST:PORT`, `[V6]:PORT` or `*` as host and port. Raises SettingsError."""
     host, port = written.strip(), ""
-    if host.startswith("["):
+    if host.startswith("[") and "]" in host:
         host, _, port = host[1:].partition("]")
         port = port.removeprefix(":")
     elif host.count(":") == 1:

@@ -16,9 +16,9 @@ from .guard import Allowed, guarded
 __all__ = ["Isolation", "is_credential", "new_home"]
 
 _NAMES: Final = re.compile(
-    r"SECRET|PASSW|PASSPHRASE|CREDENTIAL|CREDS|COOKIE|TOKEN(?!IZ)|CONNECTION_?STRING"
+    r"SECRET|PASSW|PASSPHRASE|PASSFILE|ASKPASS|CREDENTIAL|CREDS|COOKIE|TOKEN(?!IZ)|CONNECTION_?STRING"
     r"|(?:API|ACCESS|PRIVATE|ACCOUNT|AUTH|SIGNING|MASTER)KEY"
-    r"|(?:^|_)(?:KEYS?|PASS|PASSFILE|ASKPASS|AUTH|PAT|SAS|JWT|DSN)(?:_|$)"
+    r"|(?:^|_)(?:KEYS?|PASS|AUTH|PAT|SAS|JWT|DSN)(?:_|$)"
     r"|_PWD(?:_|$)"
 )
 """Words in the names of variables that hold a credential, or lead to one."""

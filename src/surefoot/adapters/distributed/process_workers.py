@@ -202,6 +202,7 @@ def _started(function: Callable[[Any], Any], isolation: Isolation | None) -> _Wo
     with suppress(OSError):  # as above
         mine.send(sys.path)
         mine.send(isolation)
+        mine.send(home)
         mine.send(function)
     return _Worker(process, mine, home)
 
@@ -210,13 +211,17 @@ def serve(number: int) -> None:
     """The life of a worker: what it does, then job after job. It ends with its parent, however that ended."""
     connection: Connection[Any, Any] = Connection(number)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too, and says when to stop
+    home: Path | None = None
     with suppress(EOFError, OSError):
         isolation: Isolation | None = connection.recv()
+        home = connection.recv()
         if isolation is not None:
             isolation.guard()
         function = connection.recv()
         while True:
             connection.send(answered(function, connection.recv()))
+    if home is not None:  # the parent takes it away where it still can
+        shutil.rmtree(home, ignore_errors=True)
 
 
 def _end(workers: Iterable[_Worker]) -> None:
