@@ -22,22 +22,25 @@ def garak_results(path: Path, arm: str | None = None) -> Imported:
     One attack for each output that a detector judged, from the `eval` lines: category is the probe's module, strategy
     the probe, the case is probe and detector.
 
-    What a detector could not judge (`nones`) is an error, and so are a probe without any judged output and a scan that
-    has no `completion` line. `arm` chooses one detector.
+    What a detector could not judge (`nones`) is an error, and so are a probe without any judged output, one that was
+    announced and never ran, and a scan that has no `completion` line. `arm` chooses one detector. The hit log alone is
+    refused: it has only what got through.
     """
     lines = [as_mapping(line) for line in as_list(parsed(path, raw(path), lines=True))]
     kinds = {as_text(line.get("entry_type")) for line in lines}
     if not kinds & {"init", "start_run setup", "eval"}:
-        refused(path, "no report of garak")
+        is_hits = all("attempt_id" in line and "detector" in line for line in lines)
+        refused(path, "garak's hit log: the report lies beside it" if is_hits else "no report of garak")
     evaluated = [line for line in lines if line.get("entry_type") == "eval"]
     outcomes = [
         outcome for line in evaluated if arm is None or arm == _detector(line) for outcome in _outcomes(path, line)
     ]
     probed = {as_text(line.get("probe")) for line in evaluated}
-    attempted = {as_text(line.get("probe_classname")) for line in lines if line.get("entry_type") == "attempt"}
+    tried = [as_text(line.get("probe_classname")) for line in lines if line.get("entry_type") == "attempt"]
+    told = [as_text(probe) for line in lines for probe in as_list(line.get("transient.active_probes"))]
+    attempted = {probe.removeprefix("probes.") for probe in tried + told if probe}
     outcomes += [
-        AttackOutcome(probe, probe.partition(".")[0], probe, Fate.ERROR)
-        for probe in sorted(one for one in attempted - probed if one)
+        AttackOutcome(probe, probe.partition(".")[0], probe, Fate.ERROR) for probe in sorted(attempted - probed)
     ]
     if "completion" not in kinds:
         outcomes.append(AttackOutcome(RUN_ENDED, "scan", "scan", Fate.ERROR))
