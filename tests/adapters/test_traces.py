@@ -127,18 +127,26 @@ def test_a_line_beyond_the_limit_is_an_error_and_not_memory(tmp_path: Path) -> N
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.lists(st.integers(min_value=0, max_value=40), max_size=30), st.integers(min_value=1, max_value=64), st.booleans()
+    st.lists(st.integers(min_value=0, max_value=40), max_size=30),
+    st.integers(min_value=1, max_value=64),
+    st.booleans(),
+    st.sampled_from([1, 20, 512]),
 )
-def test_blocks_are_the_file(tmp_path_factory, lengths: list[int], size: int, ends: bool) -> None:  # noqa: FBT001
+def test_blocks_are_the_file(
+    tmp_path_factory: pytest.TempPathFactory,
+    lengths: list[int],
+    size: int,
+    ends: bool,  # noqa: FBT001
+    short: int,
+) -> None:
     """Whatever the sizes of lines and blocks, blocks hold every line once, whole, in order and with its number."""
     file = tmp_path_factory.mktemp("blocks") / "t"
     text = b"\n".join(bytes([97 + number % 26]) * length for number, length in enumerate(lengths)) + b"\n" * ends
     file.write_bytes(text)
-    before, trace_lines._BLOCK = trace_lines._BLOCK, size  # noqa: SLF001 - small blocks make many ends
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trace_lines, "_BLOCK", size)  # small blocks make many ends
+        patch.setattr(trace_lines, "_SHORT", short)  # both ways of counting them
         blocks = [(block.first, bytes(block.lines), block.ends) for block in blocks_of(file)]
-    finally:
-        trace_lines._BLOCK = before  # noqa: SLF001
     assert b"".join(lines for _, lines, _ in blocks) == text
     number = 1
     for first, lines, ends_in_it in blocks:
