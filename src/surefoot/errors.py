@@ -22,6 +22,7 @@ Every error surefoot raises on purpose.
   x Unavailable                 something outside failed; may succeed later
     + StoreUnavailable          the store is locked, read-only, full or gone
     + ExecutorFailed            the model endpoint did not answer as promised
+      x ExecutorTimeout         it did not answer in time
 
 Mistakes of a programmer (a wrong type, a missing argument) are not in this tree: they stay what Python makes of them.
 """
@@ -40,6 +41,7 @@ __all__ = [
     "Diverged",
     "EffectRefused",
     "ExecutorFailed",
+    "ExecutorTimeout",
     "GateError",
     "IllegalTransition",
     "Killed",
@@ -230,3 +232,9 @@ class ExecutorFailed(Unavailable):
 
         self.retry_after = retry_after
         """Seconds that the endpoint asked to wait."""
+
+
+class ExecutorTimeout(ExecutorFailed):
+    """The model endpoint did not answer in time."""
+
+    code = "executor_timeout"

@@ -23,7 +23,7 @@ from surefoot.core.artifact.version import (
     ToolSpec,
 )
 from surefoot.core.units import AgentName, Millis
-from surefoot.errors import ArtifactError, ExecutorFailed, UsageError
+from surefoot.errors import ArtifactError, ExecutorFailed, ExecutorTimeout, UsageError
 from surefoot.ports.executor import Answer
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -169,7 +169,7 @@ def test_an_endpoint_that_is_silent_is_given_up_at_the_versions_own_limit() -> N
             )
             await OpenAICompatibleExecutor().run(quick, "hi", key="k")
 
-    with pytest.raises(ExecutorFailed, match=r"did not answer within 0\.05 s"):
+    with pytest.raises(ExecutorTimeout, match=r"did not answer within 0\.05 s"):
         asyncio.run(impatient())
 
 

@@ -15,7 +15,7 @@ from surefoot.core.evidence.run_id import parse_run_id, unit_hash
 from surefoot.core.traffic.kill import KillSwitch
 from surefoot.core.traffic.plan import UnitKind
 from surefoot.core.traffic.route import AgentTraffic, Reason
-from surefoot.errors import Killed, UnknownName, UsageError
+from surefoot.errors import ExecutorFailed, ExecutorTimeout, Killed, UnknownName, UsageError
 from tests.client.agents import AGENT, NEW, OLD, TRAFFIC, Hosted, story
 
 EVERYTHING = KillSwitch(id="k7", reason="on fire", author="ann", raised_at=datetime(2026, 1, 1, tzinfo=UTC))
@@ -298,7 +298,40 @@ async def test_a_timeout_of_the_agent_is_a_failure(hosted):
 
     with pytest.raises(TimeoutError):
         await hosted.agent.run("hello", session="s")
-    assert hosted.seen.success is False
+    assert (hosted.seen.success, hosted.seen.timed_out) == (False, True)
+    assert hosted.seen.latency_ms is not None
+
+
+@pytest.mark.parametrize(
+    ("error", "is_timeout"),
+    [
+        (type("ReadTimeout", (OSError,), {}), True),
+        (type("APITimeoutError", (RuntimeError,), {}), True),
+        (type("PoolGone", (type("TimeoutException", (Exception,), {}),), {}), True),
+        (ExecutorTimeout, True),
+        (ExecutorFailed, False),
+        (type("TimeoutIgnored", (Exception,), {}), False),
+        (RuntimeError, False),
+    ],
+)
+def test_timeouts_of_clients_are_timeouts(hosted, error, is_timeout):
+    """HTTP and model clients have their own, which are no TimeoutError; told by the name, or that of a base."""
+
+    @hosted.agent.runs
+    def answer(version, request, ctx):
+        raise error("late", hint="wait") if issubclass(error, ExecutorFailed) else error("late")
+
+    with pytest.raises(error):
+        answer.run("hello", session="s")
+    assert (hosted.seen.success, bool(hosted.seen.timed_out)) == (False, is_timeout)
+
+
+def test_a_timeout_that_was_caught_can_be_told(hosted):
+    """Whoever apologises in time has not answered; said once, it stays."""
+    with hosted.agent.observing(session="s") as run:
+        run.observe(timed_out=True, success=False)
+        run.observe(timed_out=False)
+    assert (hosted.seen.success, hosted.seen.timed_out) == (False, True)
 
 
 @story
@@ -510,6 +543,10 @@ def test_a_run_that_somebody_else_timed_is_counted_as_they_say(hosted):
     assert parse_run_id(run_id).assignment == record.assignment
     hosted.agent.observe(route, session="s")
     assert hosted.records[1].seen.success is None
+    hosted.agent.observe(route, session="s", timed_out=True, latency_ms=900)
+    assert hosted.records[2].seen.timed_out
+    with pytest.raises(UsageError, match="after how long"):
+        hosted.agent.observe(route, session="s", timed_out=True)
 
 
 def test_what_was_not_served_cannot_be_counted(hosted):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from surefoot.client.adoption import NOTHING_ADOPTED, Adopted, adopt_all, orphans, replay
-from surefoot.client.line import encode, read_lines, record_in, turn, unit_state
+from surefoot.client.line import Head, encode, read_lines, record_in, turn, unit_state
 from surefoot.client.spool import Spool, claim, segments
 from surefoot.core.evidence.fold import Fold
 from surefoot.core.evidence.observation import Observation
@@ -53,6 +53,7 @@ def spooled(tmp_path, records, cuts=(), *, die=True, **limits):
         quality=st.none() | st.floats(1, 5),
         tokens=st.none() | st.integers(0, 10**9),
         feedback=st.none() | st.floats(0, 1),
+        timed_out=st.none() | st.booleans(),
     ),
     late=st.booleans(),
     idle=st.integers(0, 10**13),
@@ -69,6 +70,17 @@ def test_fields_of_another_release_are_read_by_name():
     fields = ("invented", "success")
     other = line.__class__(line.run_id, line.at, line.idle, line.late, (3, False))
     assert record_in(other, fields).seen == Observation(success=False)
+
+
+def test_a_spool_from_before_timeouts_were_told_apart_reads_as_it_was():
+    """Its runs took the time they took, and its units are taken over."""
+    line = turn(record(7, seen=Observation(success=False, latency_ms=30_000)))
+    seen = dict(zip(Observation.__dataclass_fields__, line.seen, strict=True))
+    del seen["timed_out"]
+    fields = tuple(seen)
+    older = line.__class__(line.run_id, line.at, line.idle, line.late, tuple(seen.values()))
+    assert Head(source="p1", sequence=3, fields=fields).speaks_of_units_as_we_do
+    assert record_in(older, fields) == record_in(line)
 
 
 def test_replay_gives_the_deltas_that_were_cut_and_one_for_the_rest(tmp_path):

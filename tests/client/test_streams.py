@@ -142,3 +142,17 @@ def test_the_readers_own_time_is_not_the_agents(hosted, words):
     assert stream._waited == started  # noqa: SLF001
     assert list(stream) == ["b"]
     assert hosted.seen.latency_ms is not None
+
+
+def test_a_stream_that_times_out_before_its_first_piece_is_one_without(hosted):
+    """The time it was waited for is kept; that no first token came is for the evidence to read out of it."""
+
+    @hosted.agent.runs
+    def silent(version, request, ctx):
+        raise TimeoutError
+        yield
+
+    with pytest.raises(TimeoutError):
+        list(silent.stream("hello", session="s"))
+    assert (hosted.seen.timed_out, hosted.seen.ttft_ms) == (True, None)
+    assert hosted.seen.latency_ms is not None

@@ -252,6 +252,8 @@ class Agent:
         values: Values = {}
         add(values, shown)
         add(values, {"latency_ms": latency_ms, "ttft_ms": ttft_ms})
+        if values.get("timed_out") and latency_ms is None:
+            raise UsageError("a run timed out, and after how long is not said", hint="pass latency_ms, too")
         if "success" in values:
             values["unresolved"] = False
         serial = self.recorder.serial(next(self.recorder.numbers))

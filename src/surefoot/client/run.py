@@ -124,8 +124,8 @@ class Run:
     """
     One run: decided when it is made, timed and recorded as a context manager, sync or async.
 
-    An exception is a failure and goes on its way unchanged; a timeout is one that exceeds every latency. A cancellation is none: the run is recorded as unresolved,
-    with the time it had taken.
+    An exception is a failure and goes on its way unchanged; where it is a timeout, the run exceeds every latency. A
+    cancellation is none: the run is recorded as unresolved, with the time it had taken.
     """
 
     # Without a constructor, and with the ids as a bare tuple: together a fifth of what a run costs.

@@ -42,7 +42,7 @@ class Shown(TypedDict, total=False):
     """A tool's effect had to be undone."""
 
     timed_out: bool | None
-    """It was given up, and the time it took is only what it took until then. A TimeoutError that ends it says so, too."""
+    """It was given up: its time is what it took until then. A TimeoutError that ends the run says so, too."""
 
 
 class Span(NamedTuple):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from surefoot.core.evidence.fold import Fold
-from surefoot.core.evidence.histogram import Scale, bucket_of
+from surefoot.core.evidence.histogram import Scale, bucket_of, censored
 from surefoot.core.evidence.observation import Arm, Assignment, Observation, Record
 from surefoot.core.evidence.tally import PRESENCE, Count, DeltaKey
 from surefoot.core.units import AgentName, Digest, MicroUsd, Millis, Nanos, RolloutId, UnitKey
@@ -77,6 +77,7 @@ observations = st.builds(
     model_calls=st.none() | st.integers(0, 9),
     latency_ms=st.none() | st.integers(0, 10**5).map(Millis),
     feedback=st.none() | st.floats(0, 1),
+    timed_out=st.none() | st.booleans(),
 )
 assignments = st.sampled_from(
     [
@@ -203,6 +204,19 @@ def test_a_session_is_resolved_once_with_all_it_added_up_to():
         "latency_ms": {bucket_of(900): 1},
         "quality": {bucket_of(3, Scale.EXACT): 1},
     }
+
+
+def test_a_session_with_a_turn_that_timed_out_has_timed_out():
+    """Given up after 200 ms is worse than an answer after 900; nobody saw a first token of it, and no cost is lost."""
+    slow = Observation(success=True, cost=MicroUsd(300), latency_ms=Millis(900), ttft_ms=Millis(50))
+    given_up = Observation(success=False, cost=MicroUsd(200), latency_ms=Millis(200), timed_out=True)
+    for turns in ((slow, given_up), (given_up, slow)):
+        counts = one([turn("s", second, seen) for second, seen in enumerate(turns)])
+        assert counts.amounts == {
+            "cost": {bucket_of(500): 1},
+            "latency_ms": {censored(bucket_of(900)): 1},
+            "ttft_ms": {censored(bucket_of(200)): 1},
+        }
 
 
 def test_a_session_is_over_when_it_was_silent_for_long_enough():

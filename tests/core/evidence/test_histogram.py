@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from fractions import Fraction
 
 import pytest
@@ -14,6 +15,8 @@ from surefoot.core.evidence.histogram import (
     Histogram,
     Scale,
     bucket_of,
+    censored,
+    is_censored,
     representative,
     upper_edge,
 )
@@ -132,3 +135,25 @@ def test_count_above_an_edge(sample, scale, value):
     bucket = bucket_of(value, scale)
     edge = upper_edge(bucket, scale)
     assert Histogram.of(sample, scale).count_above(bucket) == sum(other > edge for other in sample)
+
+
+@given(values, values)
+def test_what_was_cut_off_is_above_every_value_and_taken_for_what_is_known(value, other):
+    """Ranked it comes last, added up it counts with where it was cut off, and it is never taken for a value."""
+    bucket = censored(bucket_of(value))
+    assert bucket > bucket_of(other) <= bucket_of(MAX_VALUE) < censored(ZERO_BUCKET)
+    assert is_censored(bucket)
+    assert not is_censored(bucket_of(other))
+    assert not is_censored(bucket, Scale.EXACT)
+    assert representative(bucket) == representative(bucket_of(value))
+    assert upper_edge(bucket) == upper_edge(bucket_of(value))
+
+
+@given(st.lists(st.tuples(st.integers(0, 300), st.booleans()), min_size=1, max_size=30))
+def test_a_mean_forgets_no_value_that_shares_its_bucket_with_one_that_was_cut_off(cases):
+    """As many values as were counted, at the same mean, ascending."""
+    buckets = Counter(censored(bucket_of(value)) if is_cut_off else bucket_of(value) for value, is_cut_off in cases)
+    both, plain = Histogram(buckets=buckets), Histogram.of(value for value, _ in cases)
+    assert both.values() == plain.values()
+    assert list(both.values()) == sorted(both.values())
+    assert both.mean() == plain.mean()

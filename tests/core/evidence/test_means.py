@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from surefoot.core.evidence.exceedance import LEAST_VALUES, freeze_edges
-from surefoot.core.evidence.histogram import Histogram, Scale, upper_edge
+from surefoot.core.evidence.histogram import MAX_VALUE, Histogram, Scale, bucket_of, censored, upper_edge
 from surefoot.core.evidence.means import MeanHarm, MeanNonInferiority, score_loss
 
 HISTORY = {1.0: 100, 2.0: 60, 5.0: 40}
@@ -131,6 +131,11 @@ def test_scores_become_losses():
         score_loss({6: 1})
 
 
+def timed_out(after, *, count=1):
+    """Runs that were given up after so many milliseconds."""
+    return Histogram(buckets={censored(bucket_of(after)): count})
+
+
 @pytest.mark.parametrize(
     "mistake",
     [
@@ -144,7 +149,6 @@ def test_scores_become_losses():
         lambda: MeanNonInferiority().update({}, {math.nan: 1, 1.0: 1}),
         lambda: MeanNonInferiority().update({}, {1.0: -1}),
         lambda: freeze_edges(Histogram(), quantile=1.0),
-        lambda: freeze_edges(Histogram(), timeouts=-1),
     ],
 )
 def test_a_wrong_value_is_refused(mistake):
@@ -161,17 +165,32 @@ def test_edges_are_the_quantile_s_and_the_tolerance_rounded_up():
     edge = upper_edge(edges.stable_bucket)
     assert 950 <= edge <= 950 * 1.04
     assert edge * 1.1 <= upper_edge(edges.candidate_bucket) <= edge * 1.1 * 1.05
-    tick = edges.tick(Histogram.of([edge, edge + 1, 2 * edge]), stable, candidate_timeouts=4, stable_timeouts=1)
+    tick = edges.tick(Histogram.of([edge, edge + 1, 2 * edge]) + timed_out(1, count=4), stable + timed_out(10**6))
     assert tick == (7, 5, 1001, 1000 - edge + 1)
 
 
 def test_edges_need_two_hundred_values():
     """Too few values place no edge; timeouts count, and a quantile among them leaves only slower ones to exceed."""
     assert freeze_edges(Histogram.of([10] * (LEAST_VALUES - 1))) is None
-    assert freeze_edges(Histogram(), timeouts=500) is None
-    edges = freeze_edges(Histogram.of([10] * 180), timeouts=20, tolerance=0.0)
+    assert freeze_edges(timed_out(30_000, count=500)) is None
+    edges = freeze_edges(Histogram.of([10] * 180) + timed_out(5, count=20), tolerance=0.0)
     assert edges is not None
-    assert edges.tick(Histogram.of([10]), Histogram.of([11]), candidate_timeouts=1) == (2, 1, 1, 1)
+    assert edges.tick(Histogram.of([10]) + timed_out(1), Histogram.of([11])) == (2, 1, 1, 1)
+
+
+@given(
+    stable=st.lists(st.integers(0, MAX_VALUE), min_size=1, max_size=40),
+    cut_off=st.lists(st.integers(0, MAX_VALUE), min_size=1, max_size=10),
+    quantile=st.floats(0.01, 0.99),
+)
+def test_what_timed_out_always_exceeds(stable, cut_off, quantile):
+    """Wherever the edge is placed, and however early a run was given up; what did not time out is not touched by it."""
+    edges = freeze_edges(Histogram.of(stable * 200) + sum(map(timed_out, cut_off), Histogram()), quantile=quantile)
+    assert edges is not None
+    plain, given_up = Histogram.of(stable), sum(map(timed_out, cut_off), Histogram())
+    n_c, k_c, n_s, k_s = edges.tick(plain + given_up, plain + given_up)
+    without = edges.tick(plain, plain)
+    assert (n_c - without.n_c, k_c - without.k_c) == (n_s - without.n_s, k_s - without.k_s) == (len(cut_off),) * 2
 
 
 def test_edges_belong_to_their_scale():

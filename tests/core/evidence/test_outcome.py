@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from surefoot.core.evidence.amount import AMOUNT_FIELDS, NO_AMOUNTS, amounts_of, bucket_for, joined, scale_of
-from surefoot.core.evidence.histogram import Scale, bucket_of
+from surefoot.core.evidence.histogram import Scale, bucket_of, is_censored, upper_edge
 from surefoot.core.evidence.metrics import METRICS, MetricKind
 from surefoot.core.evidence.observation import NOTHING_SEEN, Observation
 from surefoot.core.evidence.outcome import BINARY_METRICS, bad_outcomes, outcomes, positions
@@ -92,3 +92,37 @@ def test_small_whole_numbers_are_kept_exactly(position, amount):
     field = AMOUNT_FIELDS[position]
     assert scale_of(field) is (Scale.EXACT if field in ("model_calls", "quality") else Scale.LOG)
     assert bucket_for(position, amount) == bucket_of(amount, scale_of(field))
+
+
+waits = st.none() | st.integers(0, 10**14)
+runs = st.builds(
+    lambda latency, ttft, timed_out: replace(NOTHING_SEEN, latency_ms=latency, ttft_ms=ttft, timed_out=timed_out),
+    waits, waits, st.none() | st.booleans(),
+)  # fmt: skip
+
+
+@given(st.lists(runs, min_size=1, max_size=6))
+def test_a_unit_timed_out_if_a_run_of_it_did_and_is_known_to_have_waited_for_its_longest(seen):
+    """In any order of its runs; a wait that ended is never taken for one that timed out, however long it was."""
+    latency, ttft = AMOUNT_FIELDS.index("latency_ms"), AMOUNT_FIELDS.index("ttft_ms")
+    timed = [run for run in seen if run.latency_ms is not None]
+    for order in (seen, seen[::-1]):
+        total = together(*map(amounts_of, order))
+        assert (total[latency] is None) == (not timed)
+        if timed:
+            bucket = bucket_for(latency, total[latency])
+            assert is_censored(bucket) == any(run.timed_out for run in timed)
+            assert upper_edge(bucket) == upper_edge(bucket_of(max(run.latency_ms for run in timed)))
+        silent = any(run.timed_out and run.ttft_ms is None for run in timed)
+        assert (total[ttft] is not None and is_censored(bucket_for(ttft, total[ttft]))) == silent
+
+
+def test_only_a_wait_can_time_out():
+    """What a run cost until it was given up is what it cost, and the first token that came has come."""
+    seen = replace(NOTHING_SEEN, cost=10**14, tokens=7, latency_ms=900, ttft_ms=80, quality=2, model_calls=1)
+    before, after = (
+        dict(zip(AMOUNT_FIELDS, amounts_of(one), strict=True)) for one in (seen, replace(seen, timed_out=True))
+    )
+    assert {name for name in before if before[name] != after[name]} == {"latency_ms"}
+    cost = AMOUNT_FIELDS.index("cost")
+    assert bucket_for(cost, 10**14) == bucket_for(cost, before["cost"]) == bucket_of(10**14)

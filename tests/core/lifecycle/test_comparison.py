@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from surefoot.core.evidence.histogram import Histogram, Scale
+from surefoot.core.evidence.histogram import Histogram, Scale, bucket_of, censored
 from surefoot.core.evidence.tally import ArmTick, Count, Tick
 from surefoot.core.lifecycle.comparison import Comparison, compare
 from surefoot.core.units import RolloutId
@@ -71,3 +73,18 @@ def test_totals_do_not_depend_on_how_ticks_were_cut(parts: list[tuple[int, int, 
     units, bad = sum(n + k for n, k, _ in parts), sum(k for _, k, _ in parts)
     for found in compare(ticks):
         assert (found.n_stable, found.stable) == (units, bad / units)
+
+
+def test_a_quantile_among_timeouts_is_said_to_be_more_than_when_they_were_given_up() -> None:
+    """And has no difference; the mean goes on with the time they took, and nobody's first tokens are made up."""
+    stable = latency(*range(500, 1500))
+    late = Counter(latency(*range(500, 1400)).amounts["latency_ms"])
+    late[censored(bucket_of(30_000))] = 100
+    ttft = {censored(bucket_of(30_000)): 100}
+    seen = tick(stable, ArmTick(amounts={"latency_ms": late, "ttft_ms": ttft}))
+    found = row("latency_p95", seen)
+    assert (found.candidate_is_least, found.stable_is_least, found.change) == (True, False, None)
+    assert found.candidate == pytest.approx(30_000, rel=0.0201)
+    assert re.fullmatch(r"latency_p95: p95 more than (29|30),\d{3} instead of 1,4\d\d", found.words)
+    assert row("latency", seen).candidate == pytest.approx(0.9 * 950 + 0.1 * 30_000, rel=0.02)
+    assert all(other.metric != "ttft_p95" for other in compare([seen]))

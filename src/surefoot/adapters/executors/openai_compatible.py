@@ -16,7 +16,7 @@ from ...core.artifact.canonical import parse_object
 from ...core.artifact.version import AgentVersion
 from ...core.evidence.observation import Observation
 from ...core.units import MicroUsd, Millis
-from ...errors import ArtifactError, ExecutorFailed, UsageError
+from ...errors import ArtifactError, ExecutorFailed, ExecutorTimeout, UsageError
 from ...ports.executor import Answer, ToolCall
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ async def _posted(version: AgentVersion, body: dict[str, object], key: str) -> A
                 )
             yield response
     except TimeoutError as error:
-        raise ExecutorFailed(
+        raise ExecutorTimeout(
             f"{_where(version)} did not answer within {_patience(version):g} s",
             hint="raise max_latency in the version's policies, or look at the endpoint",
             overloaded=True,

@@ -6,6 +6,10 @@ exact rationals (26/25), so no machine rounds a value into its neighbour's bucke
 within 2 % of its value, far below the tolerances decided on (10 %), at about 50 buckets for a typical day of latencies.
 Exact scale: one bucket for each integer, for calls, turns and scores.
 
+A value may be censored: a run that timed out after 30 s would have taken longer, nobody knows how long. Censored values
+have log buckets of their own, above all others and by where they were cut off, so that whoever ranks values finds them
+greater than any, and whoever adds them up finds what is known of them.
+
 Masson, Rim and Lee (2019), DDSketch, VLDB 12(12), for mergeable buckets of bounded relative error.
 """
 
@@ -20,13 +24,27 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["MAX_VALUE", "ZERO_BUCKET", "Histogram", "Scale", "bucket_of", "representative", "upper_edge"]
+__all__ = [
+    "MAX_VALUE",
+    "ZERO_BUCKET",
+    "Histogram",
+    "Scale",
+    "bucket_of",
+    "censored",
+    "is_censored",
+    "representative",
+    "upper_edge",
+    "values_of",
+]
 
 MAX_VALUE: Final = 10**12
 """Larger values count as this one: a million dollars in micro-dollars, thirty years in milliseconds."""
 
 ZERO_BUCKET: Final = -1
 """The log-scale bucket of the value 0."""
+
+_CENSORED: Final = 1024
+"""Added to the bucket in which a value was cut off; the greatest value has bucket 705. Stored, so it never changes."""
 
 
 class Scale(StrEnum):
@@ -63,28 +81,54 @@ def bucket_of(value: int, scale: Scale = Scale.LOG) -> int:
     return bisect_left(_EDGES, value) if value else ZERO_BUCKET
 
 
+def censored(bucket: int) -> int:
+    """The log-scale bucket of values that were cut off in this one: what they would have become is more than any."""
+    return bucket + _CENSORED
+
+
+def is_censored(bucket: int, scale: Scale = Scale.LOG) -> bool:
+    """Whether it holds values that were cut off. On the exact scale none does."""
+    return scale is Scale.LOG and bucket >= ZERO_BUCKET + _CENSORED
+
+
 def upper_edge(bucket: int, scale: Scale = Scale.LOG) -> int:
     """
     The largest integer the bucket may hold.
 
     `bucket_of(upper_edge(b)) == b` for every bucket that holds an integer. The narrow log buckets between 1 and 26 that
-    hold none (1..17, 19..27, ...) are never produced by `bucket_of`; their edge is that of the bucket below.
+    hold none (1..17, 19..27, ...) are never produced by `bucket_of`; their edge is that of the bucket below. Of a
+    censored bucket: the largest integer at which its values may have been cut off.
     """
     if scale is Scale.EXACT:
         return bucket
+    bucket = _cut_off_in(bucket)
     return _EDGES[bucket] if bucket >= 0 else 0
 
 
 def representative(bucket: int, scale: Scale = Scale.LOG) -> float:
     """
     The value all members of a bucket are taken for: the geometric mean of its least and greatest integer, exact up to
-    25.
+    25. Of a censored bucket: where its values were cut off, the least they can have been.
     """
     if scale is Scale.EXACT:
         return float(bucket)
+    bucket = _cut_off_in(bucket)
     if bucket <= 0:
         return float(bucket + 1)
     return math.sqrt((_EDGES[bucket - 1] + 1) * _EDGES[bucket])
+
+
+def values_of(buckets: Mapping[int, int], scale: Scale = Scale.LOG) -> dict[float, int]:
+    """Representative value to count, ascending: the input of the tests on means."""
+    values: dict[float, int] = {}
+    for bucket in sorted(buckets, key=_cut_off_in if scale is Scale.LOG else None):
+        value = representative(bucket, scale)
+        values[value] = values.get(value, 0) + buckets[bucket]
+    return values
+
+
+def _cut_off_in(bucket: int) -> int:
+    return bucket - _CENSORED if bucket >= ZERO_BUCKET + _CENSORED else bucket
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +180,7 @@ class Histogram:
 
     def values(self) -> dict[float, int]:
         """Representative value to count, ascending: the input of the tests on means."""
-        return {representative(bucket, self.scale): self.buckets[bucket] for bucket in sorted(self.buckets)}
+        return values_of(self.buckets, self.scale)
 
     def mean(self) -> float | None:
         """The mean of the representatives, within 2 % of the true mean; None if there are no values."""

@@ -44,6 +44,12 @@ class Observation:
     ttft_ms: Millis | None = None
     """Time to the first token."""
 
+    timed_out: bool | None = None
+    """
+    It was given up after `latency_ms`: how long it would have taken is not known. Not None for "in time": most runs do
+    not say, and that is what it means.
+    """
+
     feedback: float | None = None
     """0 (bad) to 1, from the user."""
 

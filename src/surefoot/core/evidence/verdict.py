@@ -109,6 +109,22 @@ class Finding:
     times_counted: float = 1.0
     """How often each unit is among those counted, on average: more than once where sessions meet several processes."""
 
+    is_paired: bool = False
+    """Of shadow pairs: `n` is the pairs, `k_candidate` those that only the candidate failed, `k_stable` only stable."""
+
+    edge_stable: int | None = None
+    edge_candidate: int | None = None
+    """Of a quantile metric: the frozen values, in milliseconds, beyond which a unit of that arm is counted as bad."""
+
+    n_known: int = 0
+    """Stable units that a candidate with all traffic is held against, which may be older than the rollout. 0: none."""
+
+    k_known: float = 0.0
+    """Bad units among those, or the sum of their amounts."""
+
+    highest: float | None = None
+    """The highest rate, or mean, that they leave plausible. None where nothing is held against what was known."""
+
     @property
     def is_ahead(self) -> bool:
         """Whether it was decided on first failures that are more, or other, than the units whose outcome is final."""

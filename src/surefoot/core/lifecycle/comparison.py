@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from ..evidence.amount import scale_of
 from ..evidence.eprocess import Binary
-from ..evidence.histogram import Histogram, representative, upper_edge
+from ..evidence.histogram import Histogram, is_censored, representative, upper_edge
 from ..evidence.interval import stratified_difference
 from ..evidence.metrics import METRICS, Metric, MetricKind
 from ..evidence.tally import ArmTick, Count, Tick
@@ -17,6 +17,16 @@ from ..evidence.tally import ArmTick, Count, Tick
 __all__ = ["Comparison", "compare"]
 
 _NONE: Final = Count()
+_ROUND: Final = 1000
+
+
+class _Value(NamedTuple):
+    value: float | None
+    is_least: bool = False
+    """It is greater than that."""
+
+
+_NO_VALUE: Final = _Value(None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +47,14 @@ class Comparison:
     high: float | None = None
     """A 95 % interval of candidate minus stable for rates, stratified by epoch; approximate."""
 
+    stable_is_least: bool = False
+    candidate_is_least: bool = False
+    """The quantile lies among runs that timed out: it is greater than the value, which is when they were given up."""
+
     @property
     def change(self) -> float | None:
         """Candidate minus stable for rates; as a fraction of stable for amounts. None where it cannot be said."""
-        if self.stable is None or self.candidate is None:
+        if self.stable is None or self.candidate is None or self.stable_is_least or self.candidate_is_least:
             return None
         if self.unit == "rate":
             return self.candidate - self.stable
@@ -62,7 +76,11 @@ class Comparison:
             by = f"{100 * (self.candidate - self.stable):+.1f} points{about}"
             return f"{self.metric}: {self.candidate:.1%} bad instead of {self.stable:.1%} ({by})"
         moved = f" ({self.change:+.0%})" if self.change is not None else ""
-        return f"{self.metric}: {self.unit} {self.candidate:,.4g} instead of {self.stable:,.4g}{moved}"
+        new, old = (
+            _said(self.candidate, is_least=self.candidate_is_least),
+            _said(self.stable, is_least=self.stable_is_least),
+        )
+        return f"{self.metric}: {self.unit} {new} instead of {old}{moved}"
 
 
 def compare(ticks: Iterable[Tick]) -> tuple[Comparison, ...]:
@@ -102,13 +120,19 @@ def _rate(metric: Metric, ticks: list[Tick]) -> Comparison:
 def _amount(metric: Metric, ticks: list[Tick]) -> Comparison:
     stable = _gathered(metric, (tick.stable for tick in ticks))
     candidate = _gathered(metric, (tick.candidate for tick in ticks))
+    if all(is_censored(bucket, of.scale) for of in (stable, candidate) for bucket in of.buckets):
+        # First tokens of an agent that never says when they came: it cannot be seen by when it times out, either.
+        stable = candidate = Histogram(scale=stable.scale)
+    before, after = _value(metric, stable), _value(metric, candidate)
     return Comparison(
         metric=metric.name,
         unit="p95" if metric.kind is MetricKind.QUANTILE else "mean",
         n_stable=stable.n,
-        stable=_value(metric, stable),
+        stable=before.value,
         n_candidate=candidate.n,
-        candidate=_value(metric, candidate),
+        candidate=after.value,
+        stable_is_least=before.is_least,
+        candidate_is_least=after.is_least,
     )
 
 
@@ -119,10 +143,17 @@ def _gathered(metric: Metric, arms: Iterable[ArmTick]) -> Histogram:
     return Histogram(scale=scale_of(metric.field), buckets=dict(buckets))
 
 
-def _value(metric: Metric, of: Histogram) -> float | None:
-    if not of.n:
-        return None
-    if metric.kind is MetricKind.QUANTILE:
-        bucket = of.quantile_bucket(metric.quantile)
-        return None if bucket is None else float(upper_edge(bucket, of.scale))
-    return sum(representative(bucket, of.scale) * count for bucket, count in of.buckets.items()) / of.n
+def _value(metric: Metric, of: Histogram) -> _Value:
+    if metric.kind is not MetricKind.QUANTILE:
+        return _Value(of.mean())
+    bucket = of.quantile_bucket(metric.quantile)
+    if bucket is None:
+        return _NO_VALUE
+    if is_censored(bucket, of.scale):
+        return _Value(representative(bucket, of.scale), is_least=True)
+    return _Value(float(upper_edge(bucket, of.scale)))
+
+
+def _said(value: float, *, is_least: bool) -> str:
+    number = f"{value:,.0f}" if value >= _ROUND else f"{value:.4g}"
+    return f"more than {number}" if is_least else number

@@ -9,14 +9,14 @@ from ..evidence.ceiling import mean_limit
 from ..evidence.eprocess import SAFETY_BASELINE, SAFETY_WEIGHTS, USUAL_BASELINE, USUAL_WEIGHTS, Baseline, Binary
 from ..evidence.exceedance import freeze_edges
 from ..evidence.harm import BinaryHarm
-from ..evidence.histogram import Histogram, Scale, representative
+from ..evidence.histogram import Histogram, Scale, upper_edge, values_of
 from ..evidence.interval import stratified_difference
 from ..evidence.limit import limit
 from ..evidence.means import MeanHarm, MeanNonInferiority
 from ..evidence.metrics import Metric, MetricKind, metric_named
 from ..evidence.noninferiority import BinaryNonInferiority
 from ..evidence.tally import Count
-from .reference import MeanReference, RateReference
+from .reference import Known, MeanReference, RateReference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ..evidence.tally import Buckets, History, Tick
     from ..traffic.plan import Check
 
-__all__ = ["AmountProbe", "Interval", "Probe", "QuantileProbe", "RateProbe", "Sums", "probe_for"]
+__all__ = ["AmountProbe", "Edges", "Interval", "Probe", "QuantileProbe", "RateProbe", "Sums", "probe_for"]
 
 _NONE: Final = Count()
 _NO_BUCKETS: Final[dict[int, int]] = {}
@@ -36,6 +36,13 @@ class Interval(NamedTuple):
 
     low: float
     high: float
+
+
+class Edges(NamedTuple):
+    """The values beyond which a unit of that arm is counted as bad, in the metric's unit."""
+
+    stable: int
+    candidate: int
 
 
 class Sums:
@@ -71,6 +78,16 @@ class Probe(Protocol):
 
     bad: int
     """Candidate units that failed, counted once each: what count limits read. 0 for amounts."""
+
+    @property
+    def edges(self) -> Edges | None:
+        """Of a quantile whose edge is placed; None for others."""
+        ...
+
+    @property
+    def known(self) -> Known:
+        """What is known of stable, for a candidate that has all traffic to be held against."""
+        ...
 
     @property
     def warm_units(self) -> int:
@@ -200,6 +217,8 @@ _ANY_EPOCH: Final = 0
 class RateProbe:
     """A yes-or-no metric. Harm reads first failures, proof reads resolved units (STATISTICS.md section 2)."""
 
+    edges: Edges | None = None
+
     def __init__(self, metric: Metric, check: Check, margins: Iterable[float], past: Count) -> None:
         otherwise = SAFETY_BASELINE if metric.rare else USUAL_BASELINE
         # A failure that comes late may be of a unit that was never remembered: no more of them than units are read.
@@ -225,6 +244,11 @@ class RateProbe:
     def warm_units(self) -> int:
         """Candidate units since it has all traffic."""
         return self._rates.warm.n_c
+
+    @property
+    def known(self) -> Known:
+        """Stable's rate."""
+        return self._rates.reference.known
 
     @property
     def has_reference(self) -> bool:
@@ -298,6 +322,18 @@ class QuantileProbe:
         return self._rates.warm.n_c
 
     @property
+    def edges(self) -> Edges | None:
+        """Stable's quantile, and for the candidate the same raised by the tolerance; None until it is placed."""
+        if self._edges is None:
+            return None
+        return Edges(upper_edge(self._edges.stable_bucket), upper_edge(self._edges.candidate_bucket))
+
+    @property
+    def known(self) -> Known:
+        """Stable's rate of exceedances."""
+        return self._rates.reference.known
+
+    @property
     def has_reference(self) -> bool:
         """Whether the edge is placed, and stable's rate of exceedances known."""
         return self._rates.reference.highest is not None
@@ -353,6 +389,7 @@ class AmountProbe:
     """A cost, a count of calls, a mean latency or a score: bets on capped values."""
 
     bad = 0
+    edges: Edges | None = None
     first: Sums | None = None
 
     def __init__(self, metric: Metric, check: Check, margins: Iterable[float], past: Buckets) -> None:
@@ -371,12 +408,17 @@ class AmountProbe:
     def _values(self, buckets: Buckets) -> dict[float, int]:
         if self._metric.kind is MetricKind.SCORE:
             return {(5 - min(max(bucket, 1), 5)) / 4: count for bucket, count in sorted(buckets.items())}
-        return {representative(bucket, self._scale): count for bucket, count in sorted(buckets.items())}
+        return values_of(buckets, self._scale)
 
     @property
     def warm_units(self) -> int:
         """Candidate units since it has all traffic."""
         return sum(self._warm.values())
+
+    @property
+    def known(self) -> Known:
+        """Stable's mean."""
+        return self._reference.known
 
     @property
     def has_reference(self) -> bool:
