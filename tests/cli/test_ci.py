@@ -95,6 +95,24 @@ def test_a_changed_prompt_file_changes_its_versions(project):
     assert json.loads(ran.out)["versions"] == ["bot v2"]
 
 
+def test_a_file_in_the_folders_place_is_said_before_anything_runs(project):
+    """Nobody pays for proofs whose results have nowhere to go."""
+    put(project, "out", "mine")
+    ran = surefoot(project, "ci", "run", "--base", "HEAD", "--out", "out")
+    assert (ran.code, ran.out) == (3, "")
+    assert "is a file" in ran.err
+
+
+def test_a_commit_without_a_file_is_one_to_start_from(project):
+    """In a repository that began empty everything is new."""
+    git(project, "checkout", "-q", "--orphan", "empty")
+    git(project, "rm", "-rfq", "--cached", ".")
+    git(project, "commit", "-q", "--allow-empty", "-m", "nothing yet")
+    ran = surefoot(project, "ci", "run", "--base", "HEAD", "--json")
+    assert ran.code == 0, ran.err
+    assert json.loads(ran.out)["versions"] == ["bot v1"]
+
+
 def test_results_of_an_earlier_run_do_not_pass_for_this_ones(project):
     """What lies in the folder from before is gone, and files of other people stay."""
     folder = project / "surefoot-results"

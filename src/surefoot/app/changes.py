@@ -78,8 +78,8 @@ def _checkout(root: Path, commit: str, target: Path) -> None:
     """The project as it was, without its large files, in a folder of its own. The working tree is left alone."""
     below = _git(root, "rev-parse", "--show-prefix").strip().rstrip("/")
     tree = f"{commit}:{below}" if below else commit
-    if below and not _git(root, "ls-tree", commit, "--", below + "/").strip():
-        return  # the project is new
+    if not _git(root, "ls-tree", commit, "--", *([below + "/"] if below else [])).strip():
+        return  # the project is new, or the commit empty: an archive without a file is none that tarfile reads
     command = ["git", "-C", str(root), "archive", "--format=tar", tree]
     # The arguments are a digest that git itself gave and a folder's name, and no shell reads them.
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as archive:  # noqa: S603

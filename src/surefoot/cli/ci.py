@@ -15,7 +15,7 @@ from ..adapters.ci.workflows import Provider, Written, workflow_files
 from ..adapters.reports.documents import Document, GateDocument, documents_under
 from ..adapters.reports.junit import junit
 from ..config.files import NewFile, write_all
-from ..core.proof.gate import EXIT_CODES, Ruling, decision_of
+from ..core.proof.gate import EXIT_CODES, Decision, Ruling, decision_of
 from ..core.proof.suite import NO_LIMITS, Limits
 from ..core.units import MicroUsd
 from ..errors import AlreadyExists, SurefootError
@@ -32,6 +32,7 @@ app = typer.Typer(
     add_completion=False,
 )
 
+_SAID = {Decision.PASSED: "passed", Decision.FAILED: "FAILED", Decision.UNDECIDED: "not decided"}
 _JUNIT: str = "junit.xml"
 _REPORT: str = "report.md"
 _JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
@@ -56,7 +57,7 @@ def _init(
         say_json({"provider": provider, "written": [file.path for file in wanted]})
         return
     say(*(f"wrote {file.path}" for file in wanted))
-    say("next: commit them; a pull request that touches agents/ is proved and gets one comment that is kept up to date")
+    say("next: commit them; every pull request is proved then, and gets one comment that is kept up to date")
 
 
 def _write(root: Path, wanted: Sequence[Written], *, force: bool) -> None:
@@ -99,7 +100,10 @@ def _run(
         code = EXIT_CODES[proved.decision]
         say_json({"decision": proved.decision, "exit_code": code, "versions": names, "changed": proved.is_changed})
     else:
-        say(f"{proved.decision}: {', '.join(names)}", f"results are in {out}: `surefoot ci report {out}` shows them")
+        say(
+            f"{_SAID[proved.decision]}: {', '.join(names)}",
+            f"results are in {out}: `surefoot ci report {out}` shows them",
+        )
     raise typer.Exit(EXIT_CODES[proved.decision])
 
 

@@ -187,7 +187,8 @@ def _decoded(raw: bytes, kind: type[T], source: str) -> T:
         return msgspec.json.decode(raw, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise GateError(
-            f"{source}: {error}", hint="a table of scores, a baseline, or {'metrics': {NAME: {'n': 50, 'passed': 48}}}"
+            f"{source}: {error}",
+            hint='a table of scores, a baseline, or {"metrics": {"NAME": {"n": 50, "passed": 48}}}',
         ) from None
 
 

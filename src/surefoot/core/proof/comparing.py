@@ -151,7 +151,7 @@ def _decision(one: Compared, p_value: float, worst: float, judged: Judged) -> Ru
     change_word = "rise" if one.gate.is_lower_better else "drop"
     sees = (
         ""
-        if drop is None
+        if not drop  # amounts that never moved say nothing of what could be seen
         else f"; a {change_word} of {drop:.3g} would be found {percent(judged.gates.power)} of the time"
     )
     if p_value <= alpha:
