@@ -169,7 +169,7 @@ class TestRecompute:
         await scene.when_users_come(rid, 400, **BAD, stay=True)
         await scene.when_time_passes(11 * SECOND)
         records, ticks = await scene.store.audit(rid), await scene.store.ticks(rid)
-        assert "candidate 100 in 200 exposures (50.00%)" in explain(records)[-1].why
+        assert "candidate 100 bad of 200 served (50.00%)" in explain(records)[-1].why
         assert '"k_first_candidate":100' in text_of(records[-1].transition)
         assert recompute(records, ticks).is_reproduced
         move = records[-1].transition

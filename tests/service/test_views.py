@@ -81,7 +81,7 @@ async def test_what_harm_was_found_in_is_what_is_shown():
     await scene.when_time_passes(11 * SECOND)
     shown = await seen(scene, rid)
     assert shown.phase is Phase.ROLLED_BACK
-    counts = "first failures: candidate 100 in 200 exposures (50.00%), stable 10 in 200 exposures (5.00%)"
+    counts = "so far candidate 100 bad of 200 served (50.00%), stable 10 bad of 200 served (5.00%)"
     assert counts in shown.note
     harm = next(bar for bar in shown.evidence if (bar.metric, bar.question) == ("success", "harm"))
     assert (harm.n_candidate, harm.rate_candidate, harm.n_stable, harm.rate_stable) == (200, 0.5, 200, 0.05)

@@ -123,7 +123,8 @@ def say_recomputed(found: Recomputed) -> None:
     """Which decisions were reached again."""
     say("")
     for decision in found.decisions:
-        ticks = f" from ticks 1 to {decision.ticks}, off by {decision.off_by:.1e}" if decision.ticks else ""
+        exactly = f"to within {decision.off_by:.1e}" if decision.off_by else "exactly"
+        ticks = f" {exactly} from ticks 1 to {decision.ticks}" if decision.ticks else ""
         verdict = f"reproduced{ticks}" if decision.is_reproduced else f"NOT reproduced: {decision.why_not}"
         say(f"{decision.sequence:>4}  {decision.event:<12} {verdict}")
     if found.chain is not None:

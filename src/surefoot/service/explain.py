@@ -263,8 +263,12 @@ def _said(value: object) -> str:
     return getattr(value, "name", None) or str(value)
 
 
-_WORDS: Final = ("metric", "kind", "judgement")
-_FIRST: Final = ("n_first_stable", "k_first_stable", "n_first_candidate", "k_first_candidate")
+_WORDS: Final = ("metric", "kind", "judgement", "is_paired")
+_LATER: Final = (
+    ("n_first_stable", "k_first_stable", "n_first_candidate", "k_first_candidate"),
+    ("edge_stable", "edge_candidate"),
+    ("n_known", "k_known", "highest"),
+)
 """Not in trails of before: what was never written is not compared."""
 
 
@@ -273,9 +277,9 @@ def _distances(recorded: Verdict, again: Verdict) -> Iterator[float]:
     if recorded.not_final:
         yield _distance(recorded.not_final, again.not_final)
     for was, now in zip(recorded.findings, again.findings, strict=True):
-        has_first = any(getattr(was, name) for name in _FIRST)
+        unwritten = {name for names in _LATER if not any(getattr(was, name) for name in names) for name in names}
         for field in fields(Finding):
-            if field.name not in _WORDS and (has_first or field.name not in _FIRST):
+            if field.name not in _WORDS and field.name not in unwritten:
                 yield _distance(getattr(was, field.name), getattr(now, field.name))
 
 

@@ -85,6 +85,6 @@ def test_a_quantile_among_timeouts_is_said_to_be_more_than_when_they_were_given_
     found = row("latency_p95", seen)
     assert (found.candidate_is_least, found.stable_is_least, found.change) == (True, False, None)
     assert found.candidate == pytest.approx(30_000, rel=0.0201)
-    assert re.fullmatch(r"latency_p95: p95 more than (29|30),\d{3} instead of 1,4\d\d", found.words)
+    assert re.fullmatch(r"latency_p95: 95 % within more than (29|30),\d{3} ms instead of 1,4\d\d ms", found.words)
     assert row("latency", seen).candidate == pytest.approx(0.9 * 950 + 0.1 * 30_000, rel=0.02)
     assert all(other.metric != "ttft_p95" for other in compare([seen]))

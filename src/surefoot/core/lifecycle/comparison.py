@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -13,11 +13,13 @@ from ..evidence.histogram import Histogram, is_censored, representative, upper_e
 from ..evidence.interval import stratified_difference
 from ..evidence.metrics import METRICS, Metric, MetricKind
 from ..evidence.tally import ArmTick, Count, Tick
+from .quantity import quantity, unit_of
 
-__all__ = ["Comparison", "compare"]
+__all__ = ["Comparison", "Met", "compare", "met"]
 
 _NONE: Final = Count()
-_ROUND: Final = 1000
+_LEAST_UNITS: Final = 100
+"""Of both arms: below that the interval, which is for many, says less than decisions on few know, and is not shown."""
 
 
 class _Value(NamedTuple):
@@ -29,9 +31,21 @@ class _Value(NamedTuple):
 _NO_VALUE: Final = _Value(None)
 
 
+class Met(NamedTuple):
+    """Units that were given each version, whatever became of them: final or not, failed or not."""
+
+    stable: int
+    candidate: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """One metric on both arms. For people: nothing is decided on it."""
+    """
+    One metric on both arms. For people: nothing is decided on it.
+
+    Rates count what decisions count: first failures among units served, as soon as they are known, where that is more
+    than the units whose outcome is final.
+    """
 
     metric: str
     unit: str
@@ -50,6 +64,20 @@ class Comparison:
     stable_is_least: bool = False
     candidate_is_least: bool = False
     """The quantile lies among runs that timed out: it is greater than the value, which is when they were given up."""
+
+    value_unit: str = ""
+    """What one unit of an amount is, such as "ms" or "micro-dollars"; empty for rates."""
+
+    is_ahead: bool = False
+    """Of a rate: counted before outcomes are final, so `n` is how often units were served (every 10 s a session)."""
+
+    bad_stable: int | None = None
+    bad_candidate: int | None = None
+    """Of a rate: how many were bad."""
+
+    final_stable: int | None = None
+    final_candidate: int | None = None
+    """Of a rate: units whose outcome is final."""
 
     @property
     def change(self) -> float | None:
@@ -70,17 +98,29 @@ class Comparison:
         if self.stable is None or self.candidate is None:
             return f"{self.metric}: not recorded on both versions"
         if self.unit == "rate":
-            about = ""
-            if self.low is not None and self.high is not None:
-                about = f", about {100 * self.low:+.1f} to {100 * self.high:+.1f}"
-            by = f"{100 * (self.candidate - self.stable):+.1f} points{about}"
-            return f"{self.metric}: {self.candidate:.1%} bad instead of {self.stable:.1%} ({by})"
+            return self._rates(self.candidate, self.stable)
         moved = f" ({self.change:+.0%})" if self.change is not None else ""
-        new, old = (
-            _said(self.candidate, is_least=self.candidate_is_least),
-            _said(self.stable, is_least=self.stable_is_least),
+        new = _said(self.metric, self.candidate, is_least=self.candidate_is_least)
+        old = _said(self.metric, self.stable, is_least=self.stable_is_least)
+        return f"{self.metric}: {_MEASURES[self.unit]} {new} instead of {old}{moved}"
+
+    def _rates(self, candidate: float, stable: float) -> str:
+        about = ""
+        is_enough = min(self.n_stable, self.n_candidate) >= _LEAST_UNITS
+        if is_enough and self.low is not None and self.high is not None:
+            about = f", about {100 * self.low:+.1f} to {100 * self.high:+.1f}"
+        so_far = "so far " if self.is_ahead else ""
+        by = f"{100 * (candidate - stable):+.1f} points{about}"
+        counted = (
+            f"{self.bad_candidate:,} of {self.n_candidate:,} served against {self.bad_stable:,} of {self.n_stable:,}; "
+            f"final: {self.final_candidate:,} and {self.final_stable:,}"
+            if self.is_ahead
+            else f"{self.bad_candidate:,} of {self.n_candidate:,} against {self.bad_stable:,} of {self.n_stable:,}"
         )
-        return f"{self.metric}: {self.unit} {new} instead of {old}{moved}"
+        return f"{self.metric}: {so_far}{candidate:.1%} bad instead of {stable:.1%} ({by}; {counted})"
+
+
+_MEASURES: Final = {"mean": "on average", "p95": "95 % within"}
 
 
 def compare(ticks: Iterable[Tick]) -> tuple[Comparison, ...]:
@@ -94,17 +134,20 @@ def compare(ticks: Iterable[Tick]) -> tuple[Comparison, ...]:
     return tuple(rows)
 
 
+def met(ticks: Iterable[Tick]) -> Met:
+    """How many units each version met: each once, but for those that several processes served."""
+    seen = list(ticks)
+    return Met(sum(tick.stable.assigned for tick in seen), sum(tick.candidate.assigned for tick in seen))
+
+
 def _rate(metric: Metric, ticks: list[Tick]) -> Comparison:
-    epochs: dict[int, Binary] = {}
-    for tick in ticks:
-        n_c, k_c = tick.candidate.resolved.get(metric.name, _NONE)
-        n_s, k_s = tick.stable.resolved.get(metric.name, _NONE)
-        sofar = epochs.get(tick.epoch, Binary(0, 0, 0, 0))
-        epochs[tick.epoch] = Binary(sofar.n_c + n_c, sofar.k_c + k_c, sofar.n_s + n_s, sofar.k_s + k_s)
-    # Failures that came after their units' epoch are beyond its units: shown as all of them.
-    epochs = {epoch: Binary(n_c, min(k_c, n_c), n_s, min(k_s, n_s)) for epoch, (n_c, k_c, n_s, k_s) in epochs.items()}
-    n_c, k_c, n_s, k_s = (sum(column) for column in zip(*epochs.values(), strict=True)) if epochs else (0, 0, 0, 0)
-    difference = stratified_difference(epochs.values())
+    first = _epochs(ticks, lambda arm: arm.first.get(metric.name, _NONE))
+    final = _epochs(ticks, lambda arm: arm.resolved.get(metric.name, _NONE))
+    known, resolved = _total(first), _total(final)
+    # As decisions do (`Finding.is_ahead`). Ticks of before first failures were counted have none of them.
+    is_ahead = any(known) and known != resolved
+    n_c, k_c, n_s, k_s = known if is_ahead else resolved
+    difference = stratified_difference((first if is_ahead else final).values())
     return Comparison(
         metric=metric.name,
         unit="rate",
@@ -112,9 +155,29 @@ def _rate(metric: Metric, ticks: list[Tick]) -> Comparison:
         stable=k_s / n_s if n_s else None,
         n_candidate=n_c,
         candidate=k_c / n_c if n_c else None,
-        low=difference.low if difference else None,
-        high=difference.high if difference else None,
+        low=max(-1.0, difference.low) if difference else None,
+        high=min(1.0, difference.high) if difference else None,
+        is_ahead=is_ahead,
+        bad_stable=k_s,
+        bad_candidate=k_c,
+        final_stable=resolved.n_s,
+        final_candidate=resolved.n_c,
     )
+
+
+def _epochs(ticks: list[Tick], counted: Callable[[ArmTick], Count]) -> dict[int, Binary]:
+    epochs: dict[int, Binary] = {}
+    for tick in ticks:
+        n_c, k_c = counted(tick.candidate)
+        n_s, k_s = counted(tick.stable)
+        sofar = epochs.get(tick.epoch, Binary(0, 0, 0, 0))
+        epochs[tick.epoch] = Binary(sofar.n_c + n_c, sofar.k_c + k_c, sofar.n_s + n_s, sofar.k_s + k_s)
+    # Failures that came after their units' epoch are beyond its units: shown as all of them.
+    return {epoch: Binary(n_c, min(k_c, n_c), n_s, min(k_s, n_s)) for epoch, (n_c, k_c, n_s, k_s) in epochs.items()}
+
+
+def _total(epochs: dict[int, Binary]) -> Binary:
+    return Binary(*(sum(column) for column in zip(*epochs.values(), strict=True))) if epochs else Binary(0, 0, 0, 0)
 
 
 def _amount(metric: Metric, ticks: list[Tick]) -> Comparison:
@@ -133,6 +196,7 @@ def _amount(metric: Metric, ticks: list[Tick]) -> Comparison:
         candidate=after.value,
         stable_is_least=before.is_least,
         candidate_is_least=after.is_least,
+        value_unit=unit_of(metric.name),
     )
 
 
@@ -154,6 +218,6 @@ def _value(metric: Metric, of: Histogram) -> _Value:
     return _Value(float(upper_edge(bucket, of.scale)))
 
 
-def _said(value: float, *, is_least: bool) -> str:
-    number = f"{value:,.0f}" if value >= _ROUND else f"{value:.4g}"
+def _said(metric: str, value: float, *, is_least: bool) -> str:
+    number = quantity(metric, value)
     return f"more than {number}" if is_least else number

@@ -10,9 +10,10 @@ from ..evidence.metrics import MetricKind, metric_named
 from ..evidence.verdict import Finding, FindingKind, Judgement, Why
 from ..units import ALL_TRAFFIC
 from .probe import Sums
+from .quantity import is_amount, percent, quantity
 
 if TYPE_CHECKING:
-    from ..evidence.verdict import Verdict
+    from ..evidence.verdict import Look, Verdict
     from ..traffic.plan import Check, Stage
     from .probe import Probe
 
@@ -32,10 +33,12 @@ def count_limit(check: Check, bad: int) -> Finding:
     )
 
 
-def harm(check: Check, probe: Probe, ln_e: float, bar: float, *, detailed: bool) -> Finding:
-    """Evidence that the candidate is worse than stable."""
+def harm(check: Check, probe: Probe, ln_e: float, bar: float, look: Look, *, detailed: bool) -> Finding:
+    """Evidence that the candidate is worse than stable, as it is now or, with all traffic, as it was known."""
     interval = probe.interval() if detailed else None
-    first = probe.first or Sums()
+    first, edges = probe.first or Sums(), probe.edges
+    known = probe.known if look.is_warm else None
+    is_held = known is not None and known.highest is not None
     return Finding(
         metric=check.metric,
         kind=FindingKind.HARM,
@@ -52,6 +55,11 @@ def harm(check: Check, probe: Probe, ln_e: float, bar: float, *, detailed: bool)
         k_first_candidate=int(first.k_c),
         low=interval.low if interval else None,
         high=interval.high if interval else None,
+        edge_stable=edges.stable if edges else None,
+        edge_candidate=edges.candidate if edges else None,
+        n_known=known.n if known and is_held else 0,
+        k_known=known.k if known and is_held else 0.0,
+        highest=known.highest if known else None,
     )
 
 
@@ -66,6 +74,7 @@ def limit(check: Check, probe: Probe, ln_e: float, bar: float) -> Finding:
         n_candidate=probe.total.n_c,
         k_candidate=probe.total.k_c,
         margin=check.limit,
+        edge_candidate=probe.edges.candidate if probe.edges else None,
     )
 
 
@@ -92,6 +101,7 @@ def proof(
     """
     ln_e = probe.proof(margin) / divisor
     proven = ln_e >= bar and probe.total.n_c > 0
+    edges = probe.edges
     return Finding(
         metric=check.metric,
         kind=FindingKind.NON_INFERIORITY,
@@ -104,6 +114,8 @@ def proof(
         k_candidate=probe.total.k_c,
         margin=margin,
         units_needed=_units_needed(check, probe, margin, ln_e, stage) if stage else None,
+        edge_stable=edges.stable if edges else None,
+        edge_candidate=edges.candidate if edges else None,
     )
 
 
@@ -113,7 +125,7 @@ def looks_harmless(finding: Finding) -> bool:
         return False
     stable = finding.k_stable / finding.n_stable
     candidate = finding.k_candidate / finding.n_candidate
-    allowed = stable * (1 + finding.margin) if _is_amount(finding.metric) else stable + finding.margin
+    allowed = stable * (1 + finding.margin) if is_amount(finding.metric) else stable + finding.margin
     return candidate <= allowed
 
 
@@ -125,16 +137,16 @@ def describe(finding: Finding) -> str:
             allowed = int(finding.threshold) - 1
             return f"{name}: {int(finding.k_candidate)} {metric_named(name).bad}, {allowed} allowed"
         case FindingKind.HARM:
-            return f"{name}: {_decided(finding)}; {_strength(finding.ln_e)} that the candidate is worse"
+            return f"{_named(finding)}: {_decided(finding)}; {_strength(finding.ln_e)} that the candidate is worse"
         case FindingKind.LIMIT:
             return (
-                f"{name}: {_one(name, finding.n_candidate, finding.k_candidate)} against a limit of "
-                f"{finding.margin:g}; {_strength(finding.ln_e)} that it is broken"
+                f"{_named(finding)}: {_one(name, finding.n_candidate, finding.k_candidate)} against a limit of "
+                f"{_level(name, finding.margin or 0.0)}; {_strength(finding.ln_e)} that it is broken"
             )
         case FindingKind.NON_INFERIORITY:
             proven = "proven" if finding.judgement is Judgement.PASS else "not yet proven"
             worse = _margin(name, finding.margin or 0.0)
-            return f"{name}: {proven} that the candidate is at most {worse} worse ({_compared(finding)})"
+            return f"{_named(finding)}: {proven} that the candidate is at most {worse} worse ({_compared(finding)})"
         case FindingKind.MISMATCH:
             fits = "fit the share" if finding.judgement is Judgement.PASS else "do not fit the share"
             often = ""
@@ -186,45 +198,76 @@ def _suspected(probe: Probe, ln_e: float, bar: float) -> Judgement:
     return Judgement.BREACH if ln_e >= bar else Judgement.PASS
 
 
-def _is_amount(metric: str) -> bool:
-    return metric_named(metric).kind in (MetricKind.SCALAR, MetricKind.SCORE)
-
-
 def _units_needed(check: Check, probe: Probe, margin: float, ln_e: float, stage: Stage) -> int | None:
     share = stage.share / ALL_TRAFFIC
-    if _is_amount(check.metric) or not probe.total.n_s or not 0.0 < share < 1.0:
+    if is_amount(check.metric) or not probe.total.n_s or not 0.0 < share < 1.0:
         return None
     growth = non_inferiority_growth(probe.total.k_s / probe.total.n_s, margin, share)
     return units_still_needed(ln_e, growth)
+
+
+def _named(finding: Finding) -> str:
+    """The metric, and of a quantile what is counted: a share of runs, where its name promises milliseconds."""
+    metric = metric_named(finding.metric)
+    if metric.kind is not MetricKind.QUANTILE:
+        return finding.metric
+    edges = [
+        f"{edge:,} ms{whose}"
+        for edge, whose in ((finding.edge_stable, ""), (finding.edge_candidate, " for the candidate"))
+        if edge is not None
+    ]
+    return f"{finding.metric}, the share of {metric.bad}" + (f" ({', '.join(edges)})" if edges else "")
 
 
 def _decided(finding: Finding) -> str:
     """What harm was looked for in: first failures, wherever they are not simply the units that are final."""
     if not finding.is_ahead:
         return _compared(finding)
-    candidate = _exposed(finding.n_first_candidate, finding.k_first_candidate)
-    return f"first failures: candidate {candidate}, stable {_exposed(finding.n_first_stable, finding.k_first_stable)}"
+    served = "so far candidate " + _served(finding.n_first_candidate, finding.k_first_candidate)
+    return served + _beside(finding, _served(finding.n_first_stable, finding.k_first_stable), finding.n_first_stable)
 
 
-def _exposed(n: int, k: int) -> str:
-    return f"{k:,} in {n:,} exposures ({k / n:.2%})" if n else "no data"
+def _served(n: int, k: int) -> str:
+    return f"{k:,} bad of {n:,} served ({k / n:.2%})" if n else "no data"
 
 
 def _compared(finding: Finding) -> str:
     if not finding.n_candidate:
         return "no candidate data yet"
+    if finding.is_paired:
+        return (
+            f"the candidate was worse in {int(finding.k_candidate):,} of {finding.n_candidate:,} pairs, "
+            f"better in {int(finding.k_stable):,}"
+        )
     candidate = _one(finding.metric, finding.n_candidate, finding.k_candidate)
-    return f"candidate {candidate}, stable {_one(finding.metric, finding.n_stable, finding.k_stable)}"
+    stable = _one(finding.metric, finding.n_stable, finding.k_stable)
+    return f"candidate {candidate}" + _beside(finding, stable, finding.n_stable)
+
+
+def _beside(finding: Finding, stable: str, n: int) -> str:
+    """The other side: stable, and what was known of it where the candidate, with all traffic, is held against that."""
+    if finding.highest is None or n >= finding.n_known:
+        return f", stable {stable}"
+    now = f", stable {stable}" if n else ""
+    known = _one(finding.metric, finding.n_known, finding.k_known)
+    highest = _level(finding.metric, finding.highest)
+    return f"{now}, held against what is known of stable: {known}, plausibly up to {highest}"
 
 
 def _one(metric: str, n: int, k: float) -> str:
     if not n:
         return "no data"
-    return f"{k / n:,.4g} on average over {n:,}" if _is_amount(metric) else f"{int(k):,} of {n:,} ({k / n:.2%})"
+    return (
+        f"{_level(metric, k / n)} on average over {n:,}" if is_amount(metric) else f"{int(k):,} of {n:,} ({k / n:.2%})"
+    )
+
+
+def _level(metric: str, value: float) -> str:
+    return quantity(metric, value, is_distance=True) if is_amount(metric) else percent(value)
 
 
 def _margin(metric: str, margin: float) -> str:
-    return f"{margin:.0%} of stable's mean" if _is_amount(metric) else f"{100 * margin:.3g} points"
+    return f"{margin:.0%} of stable's mean" if is_amount(metric) else f"{100 * margin:.3g} points"
 
 
 def _strength(ln_e: float) -> str:

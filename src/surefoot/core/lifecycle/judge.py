@@ -197,7 +197,7 @@ class Case:
                 # their average is again an e-value.
                 alone = probe.after_promotion(margin_at(self._plan, len(self._plan.stages) - 1, check))
                 ln_e = average([WeightedEvidence(1.0, ln_e), WeightedEvidence(1.0, alone)])
-            harms.append(_Harm(check, found.harm(check, probe, ln_e, bar, detailed=detailed)))
+            harms.append(_Harm(check, found.harm(check, probe, ln_e, bar, look, detailed=detailed)))
             if check.limit is not None:
                 harms.append(_Harm(check, found.limit(check, probe, probe.over_limit(check.limit), bar)))
         return harms

@@ -132,4 +132,5 @@ def _finding(
         n_candidate=compared,
         k_candidate=pairs.worse,
         margin=margin,
+        is_paired=True,
     )

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..evidence.tally import Count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["ENOUGH", "MeanReference", "RateReference", "highest_mean", "highest_rate", "highest_share"]
+__all__ = ["ENOUGH", "Known", "MeanReference", "RateReference", "highest_mean", "highest_rate", "highest_share"]
 
 ENOUGH: Final = 200
 """Stable units of the rollout that speak for themselves; with fewer, the version's history is counted with them."""
@@ -31,6 +31,17 @@ _Z: Final = 2.3263
 """All three: one in a hundred that stable is really worse than the bound."""
 
 _HALVINGS: Final = 40
+
+
+class Known(NamedTuple):
+    """What is known of stable."""
+
+    n: int
+    k: float
+    """Bad units, or the sum of amounts."""
+
+    highest: float | None
+    """The highest plausible rate, or mean; None while too little is known."""
 
 
 class RateReference:
@@ -61,13 +72,21 @@ class RateReference:
     @property
     def highest(self) -> float | None:
         """The highest plausible rate; None while too little is known."""
-        with_past = self._units < ENOUGH
-        seen = Count(self._units + (self.past.n if with_past else 0), self._bad + (self.past.k if with_past else 0))
+        seen = self._seen()
         if seen.n < _LEAST_UNITS:
             return None
         if self._found is None or self._found[0] != seen:
             self._found = seen, highest_rate(min(seen.k, seen.n), seen.n)
         return self._found[1]
+
+    @property
+    def known(self) -> Known:
+        """What that follows from."""
+        return Known(*self._seen(), self.highest)
+
+    def _seen(self) -> Count:
+        with_past = self._units < ENOUGH
+        return Count(self._units + (self.past.n if with_past else 0), self._bad + (self.past.k if with_past else 0))
 
 
 class MeanReference:
@@ -93,13 +112,24 @@ class MeanReference:
     @property
     def highest(self) -> float | None:
         """The highest plausible mean; None while too little is known, and where stable has shown nothing but zeros."""
-        values = self._values + Counter(self._past) if self._units < ENOUGH else self._values
+        values = self._seen()
         units = sum(values.values())
         if units < _LEAST_VALUES:
             return None
         if self._is_share:
             return highest_share(sum([value * count for value, count in values.items()]) / units, units)
         return highest_mean(values) or None
+
+    @property
+    def known(self) -> Known:
+        """What that follows from."""
+        values = self._seen()
+        return Known(
+            sum(values.values()), sum([value * count for value, count in sorted(values.items())]), self.highest
+        )
+
+    def _seen(self) -> Counter[float]:
+        return self._values + Counter(self._past) if self._units < ENOUGH else self._values
 
 
 def highest_rate(bad: int, units: int) -> float:
