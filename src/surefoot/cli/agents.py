@@ -13,7 +13,7 @@ from ..core.artifact.describe import detail
 from ..core.artifact.diff import RiskClass, diff, risk
 from ..errors import AlreadyExists, SurefootError, UnknownName, UsageError
 from .agents_view import change_json, change_line, import_json, import_lines, version_json, version_lines
-from .output import say, say_changed_lines, say_json, say_table
+from .output import JsonOption, say, say_changed_lines, say_json, say_table
 from .project import project_of
 
 __all__ = ["app"]
@@ -35,14 +35,13 @@ _AgentArgument = Annotated[
 _LabelArgument = Annotated[
     str | None, typer.Argument(metavar="[LABEL]", help="The version. Default: the newest.", show_default=False)
 ]
-_JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
 
 
 @app.command("list", epilog="Example: surefoot agents list support-agent --json")
 def _list(
     ctx: typer.Context,
     agent: Annotated[str | None, typer.Argument(metavar="[AGENT]", help="Only this agent.", show_default=False)] = None,
-    as_json: _JsonOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Every version with its model, its tools and its digest, oldest label first."""
     root = project_of(ctx)
@@ -92,9 +91,7 @@ def _list(
 
 
 @app.command("show", epilog="Example: surefoot agents show support-agent v1.3.2")
-def _show(
-    ctx: typer.Context, agent: _AgentArgument, label: _LabelArgument = None, as_json: _JsonOption = False
-) -> None:
+def _show(ctx: typer.Context, agent: _AgentArgument, label: _LabelArgument = None, as_json: JsonOption = False) -> None:
     """One version: model, limits, tools, prompt."""
     version = load_version(project_of(ctx), agent, _label(ctx, agent, label))
     if as_json:
@@ -105,7 +102,7 @@ def _show(
 
 @app.command("digest", epilog="Example: surefoot agents digest support-agent v1.3.2")
 def _digest(
-    ctx: typer.Context, agent: _AgentArgument, label: _LabelArgument = None, as_json: _JsonOption = False
+    ctx: typer.Context, agent: _AgentArgument, label: _LabelArgument = None, as_json: JsonOption = False
 ) -> None:
     """The digest of one version: the same wherever and however the same content is written."""
     version = load_version(project_of(ctx), agent, _label(ctx, agent, label))
@@ -124,7 +121,7 @@ def _diff(
     fail_on: Annotated[
         str | None, typer.Option(metavar="RISK", help="Exit with 1 at this risk or above: low, medium or high.")
     ] = None,
-    as_json: _JsonOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """What changed from one version to another, part by part, and how risky it is."""
     limit = None if fail_on is None else _risk(fail_on)
@@ -153,7 +150,7 @@ def _lint(
         str | None, typer.Argument(metavar="[LABEL]", help="Only this version.", show_default=False)
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 on warnings too.")] = False,
-    as_json: _JsonOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """What is wrong or doubtful in version files, their tapes, and plans. Exits with 1 when something is wrong."""
     from ..config.lint import Severity, lint, lint_plans
@@ -195,7 +192,7 @@ def _import(
         str | None, typer.Option(metavar="PROVIDER/NAME", help="For files that name no model.", show_default=False)
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the version file and write nothing.")] = False,
-    as_json: _JsonOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Bring an agent that another system defines, and say what became of every value that has no place here."""
     from ..config.agents import AGENTS_FOLDER, VersionFile, parse_version

@@ -18,7 +18,7 @@ from ..core.proof.behaviour import Trial
 from ..core.proof.gate import GateReport
 from ..errors import UsageError
 from .bar import bar
-from .output import say, say_json, say_table
+from .output import JsonOption, say, say_json, say_table
 from .project import project_of
 
 __all__ = ["app"]
@@ -31,8 +31,6 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
-
-_JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
 
 
 @app.command("run", epilog="Example: surefoot behaviour run --version v2 --out results/behaviour.json")
@@ -60,7 +58,7 @@ def _run(
         Path | None,
         typer.Option(metavar="FILE", help="Write the counts there, for `surefoot gate check`.", show_default=False),
     ] = None,
-    as_json: _JsonOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Run a version until it is decided whether it does what it should, in as few runs as its answers allow."""
     root = project_of(ctx)
@@ -85,7 +83,7 @@ def _run(
 
 
 @app.command("list", epilog="Example: surefoot behaviour list --json")
-def _list(ctx: typer.Context, as_json: _JsonOption = False) -> None:
+def _list(ctx: typer.Context, as_json: JsonOption = False) -> None:
     """Every behaviour: what is expected, how often, and after how many runs that is known."""
     root = project_of(ctx)
     found = [load_behaviour(root, name) for name in list_behaviours(root)]

@@ -13,7 +13,7 @@ import typer
 
 from ..core.proof.table import ScoreTable
 from ..errors import UsageError
-from .output import say, say_json, say_table
+from .output import JsonOption, say, say_json, say_table
 from .project import project_of
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def import_results(
         Path | None,
         typer.Option(metavar="FILE", help="Write the attacks there (garak, PyRIT).", show_default=False),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Answer in JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Turn another program's results into scores. 0 says that they were read: what they mean the gates say.
 

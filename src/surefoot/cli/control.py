@@ -17,7 +17,7 @@ from ..config.settings import STORE_VARIABLE
 from ..errors import UsageError
 from .project import project_of
 
-__all__ = ["ByOption", "JsonOption", "controlled", "whoever"]
+__all__ = ["ByOption", "controlled", "whoever"]
 
 T = TypeVar("T")
 
@@ -25,7 +25,6 @@ ByOption = Annotated[
     str | None,
     typer.Option("--by", metavar="NAME", help="Who orders it. Default: your login name.", show_default=False),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
 
 
 def controlled(ctx: typer.Context, body: Callable[[Control], Awaitable[T]], *, creates: bool = False) -> T:

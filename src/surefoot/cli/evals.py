@@ -25,7 +25,7 @@ from .bar import bar
 from .bridges import import_results
 from .evals_view import Shown, calibration_json, proof_json, show_calibration, show_proof, show_suite, suite_json
 from .gate import bless, gate
-from .output import say, say_json, say_table
+from .output import JsonOption, say, say_json, say_table
 from .project import project_of
 
 __all__ = ["app"]
@@ -55,7 +55,6 @@ _AgentOption = Annotated[
 _FreshOption = Annotated[
     bool, typer.Option("--fresh", help="Ask again, also where an answer is known from another run.")
 ]
-_JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
 
 
 @app.command("run", epilog="Example: surefoot eval run smoke --version v2 --baseline v1 --trials 3")
@@ -84,7 +83,7 @@ def _run(
     junit: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write JUnit XML there.", show_default=False)
     ] = None,
-    as_json: _JsonOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Run a suite against a version. It passes if every metric that can pass does, in its share of the cases.
 
@@ -117,7 +116,7 @@ def _calibrate(
     trials: Annotated[int, typer.Option(min=_LEAST_TRIALS, help="Trials of each case on each side.")] = 3,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest run of this suite.")] = False,
     fresh: _FreshOption = False,
-    as_json: _JsonOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Run a version against itself: what differs is chance, and no gate can see less than that.
 
@@ -151,7 +150,7 @@ def _calibrate(
 def _list(
     ctx: typer.Context,
     tag: Annotated[str | None, typer.Option(help="Only suites with this tag.", show_default=False)] = None,
-    as_json: _JsonOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Every suite with its cases, its metrics and its tags."""
     root = project_of(ctx)
@@ -180,7 +179,7 @@ def _list(
 
 
 @app.command("show", epilog="Example: surefoot eval show smoke")
-def _show(ctx: typer.Context, suite: _SuiteArgument, as_json: _JsonOption = False) -> None:
+def _show(ctx: typer.Context, suite: _SuiteArgument, as_json: JsonOption = False) -> None:
     """One suite: what it asks, what judges it, what it may cost, and the runs there were."""
     root = project_of(ctx)
     asked = load_suite(root, suite)

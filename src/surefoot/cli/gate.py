@@ -15,9 +15,9 @@ from ..core.proof.baseline import COUNTS_SUITE
 from ..core.proof.gate import EXIT_CODES, Decision, GateReport
 from ..core.proof.regression import CaseChange, Change, summary
 from ..errors import GateError
-from .control import ByOption, JsonOption, controlled, whoever
+from .control import ByOption, controlled, whoever
 from .gate_view import say_changes, say_report
-from .output import say, say_json, visible
+from .output import JsonOption, say, say_json, visible
 from .project import project_of
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from ..core.proof.rates import Bounds
 from ..core.proof.rubrics import RUBRICS, Rubric
 from ..errors import UnknownName, UsageError
 from .judge_run import run
-from .output import say, say_json, say_table
+from .output import JsonOption, say, say_json, say_table
 
 __all__ = ["app"]
 
@@ -27,11 +27,9 @@ app = typer.Typer(
     add_completion=False,
 )
 
-_JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
-
 
 @app.command("list", epilog="Example: surefoot judge list --json")
-def _list(*, as_json: _JsonOption = False) -> None:
+def _list(*, as_json: JsonOption = False) -> None:
     """The rubrics that a judge can score by."""
     if as_json:
         say_json([_rubric_json(rubric) for rubric in RUBRICS.values()])
@@ -49,7 +47,7 @@ def _list(*, as_json: _JsonOption = False) -> None:
 def _show(
     name: Annotated[str, typer.Argument(metavar="RUBRIC", help="One of `judge list`.", show_default=False)],
     *,
-    as_json: _JsonOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """The prompt of a rubric, letter by letter as the model gets it."""
     rubric = RUBRICS.get(name)
@@ -72,7 +70,7 @@ def _calibrate(
         int | None, typer.Option(min=0, help="Correct this count of passes ...", show_default=False)
     ] = None,
     of: Annotated[int | None, typer.Option(min=1, help="... of so many runs.", show_default=False)] = None,
-    as_json: _JsonOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Measure judges against cases whose truth is known: may they decide, only when corrected, or not at all?"""
     from ..config.labelled import read_labelled

@@ -14,7 +14,7 @@ import typer
 
 from ..core.proof.score import Score, Status
 from ..core.units import Millis
-from .output import say, say_json, say_table
+from .output import JsonOption, say, say_json, say_table
 from .project import project_of
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def run(
     tries: _TriesOption = 5,
     truth: _TruthOption = False,
     out: _OutOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Answer in JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Judge recorded runs. 0: all pass. 1: some fail. 2: some could not be judged, or there was nothing to judge."""
     from ..adapters.judges.openai_compatible import Endpoint

@@ -14,8 +14,8 @@ from ..core.traffic.kill import KillSwitch, covering
 from ..core.units import AgentName, RolloutId
 from ..errors import UsageError
 from ..service import switch
-from .control import ByOption, JsonOption, controlled, whoever
-from .output import say, say_json, say_table
+from .control import ByOption, controlled, whoever
+from .output import JsonOption, say, say_json, say_table
 
 __all__ = ["kill_app", "kills_app", "unkill_app"]
 

@@ -16,7 +16,7 @@ from ..core.artifact.describe import describe
 from ..core.artifact.diff import diff
 from ..core.artifact.models import parse_model, pinning
 from ..errors import SurefootError
-from .output import say, say_json, say_table
+from .output import JsonOption, say, say_json, say_table
 from .project import project_of
 
 __all__ = ["app"]
@@ -29,11 +29,9 @@ app = typer.Typer(
     add_completion=False,
 )
 
-_JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
-
 
 @app.command("list", epilog="Example: surefoot models list --json")
-def _list(ctx: typer.Context, as_json: _JsonOption = False) -> None:
+def _list(ctx: typer.Context, as_json: JsonOption = False) -> None:
     """Every role with its model, how firmly its name is pinned, and the agents whose newest version uses it."""
     root = project_of(ctx)
     users: dict[str, list[str]] = {}
@@ -82,7 +80,7 @@ def _update(
         typer.Option("--allow-undated", help="Accept a name without a date from a provider that dates its models."),
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be written and write nothing.")] = False,
-    as_json: _JsonOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Give a role another model: one line in models.yaml, and a candidate version of every agent that uses it.
 

@@ -6,13 +6,17 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-__all__ = ["console", "say", "say_changed_lines", "say_error", "say_json", "say_table", "visible"]
+__all__ = ["JsonOption", "console", "say", "say_changed_lines", "say_error", "say_json", "say_table", "visible"]
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
 
 _WIDTH_WITHOUT_TERMINAL: Final = 160
 """Columns when the output is a pipe or a file: wide enough that no label or digest is cut."""

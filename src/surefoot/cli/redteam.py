@@ -16,7 +16,7 @@ from ..core.proof.redteam.plan import USUAL_STRATEGIES
 from ..core.proof.redteam.poison import INJECTIONS, Injection
 from ..core.proof.trace import Trace
 from ..errors import UnknownName, UsageError, nearest
-from .output import say, say_json, say_table
+from .output import JsonOption, say, say_json, say_table
 from .project import project_of
 from .redteam_view import progress_shown, redteam_json, show_redteam
 
@@ -96,7 +96,6 @@ _ScoresOption = Annotated[
         metavar="FILE", help="Write the counts there, for `gate check` and your own gates.", show_default=False
     ),
 ]
-_JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
 
 
 @app.command("run", epilog="Example: surefoot redteam run --version v2 --baseline v1 --strategies baseline,base64+task")
@@ -119,7 +118,7 @@ def _run(
     resume: _ResumeOption = False,
     out: _OutOption = None,
     scores: _ScoresOption = None,
-    as_json: _JsonOption = False,
+    as_json: JsonOption = False,
 ) -> int:
     """Attack a version: every objective by every strategy, and the baseline with the same.
 
@@ -164,7 +163,7 @@ def _poison(
     resume: _ResumeOption = False,
     out: _OutOption = None,
     scores: _ScoresOption = None,
-    as_json: _JsonOption = False,
+    as_json: JsonOption = False,
 ) -> int:
     """Put instructions into recorded tool results and see who obeys. Tools answer from the recording: none is called.
 
@@ -201,7 +200,7 @@ def _tape(
     most: _MostOption = None,
     out: _OutOption = None,
     scores: _ScoresOption = None,
-    as_json: _JsonOption = False,
+    as_json: JsonOption = False,
 ) -> int:
     """Judge attacks that were recorded with their results: no version runs. Benign runs in the files are compared too.
 
@@ -224,7 +223,7 @@ def _tape(
 @app.command("list", epilog="Example: surefoot redteam list --json")
 def _list(
     objectives: _ObjectivesOption = None,
-    as_json: _JsonOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Categories, strategies, and the instructions that tapes are poisoned with."""
     found = _objectives(objectives)
@@ -250,7 +249,7 @@ def _convert(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A strategy.", show_default=False)],
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What is disguised.", show_default=False)],
     seed: _SeedOption = 1,
-    as_json: _JsonOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Disguise a text, as an attack would be."""
     chosen = strategy(name)

@@ -22,7 +22,7 @@ from ..core.proof.replay import Level, Limits
 from ..core.proof.replay_verdict import Replayed
 from ..core.proof.tape import MissedWrite
 from ..service.replay import ReplayProgress
-from .output import say_json
+from .output import JsonOption, say_json
 from .project import project_of
 from .replay_view import show_replay
 
@@ -98,7 +98,7 @@ def _replay(
     out: Annotated[Path | None, typer.Option(help="Counts for `gate` and `ci report`; the gates go beside it.")] = None,
     junit_file: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML.")] = None,
     html_file: Annotated[Path | None, typer.Option("--html", help="Write a page.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Answer in JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> int:
     """Replay recorded runs on two versions: success, tool misuse, budgets, side by side. No tool is ever called.
 

@@ -16,8 +16,8 @@ from ..core.units import AgentName, Digest
 from ..service import rollouts
 from ..service.explain import explain, recompute
 from ..service.views import RolloutView
-from .control import ByOption, JsonOption, controlled, whoever
-from .output import say, say_json
+from .control import ByOption, controlled, whoever
+from .output import JsonOption, say, say_json
 from .rollout_view import say_comparison, say_explained, say_lines, say_now, say_recomputed, say_view, watch_view
 from .simulation import simulate
 

@@ -17,7 +17,7 @@ from ..core.traffic.plan import Plan
 from ..errors import UsageError, nearest
 from ..service.forecast import Batch, Case, Forecast, Recorded, Spread, cases, forecast, run_batch, synthetic
 from ..service.simulate import End, Traffic
-from .output import console, say, say_json, say_table
+from .output import JsonOption, console, say, say_json, say_table
 from .project import project_of
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def simulate(
     seed: Annotated[int, typer.Option(help="The same seed gives the same forecast.")] = 1,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes. Default: one a processor.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw the forecast into this file (.png, .svg, .pdf).")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Answer in JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Say before the first user how often a plan errs, how soon it notices harm, and how many users that costs."""
     if plot is not None:

@@ -7,8 +7,7 @@ import asyncio
 import msgspec
 import typer
 
-from .control import JsonOption
-from .output import say, say_json
+from .output import JsonOption, say, say_json
 from .project import project_of
 
 __all__ = ["app"]

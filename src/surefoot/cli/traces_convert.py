@@ -10,7 +10,7 @@ import typer
 from ..adapters.converters.files import FORMATS, converted
 from ..adapters.trace_writer import line_of, writing_traces
 from ..errors import TraceError, UnknownName
-from .output import say, say_json
+from .output import JsonOption, say, say_json
 from .traces_reading import Left, SkipOption
 
 __all__ = ["convert"]
@@ -23,7 +23,7 @@ def convert(
         str, typer.Option("--from", help=f"What the files are: {', '.join(sorted(FORMATS))}, or auto.")
     ] = "auto",
     skip_broken: SkipOption = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Answer in JSON.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Write OpenTelemetry GenAI spans, Inspect logs, Langfuse exports or logs of a chat endpoint as traces."""
     if source != "auto" and source not in FORMATS:

@@ -15,14 +15,13 @@ from ..core.proof.trace_sample import candidate_of, choose
 from ..core.protection.pii import PiiKind
 from ..core.protection.redaction import Redactor
 from ..errors import TraceError, UnknownName, UsageError
-from .output import say, say_json
+from .output import JsonOption, say, say_json
 from .traces_reading import Left, SkipOption, followed, no_trace
 
 __all__ = ["redact", "sample"]
 
 _FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A file of traces (JSONL).")]
 _OutOption = Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write; FILE itself is allowed.")]
-_JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
 
 _LONGEST_KEY: Final = 64
 _KEPT: Final = frozenset({"trace_id", "version_digest", "started_at", "outcome", "expected_outcome"})
@@ -35,7 +34,7 @@ def sample(
     size: Annotated[int, typer.Option(min=1, help="How many runs to keep; more if more failed.")] = 200,
     seed: Annotated[int, typer.Option(help="The same seed keeps the same runs.")] = 1,
     skip_broken: SkipOption = False,
-    as_json: _JsonOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """
     Keep the runs worth replaying: every failure, and a fair share of each set of tools, outcome and tenant.
@@ -82,7 +81,7 @@ def redact(
         Path | None, typer.Option(help="A file with a key: without it anyone can find a number by trying all.")
     ] = None,
     skip_broken: SkipOption = False,
-    as_json: _JsonOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """
     Put tokens in the place of e-mail addresses, telephone, card and account numbers, addresses of hosts, keys, ids.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import msgspec
 import typer
@@ -12,8 +12,8 @@ from ..app.control import Control
 from ..core.traffic.orders import TrafficOrder
 from ..core.traffic.presets import share_text
 from ..service.traffic import TrafficView
-from .control import ByOption, JsonOption, controlled, whoever
-from .output import say, say_json, say_table
+from .control import ByOption, controlled, whoever
+from .output import JsonOption, say, say_json, say_table
 
 __all__ = ["app"]
 
@@ -30,6 +30,16 @@ _Tenant = Annotated[
     str, typer.Argument(metavar="TENANT", help="As your requests name it, letter by letter.", show_default=False)
 ]
 _Reason = Annotated[str, typer.Option("--reason", help="Why: it is kept with the order.")]
+
+
+class _Give(Protocol):
+    """An order for one tenant, as `Control` gives it."""
+
+    def __call__(
+        self, control: Control, agent: str, tenant: str, /, *, by: str, reason: str
+    ) -> Awaitable[TrafficOrder]:
+        """Give it. Raises UnknownName."""
+        ...
 
 
 @app.command("show", epilog="Example: surefoot traffic show support-agent --log")
@@ -52,44 +62,47 @@ def _show(
         _say_tenants(found)
 
 
-@app.command("opt-out", epilog='Example: surefoot traffic opt-out support-agent acme --reason "their contract"')
-def _opt_out(
-    ctx: typer.Context,
-    agent: _Agent,
-    tenant: _Tenant,
-    *,
-    reason: _Reason,
-    by: ByOption = None,
-    as_json: JsonOption = False,
+def _order(
+    ctx: typer.Context, give: Callable[[Control], Awaitable[TrafficOrder]], words: str, *, as_json: bool
 ) -> None:
-    """Keep a tenant out of every rollout of the agent: stable answers it, in every running process, now."""
-    who = whoever(by)
-    _order(
-        ctx,
-        lambda control: control.opt_out(agent, tenant, by=who, reason=reason),
-        f"{tenant} takes part in no rollout of {agent}",
-        as_json=as_json,
-    )
+    given = controlled(ctx, give, creates=True)
+    if as_json:
+        say_json(msgspec.to_builtins(given))
+    else:
+        say(words)
 
 
-@app.command("opt-in", epilog='Example: surefoot traffic opt-in support-agent acme --reason "they agreed"')
-def _opt_in(
-    ctx: typer.Context,
-    agent: _Agent,
-    tenant: _Tenant,
-    *,
-    reason: _Reason,
-    by: ByOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Let a tenant that was opted out take part again."""
-    who = whoever(by)
-    _order(
-        ctx,
-        lambda control: control.opt_in(agent, tenant, by=who, reason=reason),
-        f"{tenant} takes part in rollouts of {agent} again",
-        as_json=as_json,
-    )
+def _command(name: str, does: str, give: _Give, words: str, *, because: str) -> None:
+    """A command that orders something for one tenant."""
+
+    @app.command(name, help=does, epilog=f'Example: surefoot traffic {name} support-agent acme --reason "{because}"')
+    def _given(
+        ctx: typer.Context,
+        agent: _Agent,
+        tenant: _Tenant,
+        *,
+        reason: _Reason,
+        by: ByOption = None,
+        as_json: JsonOption = False,
+    ) -> None:
+        who, said = whoever(by), words.format(agent=agent, tenant=tenant)
+        _order(ctx, lambda control: give(control, agent, tenant, by=who, reason=reason), said, as_json=as_json)
+
+
+_command(
+    "opt-out",
+    "Keep a tenant out of every rollout of the agent: stable answers it, in every running process, now.",
+    Control.opt_out,
+    "{tenant} takes part in no rollout of {agent}",
+    because="their contract",
+)
+_command(
+    "opt-in",
+    "Let a tenant that was opted out take part again.",
+    Control.opt_in,
+    "{tenant} takes part in rollouts of {agent} again",
+    because="they agreed",
+)
 
 
 @app.command(
@@ -117,34 +130,13 @@ def _pin(
     )
 
 
-@app.command("unpin", epilog='Example: surefoot traffic unpin support-agent acme --reason "the audit is over"')
-def _unpin(
-    ctx: typer.Context,
-    agent: _Agent,
-    tenant: _Tenant,
-    *,
-    reason: _Reason,
-    by: ByOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Treat a tenant that was pinned like everybody else."""
-    who = whoever(by)
-    _order(
-        ctx,
-        lambda control: control.unpin(agent, tenant, by=who, reason=reason),
-        f"{tenant} is pinned to no version of {agent}",
-        as_json=as_json,
-    )
-
-
-def _order(
-    ctx: typer.Context, give: Callable[[Control], Awaitable[TrafficOrder]], words: str, *, as_json: bool
-) -> None:
-    given = controlled(ctx, give, creates=True)
-    if as_json:
-        say_json(msgspec.to_builtins(given))
-    else:
-        say(words)
+_command(
+    "unpin",
+    "Treat a tenant that was pinned like everybody else.",
+    Control.unpin,
+    "{tenant} is pinned to no version of {agent}",
+    because="the audit is over",
+)
 
 
 def _headline(found: TrafficView) -> str:
