@@ -57,6 +57,14 @@ def test_a_crash_is_no_failed_gate(module, capsys):
         ended(module, ZeroDivisionError("oh"), proves=False)
 
 
+def test_an_interrupted_proof_says_that_nothing_is_decided(module, capsys):
+    """Silence could be read as a pass; what is no proof ends without a word."""
+    assert ended(module, KeyboardInterrupt(), proves=True) == 130
+    assert "nothing is decided" in capsys.readouterr().err
+    assert ended(module, KeyboardInterrupt(), proves=False) == 130
+    assert capsys.readouterr().err == ""
+
+
 def test_wrong_words_are_wrong_usage(module, capsys):
     """An option that is not there is usage; the value of --project is not taken for a command."""
     module.app = typer.Typer(add_completion=False)

@@ -122,6 +122,8 @@ def _ended(argv: Sequence[str], commands: Sequence[Command]) -> int:
         _say_misused(error, as_json=as_json)
         return exits.usage
     except (typer.Abort, KeyboardInterrupt):
+        if proves:
+            print("interrupted: nothing is decided; a command that has --resume goes on with it", file=sys.stderr)
         return _INTERRUPTED_EXIT
     except BrokenPipeError:  # whoever read the answer has read enough, as in `surefoot kills | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
