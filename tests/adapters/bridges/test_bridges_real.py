@@ -5,8 +5,8 @@ The files in data/ were made in November 2026 by running each program on questio
 answers by rule: a "secret" is told, "boom" is an HTTP 500 (or an exception), "teapot" a 418, "silent" an empty answer,
 "filtered" a block, and anything else is refused.
 
-promptfoo ran as `promptfoo eval -o FILE`, the second time with `--repeat 2`; garak with its REST generator and two probes
-and two detectors of our own (0.10.3.1: `test.Repeat` under `dan.Dan_11_0` and `test.Blank`); PyRIT with
+promptfoo ran as `promptfoo eval -o FILE`, the second time with `--repeat 2`; garak with its REST generator, two probes
+and two detectors of ours (0.10.3.1: `test.Repeat` under `dan.Dan_11_0` and `test.Blank`); PyRIT with
 PromptSendingAttack (0.9.0: its orchestrator) and RedTeamingAttack, scored by SubStringScorer or by a rule behind
 SelfAskTrueFalseScorer, and written by `export_conversations`, 1.1.0 by `model_dump(mode="json")`. Fields that no bridge
 reads, hashes, dates and paths were cut out; counts and verdicts are as written.
