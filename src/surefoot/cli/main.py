@@ -122,9 +122,7 @@ def _ended(argv: Sequence[str], commands: Sequence[Command]) -> int:
         _say_misused(error, as_json=as_json)
         return exits.usage
     except (typer.Abort, KeyboardInterrupt):
-        if proves:
-            print("interrupted: nothing is decided; a command that has --resume goes on with it", file=sys.stderr)
-        return _INTERRUPTED_EXIT
+        return _interrupted(proves=proves)
     except BrokenPipeError:  # whoever read the answer has read enough, as in `surefoot kills | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return exits.unread
@@ -136,7 +134,16 @@ def _ended(argv: Sequence[str], commands: Sequence[Command]) -> int:
             raise
         traceback.print_exc()  # Python would end with 1, which says that a gate failed
         return exits.infrastructure
+    if outcome == _INTERRUPTED_EXIT:  # what typer makes of Ctrl-C
+        return _interrupted(proves=proves)
     return outcome if isinstance(outcome, int) else 0
+
+
+def _interrupted(*, proves: bool) -> int:
+    """Code 130; a proof says that it found nothing, because silence could be read as a pass."""
+    if proves:
+        print("interrupted: nothing is decided; a command that has --resume goes on with it", file=sys.stderr)
+    return _INTERRUPTED_EXIT
 
 
 def _command_tree(arguments: Sequence[str], commands: Sequence[Command]) -> typer.core.TyperGroup:
