@@ -17,7 +17,7 @@ from surefoot.app.replay_parts import ReplaySpec
 from surefoot.app.replaying import planned_replay, workers_for
 from surefoot.core.artifact.canonical import canonical
 from surefoot.core.proof.replay import Level, Outcome
-from surefoot.errors import SettingsError
+from surefoot.errors import SettingsError, UsageError
 from tests.cli.terminal import surefoot as command
 from tests.service.replay_projects import project, write_tape
 
@@ -46,6 +46,9 @@ def asking(version, request, ctx):
     good(version, request, ctx)
     return urlopen(version.executor.setting("base_url")).read().decode()
 
+def needing(version, request, ctx):
+    return os.environ["SHOP_TOKEN"]
+
 class Watching:
     def __init__(self, trace): self.call(None, None)
     def call(self, name, arguments):
@@ -54,6 +57,12 @@ class Watching:
         except OSError:
             pass
     def state(self): return {}
+"""
+
+NEEDING = """
+import os
+TOKEN = os.environ["SHOP_TOKEN"]
+from outgoing import good
 """
 
 IMPORTING = """
@@ -91,6 +100,7 @@ def outgoing(root: Path, label: str, *, module: str = "outgoing", settings: str 
     project(root, count)
     (root / "outgoing.py").write_text(CODE)
     (root / "importing.py").write_text(IMPORTING)
+    (root / "wanting.py").write_text(NEEDING)
     text = (root / "agents/shop/good.yaml").read_text().replace("w3_agent:good", f"{module}:{label}")
     text = text.replace(f'{module}:{label}"', f'{module}:{label}", settings: {settings}')
     (root / "agents/shop/out.yaml").write_text(text)
@@ -133,6 +143,19 @@ def test_the_command_shows_what_was_refused_and_how_to_allow_it(tmp_path):
     assert "effects refused" in refused.out
     assert "--allow-host example.com" in refused.out
     assert "effects refused" not in command(root, *words, "--allow-host", "example.com").out
+
+
+def test_who_misses_a_credential_hears_how_to_give_it(tmp_path, monkeypatch):
+    """In a run it is an error with a line that names the option; while a module is imported nothing begins."""
+    monkeypatch.setenv("SHOP_TOKEN", "secret")
+    root = outgoing(tmp_path / "run", "needing")
+    words = ("replay", "--traces", str(root / "tape.jsonl"), "--baseline", "good", "--candidate", "out")
+    assert "--allow-env SHOP_TOKEN" in command(root, *words).err
+    other = outgoing(tmp_path / "import", "good", module="wanting")
+    with pytest.raises(UsageError, match="cannot be imported: KeyError") as caught:
+        replayed(other)
+    assert "--allow-env" in caught.value.hint
+    assert replayed(other, allow_env=["SHOP_TOKEN"]).candidate_totals.outcomes[Outcome.PASS] == 4
 
 
 def test_an_import_that_wanted_out_is_told_of_every_run(tmp_path):

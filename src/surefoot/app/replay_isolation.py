@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from ..adapters.distributed.guard import endpoint
 from ..adapters.distributed.isolation import Isolation
+from ..adapters.reports.replay_rows import why_it_ended
 from ..config.settings import replay_allowances
 from ..core.artifact.version import AgentVersion
+from ..core.proof.replay_verdict import Replayed
 from ..errors import SettingsError
 
-__all__ = ["isolation_of"]
+__all__ = ["isolation_of", "missed_credentials"]
 
 
 def isolation_of(versions: Iterable[AgentVersion], root: Path, allowed: Isolation) -> Isolation:
@@ -32,6 +34,13 @@ def isolation_of(versions: Iterable[AgentVersion], root: Path, allowed: Isolatio
         endpoint(host)
     programs = (*project.programs, *allowed.programs)
     return Isolation(*(tuple(sorted(set(names))) for names in (hosts, variables, programs)))
+
+
+def missed_credentials(found: Replayed, isolation: Isolation, environ: Mapping[str, str]) -> list[str]:
+    """Variables that were kept from the runs, and of which a run that failed speaks."""
+    withheld = isolation.withheld(environ)
+    told = {why_it_ended(result) for row in found.rows for result in (row.baseline, row.candidate)}
+    return sorted(name for name in withheld if any(name in text for text in told))
 
 
 def _endpoint(version: AgentVersion) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from ..adapters.reports.documents import GateDocument, ScoresDocument, written
 from ..adapters.reports.html import replay_page
 from ..adapters.reports.junit import junit
 from ..adapters.reports.replay_document import replay_json
+from ..app.replay_isolation import missed_credentials
 from ..app.replay_parts import ReplaySpec
 from ..app.replaying import RECORDED, RUN_SECONDS, kept_results, planned_replay, workers_for
 from ..config.gates import load_gates
@@ -149,7 +151,10 @@ def _found(
         )
         workers = workers_for(plan, where.workers, on=where.on, timeout=where.timeout)
         with _followed(plan.total, shown=not is_quiet) as told:
-            return plan.run(workers=workers, results=results, told=told)
+            found = plan.run(workers=workers, results=results, told=told)
+    for name in missed_credentials(found, plan.isolation, os.environ):
+        typer.echo(f"{name} was kept from the runs, and one that failed speaks of it: --allow-env {name}", err=True)
+    return found
 
 
 def _write(found: Replayed, out: Path | None, junit_file: Path | None, html_file: Path | None) -> None:

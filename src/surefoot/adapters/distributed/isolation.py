@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import site
 import tempfile
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -73,9 +74,10 @@ class Isolation(NamedTuple):
         return frozenset(name for name, value in environ.items() if name not in kept and is_credential(name, value))
 
     def environment(self, environ: Mapping[str, str], home: Path) -> dict[str, str]:
-        """A worker's, with its home in a folder of its own."""
+        """A worker's, with its home in a folder of its own; packages that were installed for the user stay."""
         withheld = self.withheld(environ)
-        return {**{name: value for name, value in environ.items() if name not in withheld}, **_at(home)}
+        kept = {name: value for name, value in environ.items() if name not in withheld}
+        return {"PYTHONUSERBASE": site.getuserbase(), **kept, **_at(home)}
 
     def guard(self) -> None:
         """Let this process reach nothing else from now on. For a process that was made for this and ends with it."""

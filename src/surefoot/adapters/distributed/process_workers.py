@@ -18,7 +18,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
 from time import monotonic
-from typing import Any, Final, Generic, NamedTuple, TypeVar, cast
+from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar, cast
 
 from ...errors import SurefootError, Unavailable, UsageError
 from ...ports.workers import Finished, Lost
@@ -28,6 +28,8 @@ __all__ = ["InProcess", "ProcessWorkers", "Raised", "answered", "serve"]
 
 J = TypeVar("J")
 A = TypeVar("A")
+_Line: TypeAlias = "Connection[Any, Any]"
+"""To a worker: jobs go one way, answers come back."""
 
 _TRIES: Final = 2
 _PROGRAM: Final = """\
@@ -84,7 +86,7 @@ class InProcess:
 
 class _Worker(NamedTuple):
     process: subprocess.Popen[bytes]
-    connection: Connection[Any, Any]
+    connection: _Line
     home: Path | None
     """Of one that is isolated."""
 
@@ -118,7 +120,7 @@ class ProcessWorkers:
     def run(self, function: Callable[[J], A], jobs: Iterable[J], /) -> Iterator[Finished[J, A]]:
         """Every job with its answer. Raises what the function raised, as UsageError or Unavailable."""
         waiting, again = iter(jobs), deque[_Try[J]]()
-        busy: dict[Connection[Any, Any], tuple[_Worker, _Try[J]]] = {}
+        busy: dict[_Line, tuple[_Worker, _Try[J]]] = {}
         idle: list[_Worker] = []
         try:
             while True:
@@ -126,7 +128,7 @@ class ProcessWorkers:
                 if not busy:
                     return
                 for ready in wait(list(busy), timeout=self._left(busy)) or self._too_long(busy):
-                    worker, attempt = busy.pop(cast("Connection[Any, Any]", ready))
+                    worker, attempt = busy.pop(cast("_Line", ready))
                     try:
                         answer: A | Raised = worker.connection.recv()
                     except (EOFError, OSError):
@@ -144,7 +146,7 @@ class ProcessWorkers:
         function: Callable[[J], A],
         waiting: Iterator[J],
         again: deque[_Try[J]],
-        busy: dict[Connection[Any, Any], tuple[_Worker, _Try[J]]],
+        busy: dict[_Line, tuple[_Worker, _Try[J]]],
         idle: list[_Worker],
     ) -> None:
         while len(busy) < self._count:
@@ -156,13 +158,13 @@ class ProcessWorkers:
             with suppress(OSError):  # a worker that died meanwhile is found when it is listened to
                 worker.connection.send(attempt.job)
 
-    def _left(self, busy: Mapping[Connection[Any, Any], tuple[_Worker, _Try[J]]]) -> float | None:
+    def _left(self, busy: Mapping[_Line, tuple[_Worker, _Try[J]]]) -> float | None:
         """Seconds until the next job has taken too long."""
         if self._patience is None:
             return None
         return max(0.0, min(attempt.began for _, attempt in busy.values()) + self._patience - monotonic())
 
-    def _too_long(self, busy: Mapping[Connection[Any, Any], tuple[_Worker, _Try[J]]]) -> list[Connection[Any, Any]]:
+    def _too_long(self, busy: Mapping[_Line, tuple[_Worker, _Try[J]]]) -> list[_Line]:
         """Those that have, ended: their pipes are closed then, as when they die by themselves."""
         late = [(worker, attempt) for worker, attempt in busy.values() if self._is_late(attempt)]
         for worker, _ in late:
@@ -187,7 +189,7 @@ class ProcessWorkers:
             )
 
 
-def _started(function: Callable[[Any], Any], isolation: Isolation | None) -> _Worker:
+def _started(function: Callable[[J], object], isolation: Isolation | None) -> _Worker:
     mine, theirs = Pipe()
     number = theirs.fileno()
     home = None if isolation is None else new_home()
@@ -209,7 +211,7 @@ def _started(function: Callable[[Any], Any], isolation: Isolation | None) -> _Wo
 
 def serve(number: int) -> None:
     """The life of a worker: what it does, then job after job. It ends with its parent, however that ended."""
-    connection: Connection[Any, Any] = Connection(number)
+    connection: _Line = Connection(number)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too, and says when to stop
     home: Path | None = None
     with suppress(EOFError, OSError):

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ...errors import ArtifactError
+from ...errors import ArtifactError, SurefootError
 
 __all__ = ["function_named"]
 
@@ -30,6 +30,13 @@ def function_named(named: str, project: Path, *, who: str) -> Callable[..., Any]
     except (ImportError, AttributeError, ValueError) as error:
         raise ArtifactError(
             f"{who}, {named}, is not there: {error}", hint=f"modules are looked for in {folder}"
+        ) from error
+    except SurefootError:
+        raise
+    except Exception as error:  # the module is the user's, and may raise anything when it is imported
+        raise ArtifactError(
+            f"{who}, {named}, cannot be imported: {type(error).__name__}: {error}",
+            hint="a replay keeps credentials from it: if one is missing, say --allow-env NAME",
         ) from error
     if not callable(found):
         raise ArtifactError(f"{who}, {named}, cannot be called", hint="name a function")
