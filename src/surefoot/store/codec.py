@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar, cast, get_args, get_type_hints
 
 import msgspec
 
+from ..core.artifact.canonical import Json
 from ..core.artifact.version import AgentVersion
 from ..core.evidence.tally import ArmCounts, Delta, DeltaKey, History, PairTotals, Tick
 from ..core.lifecycle.rollout import Effect, Event, Rollout, Transition
@@ -60,7 +61,7 @@ def decode_effect(text: str) -> Effect:
     return cast("Effect", _decoded(Effect, "Effect", text))
 
 
-def _decoded(kind: Any, name: str, text: str) -> Any:
+def _decoded(kind: object, name: str, text: str) -> object:
     try:
         plain = json.loads(text)
         value = _value(kind, plain)
@@ -70,21 +71,16 @@ def _decoded(kind: Any, name: str, text: str) -> Any:
     return value
 
 
-def _plain(value: object) -> Any:
-    plain: Any
+def _plain(value: object) -> Json:
     if isinstance(value, Delta):
-        plain = {
-            **_fields(value, without="counts"),
-            "counts": [[_builtin(k), _builtin(c)] for k, c in value.counts.items()],
-        }
-    elif isinstance(value, Transition):
-        plain = _fields(value, without="")
-        plain["event"] = _plain(value.event)
-        plain["effects"] = [_plain(effect) for effect in value.effects]
-    elif type(value).__name__ in _TAGGED:
-        plain = {"type": type(value).__name__, **_builtin(value)}
-    else:
-        plain = _builtin(value)
+        counts = [[_builtin(k), _builtin(c)] for k, c in value.counts.items()]
+        return {**_fields(value, without="counts"), "counts": counts}
+    if isinstance(value, Transition):
+        effects = [_plain(effect) for effect in value.effects]
+        return {**_fields(value, without=""), "event": _plain(value.event), "effects": effects}
+    if type(value).__name__ in _TAGGED:
+        return {"type": type(value).__name__, **_builtin(value)}
+    plain: Json = _builtin(value)
     return plain
 
 
@@ -92,11 +88,11 @@ def _builtin(value: object) -> Any:
     return msgspec.to_builtins(value, order="deterministic", str_keys=True)
 
 
-def _fields(value: Delta | Transition, *, without: str) -> dict[str, Any]:
+def _fields(value: Delta | Transition, *, without: str) -> dict[str, Json]:
     return {name: _builtin(getattr(value, name)) for name in _HINTS[type(value)] if name != without}
 
 
-def _value(kind: Any, plain: Any) -> Any:
+def _value(kind: Any, plain: object) -> object:
     if kind == Event:
         return _member(_EVENTS, plain)
     if kind == Effect:
@@ -107,7 +103,7 @@ def _value(kind: Any, plain: Any) -> Any:
     return msgspec.convert(plain, kind, str_keys=True)
 
 
-def _field(hint: Any, plain: Any) -> Any:
+def _field(hint: object, plain: Any) -> Any:
     if hint == tuple[Effect, ...]:
         return tuple(_value(Effect, item) for item in plain)
     if hint == Mapping[DeltaKey, ArmCounts]:
@@ -115,19 +111,18 @@ def _field(hint: Any, plain: Any) -> Any:
     return _value(hint, plain)
 
 
-def _member(kinds: Mapping[str, type], plain: Any) -> Any:
+def _member(kinds: Mapping[str, type[object]], plain: object) -> object:
     fields = dict(_object(plain, None))
     name = fields.pop("type", None)
-    if name not in kinds:
+    if not isinstance(name, str) or name not in kinds:
         raise ValueError(f"unknown type {name!r}; known: {', '.join(sorted(kinds))}")
-    member: Any = kinds[name]
-    return msgspec.convert(fields, member, str_keys=True)
+    return msgspec.convert(fields, kinds[name], str_keys=True)
 
 
-def _object(plain: Any, known: Iterable[str] | None) -> dict[str, Any]:
+def _object(plain: object, known: Iterable[str] | None) -> dict[str, object]:
     if not isinstance(plain, dict):
         raise TypeError(f"expected an object, got {type(plain).__name__}")
-    fields = cast("dict[str, Any]", plain)
+    fields = cast("dict[str, object]", plain)
     unknown = sorted(fields.keys() - set(fields if known is None else known))
     if unknown:
         raise ValueError(f"unknown field {unknown[0]!r}")
