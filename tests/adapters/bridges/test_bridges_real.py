@@ -119,6 +119,12 @@ def test_pyrit_results_are_its_own():
     }
 
 
+def test_pyrit_results_have_no_arms():
+    """An attack's result is one verdict: an arm that would choose nothing is refused."""
+    with pytest.raises(UsageError, match="one verdict"):
+        pyrit_results(DATA / "pyrit-1.1.0-results.json", "SubStringScorer")
+
+
 def test_pyrit_objective_scorer_decides():
     """A second scorer's true is no success where the attack names the scorer of its objective."""
     found = pyrit_results(DATA / "pyrit-0.12.1-conversations.json")

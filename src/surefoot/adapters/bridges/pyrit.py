@@ -44,6 +44,8 @@ def pyrit_results(path: Path, arm: str | None = None) -> Imported:
     found = value if is_array(value) else first_of(as_mapping(value), "attack_results", "conversations", "pieces")
     rows = [as_mapping(row) for row in as_list(found)]
     if rows and all("outcome" in row and "objective" in row for row in rows):
+        if arm is not None:
+            raise UsageError(f"{path}: attack results have one verdict each", hint="leave --arm out")
         return attacked(path, "pyrit", _shared([_of_result(row) for row in rows]))
     if not rows or not all("role" in row and "conversation_id" in row for row in rows):
         refused(path, "no results of PyRIT" if rows else "no attack in it")
