@@ -146,6 +146,9 @@ REFUSED = {
     "preset: canary\nshares: [0.001%, 100%]": ("2:10: shares[0]", "finer than 0.01 %"),
     "preset: canary\nshares: [5%, 101%]": ("2:14: shares[1]", "more than all traffic"),
     "preset: canary\nshares: [5%, 5%, 100%]": ("2:14: shares[1]", "two stages are called '5%'"),
+    "preset: experiment\nshares: [100%]": ("2:10: shares[0]", "nobody is left to compare with"),
+    "preset: experiment\nshares: [10%, 30%]": ("2:15: shares[1]", "share is fixed"),
+    "preset: canary\ntargeting: {tenants: []}": ("2:22: targeting.tenants", "at least 1"),
     "preset: canary\nshares: []": ("2:9: shares", "at least 1"),
     "checks: [success]\nstages: [{share: 5%}, {share: 100%}]\nshares: [5%]": ("3:9: shares", "shares are for presets"),
     # stages

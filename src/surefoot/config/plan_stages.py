@@ -85,8 +85,8 @@ def changed(stage: Stage, *nodes: Node | None) -> Stage:
     )
 
 
-def refuse_shares(shares: Sequence[PlacedShare], *, may_end_early: bool) -> None:
-    """Raise for a share that is smaller than the one before, and for a last one below 100 %, at its place."""
+def refuse_shares(shares: Sequence[PlacedShare], *, is_experiment: bool) -> None:
+    """Raise for a share that is smaller than the one before, and for a last one that is none, at its place."""
     before = NO_TRAFFIC
     for points, node in shares:
         if points < before:
@@ -95,8 +95,22 @@ def refuse_shares(shares: Sequence[PlacedShare], *, may_end_early: bool) -> None
                 hint="a smaller share is a rollback, not a stage",
             )
         before = points
-    if before != ALL_TRAFFIC and not may_end_early:
+    if is_experiment:
+        _refuse_no_experiment(shares)
+    elif before != ALL_TRAFFIC:
         raise shares[-1].node.error("the last stage does not take all traffic", hint="add a stage with share: 100%")
+
+
+def _refuse_no_experiment(shares: Sequence[PlacedShare]) -> None:
+    for _, node in shares[1:]:
+        raise node.error(
+            "an experiment's share is fixed: no other stage would ever open",
+            hint="keep one share; when the experiment has told which is better, promote that by another plan",
+        )
+    if shares[0].share == ALL_TRAFFIC:
+        raise shares[0].node.error(
+            "everybody would get the candidate, and nobody is left to compare with", hint="usually 50%"
+        )
 
 
 def refuse_holes(stages: Sequence[PlacedStage], strategy: Strategy) -> None:
@@ -108,7 +122,7 @@ def refuse_holes(stages: Sequence[PlacedStage], strategy: Strategy) -> None:
             raise placed.node.error(f"two stages are called {placed.stage.name!r}", hint="give each its own name")
         names.add(placed.stage.name)
         _refuse_idle(placed)
-    refuse_shares([PlacedShare(placed.stage.share, placed.share) for placed in stages], may_end_early=is_experiment)
+    refuse_shares([PlacedShare(placed.stage.share, placed.share) for placed in stages], is_experiment=is_experiment)
     for placed in stages[:-1]:
         if not is_experiment:
             _refuse_unproven(placed)

@@ -130,7 +130,7 @@ def _from_preset(fields: Fields, checks: tuple[Check, ...], each: Node | None) -
         raise fields.require("strategy").error("a preset has its own strategy", hint="remove one of the two")
     live: list[PlacedShare] = [] if shares is None else read_shares(shares)
     if live:
-        refuse_shares(live, may_end_early=name == Strategy.EXPERIMENT)
+        refuse_shares(live, is_experiment=name == Strategy.EXPERIMENT)
         for (before, _), (points, item) in pairwise(live):
             if points == before:
                 raise item.error(f"two stages are called {item.text()!r}", hint="keep one of the two")
@@ -239,7 +239,10 @@ def _targeting(node: Node) -> Targeting:
 
 def _listed(fields: Fields, key: str) -> frozenset[str]:
     said = fields.get(key)
-    return frozenset() if said is None else frozenset(said.texts())
+    if said is None:
+        return frozenset()
+    said.sequence(minimum=1)  # an empty list would mean everybody, or nobody: who knows
+    return frozenset(said.texts())
 
 
 def _probability(node: Node) -> float:

@@ -117,7 +117,7 @@ PLANS = st.builds(
         strategy=Strategy.EXPERIMENT if experiment else Strategy.CANARY,
         stages=tuple(
             a_stage(f"s{i}", share, approval=asks[i], shadow=shadow and not share)
-            for i, share in enumerate([*shares, 10_000])
+            for i, share in enumerate([5_000] if experiment else [*shares, 10_000])
         ),
         holdback=BasisPoints(holdback),
         freeze=freeze,

@@ -224,7 +224,7 @@ EVERYBODY: Final = Targeting()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Stages in order. Shares never go down; only an experiment may end below all traffic."""
+    """Stages in order. Shares never go down and end at all traffic; an experiment is one stage, and has a control."""
 
     strategy: Strategy = Strategy.CANARY
     stages: tuple[Stage, ...]
@@ -289,7 +289,12 @@ class Plan:
             raise PlanError(f"shares {shares} are not all within 0..10000 basis points", hint="0.01 % to 100 %")
         if shares != sorted(shares):
             raise PlanError(f"shares shrink: {shares}", hint="a smaller share is a rollback, not a stage")
-        if self.strategy is not Strategy.EXPERIMENT and shares[-1] != ALL_TRAFFIC:
+        if self.strategy is Strategy.EXPERIMENT:
+            if len(shares) > 1:
+                raise PlanError("an experiment has more than one stage", hint="its share is fixed: keep one of them")
+            if not NO_TRAFFIC < shares[0] < ALL_TRAFFIC:
+                raise PlanError("an experiment leaves one arm empty", hint="give each arm its share, usually 50%")
+        elif shares[-1] != ALL_TRAFFIC:
             raise PlanError("the last stage does not take all traffic", hint="add a stage with share: 100%")
         names = [stage.name for stage in self.stages]
         for stage in self.stages:
