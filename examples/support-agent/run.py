@@ -195,11 +195,11 @@ async def report(sf: surefoot.Surefoot, rollout: str, window: Window, now) -> No
     """What was decided and why, and what both versions showed."""
     steps = await asyncio.to_thread(sf.control, lambda control: control.explanation(rollout))
     both = await asyncio.to_thread(sf.control, lambda control: control.comparison(rollout))
-    met = max((row.n_candidate for row in both), default=0)
+    met = await asyncio.to_thread(sf.control, lambda control: control.met(rollout))
     print(f"\n{now.candidate.label}: {now.phase.value.replace('_', ' ')}. {now.note}")
     for step in steps:
         print(f"  {step.sequence}. {step.headline}")
-    print(f"  {met:,} of {window.served:,} customers met it. Both versions side by side:")
+    print(f"  {met.candidate:,} of {window.served:,} customers met it. Both versions side by side:")
     for row in both:
         print(f"     {row.words}")
 

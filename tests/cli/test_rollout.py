@@ -121,10 +121,13 @@ def test_explain_and_history_tell_the_whole_story(project):
     assert "next:" not in told.out
     assert "by ann" in told.out
     assert "success: 50.0% bad instead of 5.0% (+45.0 points" in told.out
+    assert "1,000 sessions met the candidate, 1,000 met stable" in told.out
     again = surefoot(project, "rollout", "explain", "bot", "--recompute")
     assert (again.code, "every decision is reproduced" in again.out) == (0, True)
     assert surefoot(project, "rollout", "explain", "bot", "--recompute", "--json").json["reproduced"] is True
-    assert len(surefoot(project, "rollout", "explain", "bot", "--json").json["steps"]) == 2
+    assert "reproduced exactly from ticks 1 to 1" in again.out
+    said = surefoot(project, "rollout", "explain", "bot", "--json").json
+    assert (len(said["steps"]), said["met"]) == (2, {"unit": "session", "stable": 1000, "candidate": 1000})
     trail = surefoot(project, "rollout", "history", "bot", "--json").json
     assert [step["event"] for step in trail] == ["Start", "Judged"]
     assert trail[1]["previous"] == trail[0]["hash"]

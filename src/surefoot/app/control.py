@@ -24,6 +24,7 @@ from ..ports.store import Store
 from ..service import rollouts, switch, traffic
 from ..service.cases import Cases
 from ..service.explain import Explained, explain
+from ..service.met import Met, met
 from ..service.traffic import TrafficView
 from ..service.views import Line, RolloutView, lines, view
 from .lookup import known_agents, version_named
@@ -194,6 +195,11 @@ class Control:
     async def comparison(self, which: str) -> tuple[Comparison, ...]:
         """Both versions side by side, on every metric that was recorded, checked or not. Raises UnknownName."""
         return compare(await self.store.ticks(await self.find(which)))
+
+    async def met(self, which: str) -> Met:
+        """How many units were given each version, final or not. Raises UnknownName."""
+        row = (await self.store.rollout(await self.find(which))).rollout
+        return await met(row.id, row.plan.unit, store=self.store)
 
     async def explanation(self, which: str) -> tuple[Explained, ...]:
         """Every step of a rollout and why it was taken. Raises UnknownName."""

@@ -234,12 +234,13 @@ def _explain(
         steps = explain(records)
         if not again:
             beside, now = await control.comparison(which), await control.view(which)
+            given = await control.met(which)
             if as_json:
                 both = {"steps": list(steps), "both": list(beside), "now": now.verdict, "next": now.next_step}
-                say_json(msgspec.to_builtins(both))
+                say_json(msgspec.to_builtins({**both, "met": given}))
             else:
                 say_explained(steps)
-                say_comparison(beside)
+                say_comparison(beside, given)
                 say_now(now)
             return 0
         row = (await control.store.rollout(rollout)).rollout

@@ -10,6 +10,7 @@ from ..core.lifecycle.comparison import Comparison
 from ..core.lifecycle.rollout import Phase
 from ..core.traffic.presets import share_text
 from ..service.explain import Explained, Recomputed
+from ..service.met import Met
 from ..service.views import Bar, Line, RolloutView, StageView
 from .output import console, say, say_table
 
@@ -106,8 +107,10 @@ def say_explained(steps: Sequence[Explained]) -> None:
                 say(f"     - {number}")
 
 
-def say_comparison(rows: Sequence[Comparison]) -> None:
+def say_comparison(rows: Sequence[Comparison], met: Met) -> None:
     """Both versions side by side. Shows what nobody checked, too; nothing is decided on it."""
+    if met.candidate or met.stable:
+        say("", met.words)
     if rows:
         say("", "both versions side by side, everything that was recorded:", *(f"  {row.words}" for row in rows))
 

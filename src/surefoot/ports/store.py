@@ -71,6 +71,11 @@ class OpenTick(NamedTuple):
     bad_candidate: Mapping[str, int]
     """Candidate units whose first failure waits in here, per binary metric: for count limits, which do not wait."""
 
+    assigned_stable: int = 0
+    """Units that were given stable anew: people ask for them when a rollout is over and no tick closes."""
+
+    assigned_candidate: int = 0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShadowPair:

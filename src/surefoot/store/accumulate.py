@@ -54,6 +54,8 @@ def looked_at(epoch: int, tick: Gathering) -> OpenTick:
         bad_candidate={
             metric: count.k for metric, count in tick.candidate.first.items() if count.k and metric != PRESENCE
         },
+        assigned_stable=tick.stable.assigned,
+        assigned_candidate=tick.candidate.assigned,
     )
 
 

@@ -32,7 +32,15 @@ class EvidenceContract:
         async def story(store: Store) -> None:
             assert len(await store.open_ticks(_ID)) == 0
             assert await store.absorb(delta(1, _BOTH))
-            expected = OpenTick(epoch=1, opened_at=NOON, n_stable=9, n_candidate=2, bad_candidate={"success": 2})
+            expected = OpenTick(
+                epoch=1,
+                opened_at=NOON,
+                n_stable=9,
+                n_candidate=2,
+                bad_candidate={"success": 2},
+                assigned_stable=9,
+                assigned_candidate=2,
+            )
             assert await store.open_ticks(_ID) == (expected,)
 
         told(where, story)

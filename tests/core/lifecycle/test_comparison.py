@@ -28,6 +28,10 @@ def rate(n: int, k: int) -> ArmTick:
     return ArmTick(resolved={"safety": Count(n, k)})
 
 
+def served(n: int, k: int, final: Count) -> ArmTick:
+    return ArmTick(assigned=n, first={"safety": Count(n, k)}, resolved={"safety": final})
+
+
 def latency(*values: int) -> ArmTick:
     return ArmTick(amounts={"latency_ms": Histogram.of(values, Scale.LOG).buckets})
 
@@ -51,6 +55,34 @@ def test_a_rate_is_shown_with_its_difference_and_never_with_a_verdict() -> None:
         said = row("safety", tick(rate(128, 1), rate(80, candidate))).words
         assert not any(word in said for word in ("worse", "better", "no clear difference"))
     assert row("safety", tick(rate(100, 10), rate(100, 10))).words.count("+0.0 points") == 1
+
+
+def test_what_is_known_before_it_is_final_is_counted_as_the_decision_counts_it() -> None:
+    """33 were served and 3 are known to be bad, though only 26 with 1 are final: that stands beside a rollback on 3."""
+    found = row("safety", tick(served(2_743, 14, Count(2_700, 14)), served(33, 3, Count(26, 1))))
+    assert (found.n_candidate, found.bad_candidate, found.final_candidate) == (33, 3, 26)
+    assert found.candidate == pytest.approx(3 / 33)
+    assert found.words == (
+        "safety: so far 9.1% bad instead of 0.5% (+8.6 points; 3 of 33 served against 14 of 2,743; final: 26 and 2,700)"
+    )
+
+
+def test_what_is_all_final_is_counted_by_unit() -> None:
+    """Nothing is ahead where both counts agree, and ticks of before first failures were kept have one count only."""
+    found = row("safety", tick(served(100, 5, Count(100, 5)), served(100, 10, Count(100, 10))))
+    assert (found.is_ahead, found.final_candidate, "so far" in found.words) == (False, 100, False)
+    assert "10 of 100 against 5 of 100" in found.words
+    assert not row("safety", tick(rate(100, 5), rate(100, 10))).is_ahead
+
+
+def test_money_and_times_are_said_with_their_unit() -> None:
+    """Cost is stored in micro-dollars and said in dollars; the JSON says what the stored number is."""
+    cost = ArmTick(amounts={"cost": Histogram.of([20], Scale.LOG).buckets})
+    found = row("cost", tick(cost, cost))
+    assert (found.words, found.value_unit) == (
+        "cost: on average US$0.0000200 instead of US$0.0000200 (+0%)",
+        "micro-dollars",
+    )
 
 
 def test_a_rise_of_an_unchecked_amount_is_shown_as_a_fraction_of_stable() -> None:

@@ -15,7 +15,7 @@ from ..evidence.metrics import METRICS, Metric, MetricKind
 from ..evidence.tally import ArmTick, Count, Tick
 from .quantity import quantity, unit_of
 
-__all__ = ["Comparison", "Met", "compare", "met"]
+__all__ = ["Comparison", "compare"]
 
 _NONE: Final = Count()
 _LEAST_UNITS: Final = 100
@@ -29,13 +29,6 @@ class _Value(NamedTuple):
 
 
 _NO_VALUE: Final = _Value(None)
-
-
-class Met(NamedTuple):
-    """Units that were given each version, whatever became of them: final or not, failed or not."""
-
-    stable: int
-    candidate: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,12 +125,6 @@ def compare(ticks: Iterable[Tick]) -> tuple[Comparison, ...]:
         if row.n_stable or row.n_candidate:
             rows.append(row)
     return tuple(rows)
-
-
-def met(ticks: Iterable[Tick]) -> Met:
-    """How many units each version met: each once, but for those that several processes served."""
-    seen = list(ticks)
-    return Met(sum(tick.stable.assigned for tick in seen), sum(tick.candidate.assigned for tick in seen))
 
 
 def _rate(metric: Metric, ticks: list[Tick]) -> Comparison:
