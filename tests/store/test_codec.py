@@ -14,15 +14,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from surefoot.core.evidence.histogram import censored
 from surefoot.core.evidence.metrics import METRICS
-from surefoot.core.evidence.tally import Delta, PairTotals, Tick
+from surefoot.core.evidence.tally import ArmCounts, Delta, History, PairTotals, Tick
 from surefoot.core.lifecycle.rollout import Abort, Effect, Event, Judged, Notify, Rollout, ShiftTraffic, Transition
 from surefoot.core.traffic.kill import KillSwitch
 from surefoot.core.traffic.plan import Check, Plan, Stage, Targeting
 from surefoot.core.traffic.route import AgentTraffic
 from surefoot.errors import Unreadable
 from surefoot.ports.store import GateVerdict, ShadowPair
-from surefoot.store.accumulate import Gathering
+from surefoot.store.accumulate import Gathering, remembered
 from surefoot.store.codec import STORED, decode, decode_effect, encode
 from surefoot.store.traffic_text import decode_traffic
 from surefoot.testing.samples import NOON, PLAN, rollout, version
@@ -202,6 +203,15 @@ def test_a_field_that_came_later_is_filled_by_its_default():
     for name in defaults:
         del row[name]
     assert decode(Rollout, json.dumps(row)) == rollout()
+
+
+def test_counts_of_before_timeouts_were_told_apart_read_as_they_were():
+    """Runs that timed out are one more bucket of the same histogram: no field is new, and nothing stored changes."""
+    old = '{"amounts":{"latency_ms":{"233":7}}}'
+    kept = decode(History, old)
+    assert kept.amounts == {"latency_ms": {233: 7}}
+    more = remembered(kept, ArmCounts(amounts={"latency_ms": {233: 1, censored(233): 2}}))
+    assert decode(History, encode(more)) == History(amounts={"latency_ms": {233: 8, 1257: 2}})
 
 
 def test_infinities_are_kept():

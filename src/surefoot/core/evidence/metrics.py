@@ -91,8 +91,8 @@ METRICS: Final[Mapping[str, Metric]] = MappingProxyType(
             _scalar("cost", "cost", "micro-dollars spent"),
             _scalar("tokens", "tokens", "tokens used"),
             _scalar("model_calls", "model_calls", "calls to a model", integral=True),
-            _p95("latency_p95", "latency_ms", "runs that timed out, or slower than stable's 95th percentile"),
-            _p95("ttft_p95", "ttft_ms", "runs whose first token never came, or later than stable's 95th percentile"),
+            _p95("latency_p95", "latency_ms", "runs that timed out or were slower than stable's 95th percentile"),
+            _p95("ttft_p95", "ttft_ms", "runs whose first token came later than stable's 95th percentile, or never"),
             Metric(
                 name="quality_score",
                 kind=MetricKind.SCORE,
