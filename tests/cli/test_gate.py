@@ -289,11 +289,13 @@ def test_half_a_run_is_neither_blessed_nor_passed(run):
 
 
 def test_a_run_of_another_suite_is_not_found(run):
-    """A suite that was changed since has not run; unknown suites, runs and versions are wrong usage."""
+    """A suite that was changed since is not decided; unknown suites, runs and versions are wrong usage."""
     root, ran = run
     assert "there is no run" in surefoot(root, "eval", "gate", "support").err
     ran("r1", broken=())
     for words in (["nothing"], ["support", "--run", "r2"], ["support"], ["support", "--version", "bot@v9"]):
         assert surefoot(root, "eval", "gate", *words).code == 3
     put(root, "evals/support.yaml", SUITE + "evaluators: [contains]\n")
-    assert "as it is now" in surefoot(root, "eval", "gate", "support").err
+    for words in ([], ["--run", "r1"]):
+        ended = surefoot(root, "eval", "gate", "support", "--version", "bot@v1", *words)
+        assert (ended.code, "have changed since run r1" in " ".join(ended.out.split())) == (2, True)

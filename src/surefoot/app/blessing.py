@@ -48,7 +48,8 @@ class Blessing:
             for name in list_suites(self.project):
                 try:
                     arms = arms_of(proving, load_suite(self.project, name), version=effect.version)
-                    refuse_unfit(arms.candidate, stopped=arms.conduct.stopped if arms.conduct else "")
+                    if arms.conduct is not None:
+                        refuse_unfit(arms.candidate, stopped=arms.conduct.stopped, changed=arms.conduct.changed)
                 except UsageError as error:
                     _log.info("%s is no baseline of %s: %s", effect.version, name, error.message)
                     continue

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..adapters.reports.documents import ScoresDocument, document_in
 from ..config.agents import list_agents, load_version
@@ -25,6 +25,7 @@ from ..core.proof.suite import Suite, lost_runs
 from ..core.proof.table import ScoreTable, table_of
 from ..core.units import Digest
 from ..errors import GateError, UsageError
+from ..ports.results import ProofRun
 
 if TYPE_CHECKING:
     from ..core.artifact.version import AgentVersion
@@ -182,11 +183,16 @@ def arms_of(
 
     It is the run of that id, else the newest that holds all of the versions that are named. Trials that every case has
     are the first ones; those that only some have are the fresh ones of cases that flipped. Raises GateError for no such
-    run, and for several versions of which none was named.
+    run, and for several versions of which none was named. What ran under other cases, evaluators, judges, code or tapes
+    than there are now is not shown: nothing is known of what is there, and the conduct says why.
     """
-    kept = _kept(proving, suite, run, [digest for digest in (version, against) if digest is not None])
+    known = _kept(proving, suite, run, [digest for digest in (version, against) if digest is not None])
+    kept = known.results
     candidate = _chosen(version, _ran(kept), but=against)
     versions = (candidate,) if against is None else (candidate, against)
+    if changed := known.changed or proving.changed(suite, known.run, versions):
+        nothing = ScoreTable(suite=suite.identity, version=candidate)
+        return Arms(candidate=nothing, conduct=Conduct(changed=changed))
     depth = _depth(suite, kept, versions)
     tables = [
         [
@@ -232,7 +238,14 @@ def _is_own(root: Path, gates: Path) -> bool:
     return gates.resolve() == (root / GATES_FILE).resolve()
 
 
-def _kept(proving: Proving, suite: Suite, run: str | None, versions: Sequence[Digest]) -> tuple[Result, ...]:
+class _Kept(NamedTuple):
+    run: ProofRun
+    results: tuple[Result, ...]
+    changed: str = ""
+    """Why the run is of another suite than there is now."""
+
+
+def _kept(proving: Proving, suite: Suite, run: str | None, versions: Sequence[Digest]) -> _Kept:
     """What is kept of the run of that id, else of the newest one of the suite as it is now with all these versions."""
     known = proving.results.runs() if proving.has_results else ()
     of_suite = [one for one in known if one.suite == suite.identity and run in {None, one.id}]
@@ -240,13 +253,16 @@ def _kept(proving: Proving, suite: Suite, run: str | None, versions: Sequence[Di
     for one in reversed(of_suite):
         kept = tuple(proving.results.results(one.id))
         if set(versions) <= set(_ran(kept)):
-            return kept
+            return _Kept(one, kept)
     if of_suite:
         where = f"run {run} does not hold" if run else f"no run of {suite.name} as it is now holds"
         also = "" if len(versions) == 1 else ", which --baseline runs together"
         raise GateError(f"{where} {' and '.join(versions)}", hint=hint + also)
-    if any(one.id == run for one in known):
-        raise GateError(f"run {run} is not of {suite.name} as it is now: the suite has changed", hint=hint)
+    for one in reversed(known):
+        # Of the same name and digest but for a purpose of its own, it is no run that a gate judges.
+        if one.suite.partition("@")[0] == suite.name and " " not in one.suite and run in {None, one.id}:
+            why = f"cases or evaluators of {suite.name} have changed since run {one.id}"
+            return _Kept(one, tuple(proving.results.results(one.id)), why)
     what = "there is no run" if run is None else f"there is no run {run!r}"
     raise GateError(f"{what} of {suite.name} as it is now", hint=hint)
 

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..adapters.clock import SystemClock, SystemIds
 from ..adapters.prices import PriceTable
-from ..config.agents import list_agents, load_version
+from ..config.agents import list_agents, list_versions, load_version, read_version
 from ..config.evaluators import build
+from ..config.judges import judge_of
 from ..config.settings import load_settings
 from ..core.artifact.version import AgentVersion, ExecutorKind
 from ..core.proof.behaviour import PREDICATE
 from ..core.proof.redteam.objective import ATTACK
 from ..core.proof.score import Attempt, Result
 from ..core.proof.suite import JUDGE, Suite
-from ..errors import SuiteError, UsageError
+from ..core.units import Digest
+from ..errors import SuiteError, SurefootError, UsageError
 from ..ports.clock import Clock, Ids
 from ..ports.executor import Answer
 from ..ports.prices import Prices
@@ -27,7 +30,7 @@ from ..ports.results import ProofRun
 from ..service.prove import Contender, Order, Progress, Proof, prove, recorded_cost
 from .executing import executor_of
 from .judges import judges_for
-from .sources import runs_code, source_digests
+from .sources import runs_code, source_digest
 
 if TYPE_CHECKING:
     from ..store.results import SqliteResults
@@ -148,17 +151,18 @@ class Proving:
             contender if fit is None else fit(contender)
             for contender in (self.contender(asked.suite, version) for version in asked.versions)
         )
+        begun = self._begun(asked, contenders)
         order = Order(
             suite=asked.suite,
             contenders=contenders,
-            run=self._run(asked, contenders),
+            run=begun.run,
             first_trial=asked.first_trial,
             trials=asked.trials,
             only=asked.only,
             most=asked.most,
             enough=asked.enough,
         )
-        return await prove(
+        proof = await prove(
             order,
             results=results,
             clock=self._clock,
@@ -166,6 +170,7 @@ class Proving:
             answers=None if asked.fresh else results,
             told=told,
         )
+        return replace(proof, anew=begun.anew)
 
     def runs(self, suite: Suite) -> Sequence[ProofRun]:
         """The runs of exactly this suite, oldest first."""
@@ -176,21 +181,73 @@ class Proving:
         if self._results is not None:
             self._results.close()
 
-    def _run(self, asked: Asked, contenders: Sequence[Contender]) -> ProofRun:
+    def changed(self, suite: Suite, run: ProofRun, versions: Sequence[Digest]) -> str:
+        """
+        Why what a run of the suite found is not known to hold for these versions as they are now; empty if it is.
+
+        Code, tapes and judges are compared. What a function reads besides its code, nobody can know.
+        """
+        was = _Settings.of(run.settings)
+        now = _Settings.of(" ".join(judge_of(spec)[0].fingerprint for spec in suite.judges))
+        if was.judges != now.judges:
+            return f"the judges have changed since run {run.id}"
+        known = {version.digest: version for version in self._versions()}
+        for digest in versions:
+            version, before = known.get(digest), was.sources.get(digest)
+            name = str(digest) if version is None else f"{version.agent} {version.label}"
+            source = None if version is None else source_digest(version, self.root)
+            if before is not None and source is None:
+                return f"what {name} ran in run {run.id} is no longer in the project"
+            if source is not None and before is None:
+                return f"run {run.id} did not note which code or tape {name} ran"
+            if source != before:
+                return f"the code or the tape of {name} has changed since run {run.id}"
+        return ""
+
+    def _begun(self, asked: Asked, contenders: Sequence[Contender]) -> _Begun:
         """
         A new run, or the newest of the same suite under the same judges and code: scores of others are not added to it.
 
         A finished run of a Python function is not gone on with. What the function reads may have changed since, and
-        a verdict has to rest on something that was run.
+        a verdict has to rest on something that was run. Raises UsageError for further trials of no run.
         """
         suite = f"{asked.suite.identity} {asked.purpose}".rstrip()
-        judges = sorted({judge.fingerprint for contender in contenders for judge in contender.judges})
-        settings = " ".join([*judges, *source_digests(asked.versions, self.root)])
+        settings = _settings(asked.versions, contenders, self.root)
         fresh = ProofRun(id=self._ids.new(), suite=suite, settings=settings)
-        before = self.results.runs(suite) if asked.resume else ()
-        found = next((run for run in reversed(before) if run.settings == settings), fresh)
-        is_over = found is not fresh and runs_code(asked.versions) and self._is_finished(asked, found)
-        return fresh if is_over else found
+        if not asked.resume:
+            return _Begun(fresh)
+        before = self.results.runs(suite)
+        found = next((run for run in reversed(before) if run.settings == settings), None)
+        if found is None:
+            why = self._why_anew(asked, before, settings)
+            if asked.first_trial:
+                raise UsageError(
+                    f"there is no run to try cases again in: {why or 'the suite has not run'}",
+                    hint="run the whole suite first: without --again",
+                )
+            return _Begun(fresh, why)
+        if runs_code(asked.versions) and self._is_finished(asked, found):
+            return _Begun(fresh, "the run was finished, and what a function reads may have changed since")
+        return _Begun(found)
+
+    def _why_anew(self, asked: Asked, before: Sequence[ProofRun], settings: str) -> str:
+        """Why none of the runs there were can be gone on with; empty where there was none."""
+        if before:
+            was, now = _Settings.of(before[-1].settings), _Settings.of(settings)
+            if was.judges != now.judges:
+                return "the judges have changed since the newest run"
+            return "the versions asked for, their code or their tape have changed since the newest run"
+        others = [run for run in self.results.runs() if run.suite.partition("@")[0] == asked.suite.name]
+        same = [run for run in others if run.suite.partition(" ")[2] == asked.purpose]
+        return "cases or evaluators of the suite have changed since its newest run" if same else ""
+
+    def _versions(self) -> Iterator[AgentVersion]:
+        """Of all agents, those whose file can be read: a broken one must not stand between a gate and another."""
+        for agent in list_agents(self.root):
+            with suppress(SurefootError):
+                for file in list_versions(self.root, agent):
+                    with suppress(SurefootError):
+                        yield read_version(self.root, file)
 
     def _is_finished(self, asked: Asked, run: ProofRun) -> bool:
         """Whether the suite's own trials all have results: further trials of some cases are always added."""
@@ -205,6 +262,40 @@ class Proving:
             for version in asked.versions
             for trial in trials
         )
+
+
+class _Begun(NamedTuple):
+    run: ProofRun
+    anew: str = ""
+    """Why it is a new one although the newest was to be gone on with."""
+
+
+class _Settings(NamedTuple):
+    """What a run notes of what its results depend on, beyond the suite and its versions' digests."""
+
+    judges: frozenset[str]
+    """Their fingerprints."""
+
+    sources: dict[str, str]
+    """By version digest, what `source_digest` said."""
+
+    @classmethod
+    def of(cls, text: str) -> _Settings:
+        sources: dict[str, str] = {}
+        judges: set[str] = set()
+        for word in text.split():
+            if word.startswith("sha256:"):
+                digest, _, source = word.partition("=")
+                sources[digest] = source
+            else:
+                judges.add(word)
+        return cls(frozenset(judges), sources)
+
+
+def _settings(versions: Sequence[AgentVersion], contenders: Sequence[Contender], root: Path) -> str:
+    judges = sorted({judge.fingerprint for contender in contenders for judge in contender.judges})
+    sources = ((version.digest, source_digest(version, root)) for version in versions)
+    return " ".join([*judges, *(f"{digest}={source}" for digest, source in sources if source is not None)])
 
 
 def _has_own_price(version: AgentVersion) -> bool:

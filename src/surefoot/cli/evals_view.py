@@ -55,8 +55,7 @@ def show_proof(shown: Shown) -> None:
     spent = proof.spent
     counted = f"{proof.made} runs made, {proof.resumed} there before, {proof.remembered} from known answers"
     say(f"{counted}; {proof.errors} errors; {spent.calls} calls, {spent.tokens} tokens, ${spent.usd:.6g}")
-    if proof.stopped:
-        say(f"stopped: {proof.stopped}", "go on with --resume")
+    _ended(proof)
 
 
 def show_calibration(shown: Shown, found: Sequence[Flake], trials: int) -> None:
@@ -74,8 +73,14 @@ def show_calibration(shown: Shown, found: Sequence[Flake], trials: int) -> None:
     else:
         say("no case contradicted itself")
     _errors(shown.proof)
-    if shown.proof.stopped:
-        say(f"stopped: {shown.proof.stopped}", "go on with --resume")
+    _ended(shown.proof)
+
+
+def _ended(proof: Proof) -> None:
+    if proof.anew:
+        say(f"begun anew: {proof.anew}")
+    if proof.stopped:
+        say(f"stopped: {proof.stopped}", "go on with --resume")
 
 
 def show_suite(suite: Suite, runs: Sequence[ProofRun]) -> None:
@@ -152,6 +157,7 @@ def _run_json(shown: Shown) -> dict[str, object]:
         "label": shown.version.label,
         "version": shown.version.digest,
         "stopped": proof.stopped,
+        "anew": proof.anew,
         "made": proof.made,
         "resumed": proof.resumed,
         "remembered": proof.remembered,

@@ -153,7 +153,8 @@ def bless(
 
     root = project_of(ctx)
     arms = _arms(root, suite, tag, agent, run=run, version=version)
-    refuse_unfit(arms.candidate, stopped=arms.conduct.stopped if arms.conduct else "")
+    if arms.conduct is not None:
+        refuse_unfit(arms.candidate, stopped=arms.conduct.stopped, changed=arms.conduct.changed)
     path = baseline_path(root, arms.candidate.suite)
     blessed = Baseline(
         table=arms.candidate, blessed_by=whoever(by), blessed_at=SystemClock().now(), label=version or "", why=why

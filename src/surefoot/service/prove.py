@@ -129,6 +129,8 @@ class Proof:
 
     errors: int
     spent: Spending
+    anew: str = ""
+    """Why it is a new run although an earlier one was to be gone on with; empty if it is not."""
 
 
 async def prove(

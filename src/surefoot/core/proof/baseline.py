@@ -48,9 +48,11 @@ def plain_column(sample: Sample, *, is_rate: bool) -> Column:
     return Column(samples={EVERYTHING: sample}, is_rate=is_rate)
 
 
-def refuse_unfit(table: ScoreTable, *, stopped: str = "") -> None:
+def refuse_unfit(table: ScoreTable, *, stopped: str = "", changed: str = "") -> None:
     """Raise GateError for results that later versions cannot be compared with: incomplete, empty, or without scores."""
     hint = "run the suite to its end, then bless it"
+    if changed:
+        raise GateError(f"what ran is not known to be what is there now: {changed}", hint=hint)
     if stopped:
         raise GateError(f"the run is not complete: {stopped}", hint=hint)
     if not table.columns or not table.version or table.suite == COUNTS_SUITE:

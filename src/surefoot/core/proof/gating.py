@@ -35,6 +35,9 @@ class Conduct:
     stopped: str = ""
     """Why it ended before its end (a budget spent, a limit reached); empty if it did not."""
 
+    changed: str = ""
+    """Why what ran is not known to be what is there now; empty if it is."""
+
     replays: int = 0
     diverged: int = 0
     """Replays of the candidate that left their tape."""
@@ -148,6 +151,8 @@ def _conduct(conduct: Conduct | None, gates: Gates) -> Iterable[Ruling]:
         return
     if conduct.stopped:
         yield _of_run(f"the run ended before its end: {conduct.stopped}")
+    if conduct.changed:
+        yield _of_run(f"what ran is not known to be what is there now: {conduct.changed}")
     if conduct.replays and conduct.diverged > gates.max_diverged * conduct.replays:
         yield _of_run(
             f"{conduct.diverged} of {conduct.replays} replays left their tape "
