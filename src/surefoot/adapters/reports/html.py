@@ -31,7 +31,7 @@ body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding
 h1{font-size:1.4rem;margin-bottom:.2rem}h2{font-size:1.1rem;margin-top:2rem}
 table{border-collapse:collapse;width:100%}
 th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid var(--line);vertical-align:top}
-.n{text-align:right}td.n{font-variant-numeric:tabular-nums}td{overflow-wrap:anywhere}
+.n{text-align:right}td{overflow-wrap:anywhere}td.n{font-variant-numeric:tabular-nums;overflow-wrap:normal}
 .chip{display:inline-block;padding:0 .5rem;border-radius:.6rem;color:#fff;white-space:nowrap}
 .quiet{opacity:.7}svg{width:100%;height:auto}.key{margin-right:1rem;white-space:nowrap}
 .key i{display:inline-block;width:.8rem;height:.8rem;border-radius:.2rem;margin-right:.3rem}
