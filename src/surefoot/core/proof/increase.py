@@ -12,7 +12,7 @@ from .gate import Decision, Ruling
 from .gate_kinds import BudgetGate
 from .judged import Judged, Scored, draft, settled
 from .significance import paired_t, smallest_drop
-from .table import Sample
+from .table import Column, Sample
 
 __all__ = ["increase"]
 
@@ -37,11 +37,7 @@ def increase(gate: BudgetGate, most: float, found: Scored, judged: Judged) -> Ru
     before = None if judged.baseline is None else judged.baseline.columns.get(gate.metric)
     if before is None:
         return draft(gate, Decision.UNDECIDED, judged.no_baseline or f"the baseline has no {gate.metric}")
-    costs = [
-        _Cost(new, old)
-        for case, sample in found.column.samples.items()
-        if (new := sample.mean) is not None and (old := before.samples.get(case, Sample()).mean) is not None
-    ]
+    costs = _costs(found.column, before)
     if not costs or math.fsum(cost.old for cost in costs) <= 0.0:
         return draft(gate, Decision.UNDECIDED, f"the baseline has no {gate.metric} to compare with")
     n = len(costs)
@@ -59,8 +55,7 @@ def increase(gate: BudgetGate, most: float, found: Scored, judged: Judged) -> Ru
     )
     if over is not None and n >= judged.gates.min_cases and over.p_value <= judged.gates.alpha:
         return settled(ruling, Decision.FAILED, f"{said}, more than {_signed(most)} (p = {over.p_value:.3g})")
-    unknown = sum(sample.errors + sample.skipped for sample in found.column.samples.values())
-    if unknown or n < len(before.samples):
+    if n < len(before.samples) or any(sample.errors or sample.skipped for sample in found.column.samples.values()):
         return settled(ruling, Decision.UNDECIDED, f"{said}, but not known of every case, and unknown is not 0")
     if new_mean <= (1.0 + most) * old_mean:
         return ruling
@@ -71,6 +66,15 @@ def increase(gate: BudgetGate, most: float, found: Scored, judged: Judged) -> Ru
         ruling,
         reason=f"{said}: not shown to cost more than {_signed(most)}; so many cases would show {_signed(shows)}",
     )
+
+
+def _costs(after: Column, before: Column) -> list[_Cost]:
+    """Of the cases that both sides know."""
+    return [
+        _Cost(new, old)
+        for case, sample in after.samples.items()
+        if (new := sample.mean) is not None and (old := before.samples.get(case, Sample()).mean) is not None
+    ]
 
 
 def _smallest(costs: Sequence[_Cost], most: float, judged: Judged) -> float:
