@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
 
 import pytest
 
 from surefoot.core.lifecycle.rollout import Phase
+from surefoot.core.units import RolloutId
+from surefoot.testing.samples import pair
 from tests.cli.projects_with_rollouts import asked, bot_project, process, started, stored, users_come
 from tests.cli.terminal import surefoot
 from tests.config.projects import contents, put
@@ -132,6 +135,24 @@ def test_explain_and_history_tell_the_whole_story(project):
     assert [step["event"] for step in trail] == ["Start", "Judged"]
     assert trail[1]["previous"] == trail[0]["hash"]
     assert trail[1]["hash"] in surefoot(project, "rollout", "history", rollout).out
+
+
+def test_the_pairs_of_a_shadow_stage_are_seen_from_the_shell(project):
+    """Status while it is open, explain and history afterwards; JSON has all of it, and other plans have none."""
+    assert surefoot(project, "rollout", "status", started(project), "--json").json["shadow"] is None
+    surefoot(project, "rollout", "abort", "bot", "--why", "shadow first")
+    rollout = surefoot(project, "rollout", "start", "bot", "v2", "--plan", "shadow_first", "--json").json["id"]
+    found = [replace(pair(f"run-{n}", unit=f"u-{n}", candidate=n > 1), rollout=RolloutId(rollout)) for n in range(3)]
+    stored(project, lambda store: store.put_pairs(found, dropped=2, rollout=RolloutId(rollout)))
+    status = surefoot(project, "rollout", "status", "bot")
+    assert "shadow: 3 pairs, 1 diverged, 2 dropped (100% of" in status.out
+    shadow = surefoot(project, "rollout", "status", "bot", "--json").json["shadow"]
+    assert (shadow["divergences"], shadow["similarity"]) == ({"an unrecorded call of refund": 1}, 0.5)
+    surefoot(project, "rollout", "abort", "bot", "--why", "seen enough")
+    for look in ("explain", "history"):
+        said = surefoot(project, "rollout", look, "bot").out
+        assert "known of both in 3 of 3 pairs, the candidate worse in 1, better in 0, the same in 2" in said
+    assert surefoot(project, "rollout", "explain", "bot", "--json").json["shadow"] == shadow
 
 
 def test_a_good_candidate_waits_for_a_yes_and_is_promoted(project):

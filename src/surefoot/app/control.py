@@ -25,6 +25,7 @@ from ..service import rollouts, switch, traffic
 from ..service.cases import Cases
 from ..service.explain import Explained, explain
 from ..service.met import Met, met
+from ..service.shadow_view import ShadowView, shadow_of
 from ..service.traffic import TrafficView
 from ..service.views import Line, RolloutView, lines, view
 from .lookup import known_agents, version_named
@@ -200,6 +201,10 @@ class Control:
         """How many units were given each version, final or not. Raises UnknownName."""
         row = (await self.store.rollout(await self.find(which))).rollout
         return await met(row.id, row.plan.unit, store=self.store)
+
+    async def shadow(self, which: str) -> ShadowView | None:
+        """What its shadow pairs show; None if its plan mirrors nothing. Raises UnknownName."""
+        return await shadow_of((await self.store.rollout(await self.find(which))).rollout, store=self.store)
 
     async def explanation(self, which: str) -> tuple[Explained, ...]:
         """Every step of a rollout and why it was taken. Raises UnknownName."""

@@ -18,7 +18,16 @@ from ..service.explain import explain, recompute
 from ..service.views import RolloutView
 from .control import ByOption, controlled, whoever
 from .output import JsonOption, say, say_json
-from .rollout_view import say_comparison, say_explained, say_lines, say_now, say_recomputed, say_view, watch_view
+from .rollout_view import (
+    say_comparison,
+    say_explained,
+    say_lines,
+    say_now,
+    say_recomputed,
+    say_shadow,
+    say_view,
+    watch_view,
+)
 from .simulation import simulate
 
 __all__ = ["app"]
@@ -234,12 +243,13 @@ def _explain(
         steps = explain(records)
         if not again:
             beside, now = await control.comparison(which), await control.view(which)
-            given = await control.met(which)
+            given, shadow = await control.met(which), await control.shadow(which)
             if as_json:
                 both = {"steps": list(steps), "both": list(beside), "now": now.verdict, "next": now.next_step}
-                say_json(msgspec.to_builtins({**both, "met": given}))
+                say_json(msgspec.to_builtins({**both, "met": given, "shadow": shadow}))
             else:
                 say_explained(steps)
+                say_shadow(shadow)
                 say_comparison(beside, given)
                 say_now(now)
             return 0
@@ -282,6 +292,7 @@ def _history(ctx: typer.Context, which: _Which, *, as_json: JsonOption = False) 
             move = record.transition
             say(f"{record.sequence:>4}  {move.at:%Y-%m-%d %H:%M:%S}  {type(move.event).__name__:<12} {move.after.note}")
             say(f"      {record.hash}")
+        say_shadow(await control.shadow(which))
 
     controlled(ctx, read)
 

@@ -11,6 +11,7 @@ from ..core.lifecycle.rollout import Phase
 from ..core.traffic.presets import share_text
 from ..service.explain import Explained, Recomputed
 from ..service.met import Met
+from ..service.shadow_view import ShadowView
 from ..service.views import Bar, Line, RolloutView, StageView
 from .output import console, say, say_table
 
@@ -27,6 +28,7 @@ __all__ = [
     "say_lines",
     "say_now",
     "say_recomputed",
+    "say_shadow",
     "say_view",
     "watch_view",
 ]
@@ -115,6 +117,12 @@ def say_comparison(rows: Sequence[Comparison], met: Met) -> None:
         say("", "both versions side by side, everything that was recorded:", *(f"  {row.words}" for row in rows))
 
 
+def say_shadow(shadow: ShadowView | None) -> None:
+    """What the pairs of its shadow stage showed, if its plan has one."""
+    if shadow is not None:
+        say("", "in shadow, the same requests answered by both versions:", *(f"  {what}" for what in shadow.words))
+
+
 def say_now(now: RolloutView) -> None:
     """What the evidence says of a rollout that is under way, and what it waits for."""
     if not now.is_final:
@@ -142,7 +150,7 @@ def rendered(now: RolloutView, *, width: int = _WIDE) -> RenderableType:
     parts: list[RenderableType] = [_heading(now), _ladder(now.stages, now.phase), *_notices(now)]
     if now.evidence:
         parts.append(_evidence(now.evidence, is_wide=width >= _WIDE))
-    return Group(*parts, *_words(now))
+    return Group(*parts, *_pairs(now.shadow), *_words(now))
 
 
 def _heading(now: RolloutView) -> Text:
@@ -195,18 +203,20 @@ def _evidence(bars: Sequence[Bar], *, is_wide: bool) -> RenderableType:
         colour = ("red" if alarming else "green") if bar.is_reached else ("yellow" if alarming else "blue")
         drawn = Text("█" * filled, style=colour) + Text("·" * (width - filled), style="dim")
         numbers = [f"{bar.ln_e:+.2f} / {bar.threshold:.2f}"] if is_wide else []
-        numbers += [_seen(bar.rate_stable, bar.n_stable), _seen(bar.rate_candidate, bar.n_candidate)]
+        numbers += [bar.shown_stable, bar.shown_candidate]
         if is_wide:
             numbers.append("" if bar.units_needed is None else f"{bar.units_needed:,}")
         table.add_row(bar.metric or "ALL", bar.question, drawn, *numbers)
     return table
 
 
-def _seen(rate: float | None, n: int) -> str:
-    if rate is None:
-        return f"{n:,}" if n else ""
-    shown = f"{rate:.2%}" if rate <= 1 else f"{rate:,.0f}"
-    return f"{shown} of {n:,}"
+def _pairs(shadow: ShadowView | None) -> list[Text]:
+    from rich.text import Text
+
+    if shadow is None:
+        return []
+    marks = ["   shadow: ", *("           " for _ in shadow.words[1:])]
+    return [Text(mark, style="dim") + Text(what) for mark, what in zip(marks, shadow.words, strict=True)]
 
 
 def _words(now: RolloutView) -> list[Text]:

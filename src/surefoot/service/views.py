@@ -10,6 +10,7 @@ from typing import Final
 from ..core.evidence.verdict import Finding, FindingKind, Judgement, Verdict, Why
 from ..core.lifecycle.findings import describe, summary
 from ..core.lifecycle.machine import ends_warmth, warm_until
+from ..core.lifecycle.quantity import is_amount, quantity, unit_of
 from ..core.lifecycle.rollout import Judged, Phase, Rollout
 from ..core.traffic.calendar import frozen
 from ..core.traffic.plan import Strategy, UnitKind
@@ -20,6 +21,7 @@ from ..ports.clock import Clock
 from ..ports.store import Catalog, Store
 from .cases import Cases
 from .reconcile import Sight, look
+from .shadow_view import ShadowView, shadow_of
 
 __all__ = ["Bar", "Line", "RolloutView", "Side", "StageView", "lines", "seen", "view", "view_of"]
 
@@ -76,6 +78,12 @@ class Bar:
 
     units_needed: int | None = None
     text: str = ""
+    value_unit: str = ""
+    """What one unit of an amount is, such as "ms" or "micro-dollars"; empty where `rate_*` are rates."""
+
+    shown_stable: str = ""
+    shown_candidate: str = ""
+    """What was counted on each side, in words short enough for a table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +127,9 @@ class RolloutView:
     killed_by: str = ""
     """The switch that covers the candidate now."""
 
+    shadow: ShadowView | None = None
+    """The pairs, while a shadow stage is open or was the last one; they stay for `explain` afterwards."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
@@ -147,7 +158,10 @@ async def view(id: RolloutId, *, store: Store, clock: Clock, cases: Cases) -> Ro
         events = [record.transition.event for record in await store.audit(id)]
         judged = [event for event in events if isinstance(event, Judged)]
         sight = sight._replace(judged=judged[-1] if judged else None)
-    return await seen(sight, store=store)
+    now = await seen(sight, store=store)
+    row = sight.stored.rollout
+    is_mirrored = row.stage is not None and row.stage.shadow
+    return replace(now, shadow=await shadow_of(row, store=store)) if is_mirrored else now
 
 
 async def seen(sight: Sight, *, store: Catalog) -> RolloutView:
@@ -289,7 +303,36 @@ def _bar(finding: Finding) -> Bar:
         high=finding.high,
         units_needed=finding.units_needed,
         text=text,
+        value_unit=unit_of(finding.metric) if has_rates and is_amount(finding.metric) else "",
+        shown_stable=_shown_stable(finding),
+        shown_candidate=_shown_candidate(finding),
     )
+
+
+def _shown_stable(finding: Finding) -> str:
+    if finding.is_paired:
+        return f"better in {int(finding.k_stable):,}"
+    if finding.n_stable or finding.highest is None:
+        return _shown(finding, finding.n_stable, finding.k_stable)
+    return f"known: {_shown(finding, finding.n_known, finding.k_known)}"
+
+
+def _shown_candidate(finding: Finding) -> str:
+    if finding.is_paired:
+        return f"worse in {int(finding.k_candidate):,} of {finding.n_candidate:,}"
+    if finding.kind is FindingKind.COUNT_LIMIT:
+        return f"{int(finding.k_candidate):,}, {int(finding.threshold) - 1:,} allowed"
+    return _shown(finding, finding.n_candidate, finding.k_candidate)
+
+
+def _shown(finding: Finding, n: int, k: float) -> str:
+    if not n:
+        return ""
+    if finding.kind is FindingKind.MISMATCH:
+        return f"{n:,}"
+    if is_amount(finding.metric):
+        return f"{quantity(finding.metric, k / n, is_distance=True)}, mean of {n:,}"
+    return f"{k / n:.2%} of {n:,}"
 
 
 def _fill(ln_e: float, threshold: float) -> float:
