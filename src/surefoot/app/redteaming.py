@@ -11,7 +11,6 @@ from typing import Final, NamedTuple
 from ..adapters.executors.tool_loop import loop
 from ..client.replayed import rerun
 from ..core.artifact.version import AgentVersion, ExecutorKind
-from ..core.evidence.observation import Observation
 from ..core.proof.redteam.outcome import Arm
 from ..core.proof.redteam.plan import AttackPlan
 from ..core.proof.redteam.poison import Poisoned
@@ -19,9 +18,9 @@ from ..core.proof.replay import Level
 from ..core.proof.suite import NO_LIMITS, EvaluatorSpec, Limits
 from ..core.proof.tape import MissedWrite, Tape
 from ..core.proof.trace import Trace
-from ..core.units import Digest, Millis
+from ..core.units import Digest
 from ..errors import ExecutorFailed, UsageError
-from ..ports.executor import Answer, ToolCall
+from ..ports.executor import Answer, ToolCall, Unfinished
 from ..service.prove import Contender, Progress
 from ..service.redteam import RedTeamed, attack_suite, concluded, fitted
 from .proving import Asked, Proving
@@ -134,7 +133,7 @@ class _OnPoisonedTape:
         )
         # What it had done before it broke is evidence: without any, the attack told nothing.
         if ended.why and not calls:
-            raise ExecutorFailed(ended.why, hint="look at what the version needs to run")
+            raise Unfinished(ExecutorFailed(ended.why, hint="look at what the version needs to run"), ended.answer)
         return replace(ended.answer, tool_calls=calls)
 
     async def stream(self, version: AgentVersion, request: object, *, key: str) -> AsyncIterator[str | Answer]:
@@ -155,12 +154,4 @@ class _OnPoisonedTape:
         if self._parts.executor is None:
             raise ExecutorFailed("nothing runs this version", hint="give it an executor")
         looped = await loop(self._parts.executor, version, recorded, tape.call, key=key)
-        latency = None if looped.model_ms is None else Millis(round(looped.model_ms))
-        seen = Observation(tokens=looped.tokens, model_calls=looped.model_calls, latency_ms=latency, cost=looped.cost)
-        answer = Answer(
-            output=looped.output,
-            seen=seen,
-            input_tokens=looped.input_tokens,
-            output_tokens=looped.output_tokens,
-        )
-        return _Ended(answer, looped.why)
+        return _Ended(looped.answer, looped.why)

@@ -8,8 +8,9 @@ from typing import Protocol
 
 from ..core.artifact.version import AgentVersion
 from ..core.evidence.observation import Observation
+from ..errors import ExecutorFailed
 
-__all__ = ["Answer", "Executor", "ToolCall"]
+__all__ = ["Answer", "Executor", "ToolCall", "Unfinished"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,21 @@ class Answer:
     input_tokens: int | None = None
     output_tokens: int | None = None
     """Apart, because they have different prices."""
+
+
+class Unfinished(ExecutorFailed):
+    """A run of several calls, of which a later one failed. What the earlier ones used has been used."""
+
+    def __init__(self, failed: ExecutorFailed, so_far: Answer) -> None:
+        super().__init__(
+            failed.message,
+            hint=failed.hint,
+            transient=failed.transient,
+            overloaded=failed.overloaded,
+            retry_after=failed.retry_after,
+        )
+        self.so_far = so_far
+        """Without an output: what is known of the calls before."""
 
 
 class Executor(Protocol):

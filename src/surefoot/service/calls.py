@@ -13,7 +13,7 @@ from ..ports.judge import Usage
 from .budget import Budget
 from .throttle import Throttle
 
-__all__ = ["Calls", "Failure", "Lane", "own_task"]
+__all__ = ["Calls", "Failure", "Lane", "PaidFailure", "own_task"]
 
 T = TypeVar("T")
 
@@ -39,6 +39,20 @@ class Lane:
         self.endpoint = endpoint
         self.throttle = Throttle(most)
         self.failed_in_a_row = 0
+
+
+class PaidFailure(ExecutorFailed):
+    """A call that failed after it had used something."""
+
+    def __init__(self, failed: ExecutorFailed, usage: Usage) -> None:
+        super().__init__(
+            failed.message,
+            hint=failed.hint,
+            transient=failed.transient,
+            overloaded=failed.overloaded,
+            retry_after=failed.retry_after,
+        )
+        self.usage = usage
 
 
 def own_task() -> asyncio.Task[object]:
@@ -114,7 +128,10 @@ class Calls:
                 if self._too_long:
                     self._too_long.discard(task)
             lane.throttle.release(place, overloaded=failed.overloaded)
-            self._budget.settle_failed(payer, charged=isinstance(failed, _TooLong))
+            if isinstance(failed, PaidFailure):
+                self._budget.settle(payer, failed.usage)
+            else:
+                self._budget.settle_failed(payer, charged=isinstance(failed, _TooLong))
             if not failed.transient:
                 return Failure(failed.message)
             if nth == self._tries:

@@ -22,11 +22,11 @@ from ..core.units import Digest
 from ..errors import SurefootError, UsageError
 from ..ports.answers import Answers
 from ..ports.clock import Clock
-from ..ports.executor import Answer, Executor
+from ..ports.executor import Answer, Executor, Unfinished
 from ..ports.judge import Judge, Usage
 from ..ports.results import ProofRun, Results
 from .budget import Budget, Spending
-from .calls import Calls, Failure, Lane, own_task
+from .calls import Calls, Failure, Lane, PaidFailure, own_task
 from .judge import judged
 from .run_trace import trace_of
 
@@ -391,7 +391,11 @@ def _refuse(order: Order) -> None:
 
 async def _asked(contender: Contender, case: Case, key: str) -> Trace:
     version = contender.version
-    answer = await contender.executor.run(version, case.request, key=key)
+    try:
+        answer = await contender.executor.run(version, case.request, key=key)
+    except Unfinished as failed:
+        so_far = trace_of(failed.so_far, case, version, key, contender.price(failed.so_far))
+        raise PaidFailure(failed, _NOTHING if contender.is_free else _paid(so_far)) from failed
     return trace_of(answer, case, version, key, contender.price(answer))
 
 

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from ...core.artifact.version import AgentVersion
+from ...core.evidence.observation import Observation
 from ...core.proof.tape import Answering
 from ...core.proof.text import answer_text
 from ...core.proof.trace import Trace, TracedCall
-from ...core.units import MicroUsd
-from ...ports.executor import Answer, Executor
+from ...core.units import MicroUsd, Millis
+from ...errors import ExecutorFailed
+from ...ports.executor import Answer, Executor, Unfinished
 
 __all__ = ["Looped", "Prefix", "loop", "next_action", "prefixes"]
 
@@ -40,17 +42,34 @@ class Looped(NamedTuple):
     cost: MicroUsd | None
     """What the calls say they cost; None where one of them does not say."""
 
+    @property
+    def answer(self) -> Answer:
+        """The run as one answer, without its tool calls: whoever answered them tells."""
+        latency = None if self.model_ms is None else Millis(round(self.model_ms))
+        return Answer(
+            output=self.output,
+            seen=Observation(tokens=self.tokens, model_calls=self.model_calls, latency_ms=latency, cost=self.cost),
+            input_tokens=self.input_tokens,
+            output_tokens=self.output_tokens,
+        )
+
 
 async def loop(executor: Executor, version: AgentVersion, trace: Trace, answering: Answering, *, key: str) -> Looped:
     """
     Run a version on a recorded request, with the user's recorded turns where it was a conversation.
 
-    The recorded user goes on saying what was said then, whatever the agent says now. Raises ExecutorFailed.
+    The recorded user goes on saying what was said then, whatever the agent says now. Raises ExecutorFailed, and of that
+    kind Unfinished where calls before the one that failed have used something.
     """
     turns = list(trace.user_turns[1:]) if trace.user_turns else []
     messages, total = _asked(trace.request), _Total()
     for _ in range(version.policies.max_steps or _MOST_STEPS):
-        answer = await executor.run(version, {"messages": list(messages)}, key=f"{key}:{total.calls}")
+        try:
+            answer = await executor.run(version, {"messages": list(messages)}, key=f"{key}:{total.calls}")
+        except ExecutorFailed as failed:
+            if not total.calls:
+                raise
+            raise Unfinished(failed, total.ended(None, failed.message).answer) from failed
         total.add(answer)
         if answer.tool_calls:
             messages.append(_assistant(answer, total.calls))
