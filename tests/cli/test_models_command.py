@@ -35,9 +35,20 @@ def test_update_writes_candidates(project):
     assert ended.out.splitlines() == [
         f"set planning: openai/gpt-4o-2024-08-06 -> {NEW}",
         "pinned    agents/support/v1.yaml (its digest stays)",
-        f"candidate agents/support/v2.yaml: model: openai/gpt-4o-2024-08-06 -> {NEW}",
+        f"candidate agents/support/v2.yaml from v1: model: openai/gpt-4o-2024-08-06 -> {NEW}",
     ]
     assert (project / "agents/support/v2.yaml").is_file()
+
+
+def test_a_candidate_is_built_on_what_users_have(project):
+    """A newer version that was taken back is not brought again under another digest, unless somebody asks for it."""
+    (project / "agents/support/v2.yaml").write_text(VERSION.replace("You are the", "You are the worst"))
+    assert surefoot(project, "rollout", "start", "support", "v2", "--stable", "v1", "--by", "ann").code == 0
+    assert surefoot(project, "rollout", "abort", "support", "--by", "ann", "--why", "worse").code == 0
+    tried = ("models", "update", "planning", NEW, "--dry-run", "--json")
+    assert [made["old"] for made in surefoot(project, *tried).json["candidates"]] == ["v1"]
+    assert [made["old"] for made in surefoot(project, *tried, "--from", "v2").json["candidates"]] == ["v2"]
+    assert "v9" in surefoot(project, *tried, "--from", "v9").err
 
 
 def test_update_can_be_tried(project):
@@ -75,5 +86,5 @@ def test_an_empty_registry_says_how_to_begin(tmp_path):
     assert "--new" in surefoot(tmp_path, "models", "list").out
     ended = surefoot(tmp_path, "models", "update", "judging", NEW, "--new")
     assert ended.code == 0
-    assert "no agent's newest version needs a candidate" in ended.out
+    assert "no agent needs a candidate" in ended.out
     assert surefoot(tmp_path, "models", "list", "--json").json[0]["role"] == "judging"

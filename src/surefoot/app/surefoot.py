@@ -176,23 +176,29 @@ class Surefoot:
             if known not in self._agents:
                 self._take_flags(known, flags)
                 self._wait_for(known)
-                self._agents[known] = Agent(
-                    known,
-                    router=self.parts.router,
-                    recorder=self._recorder,
-                    versions=self._version,
-                    known=self._by_digest,
-                    assumes_success=assume_success is not False,
-                    shadow=self._shadow_within(known, shadow),
-                    traces=self._traces_within(known, traces),
-                )
-                self._give_executor(self._agents[known])
+                self._agents[known] = self._opened(known, shadow, traces, assumes_success=assume_success is not False)
             agent = self._agents[known]
             if assume_success not in (None, agent.assumes_success):
                 raise UsageError(
                     f"{known} is open with assume_success={agent.assumes_success}", hint="say the same, or nothing"
                 )
             return agent
+
+    def _opened(
+        self, name: AgentName, shadow: ShadowLimits | None, traces: Traces | None, *, assumes_success: bool
+    ) -> Agent:
+        agent = Agent(
+            name,
+            router=self.parts.router,
+            recorder=self._recorder,
+            versions=self._version,
+            known=self._by_digest,
+            assumes_success=assumes_success,
+            shadow=self._shadow_within(name, shadow),
+            traces=self._traces_within(name, traces),
+        )
+        self._give_executor(agent)
+        return agent
 
     def feedback(self, run_id: str, **outcome: Unpack[Outcome]) -> None:
         """What became known of a run of any agent: see `Agent.feedback`."""

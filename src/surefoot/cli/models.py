@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ..app.control import Control
 from ..config.agents import list_agents, list_versions, read_version
 from ..config.files import shown_path, write_all
 from ..config.model_update import Candidate, ModelUpdate, plan_update
@@ -15,7 +17,9 @@ from ..config.registry import load_registry
 from ..core.artifact.describe import describe
 from ..core.artifact.diff import diff
 from ..core.artifact.models import parse_model, pinning
-from ..errors import SurefootError
+from ..core.units import AgentName
+from ..errors import SurefootError, UnknownName
+from .control import controlled
 from .output import JsonOption, say, say_json, say_table
 from .project import project_of
 
@@ -79,16 +83,32 @@ def _update(
         bool,
         typer.Option("--allow-undated", help="Accept a name without a date from a provider that dates its models."),
     ] = False,
+    base: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="LABEL",
+            help="The version to build on. Default: what users have, or the newest where the store does not say.",
+            show_default=False,
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be written and write nothing.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Give a role another model: one line in models.yaml, and a candidate version of every agent that uses it.
 
-    The versions that are there keep their digests: those that took their model from the role get a line that pins it.
+    A candidate is built on the version that users have. The versions that are there keep their digests: those that took
+    their model from the role get a line that pins it.
     """
     root = project_of(ctx)
     planned = plan_update(
-        root, role, parse_model(model), agents=tuple(agents or ()), new_role=new, undated=allow_undated
+        root,
+        role,
+        parse_model(model),
+        agents=tuple(agents or ()),
+        bases=_stable(ctx, root) if base is None else dict.fromkeys(agents or list_agents(root), base),
+        new_role=new,
+        undated=allow_undated,
     )
     if not dry_run:
         write_all(planned.files)
@@ -96,6 +116,28 @@ def _update(
         say_json(_as_json(root, planned, written=not dry_run))
     else:
         say(*_as_lines(root, planned, written=not dry_run))
+
+
+def _stable(ctx: typer.Context, root: Path) -> dict[str, str]:
+    """What users have, by agent, where a store knows and the version is still written here."""
+    if not (root / ".surefoot").is_dir():
+        return {}
+    with suppress(SurefootError):  # a store that is away or lost has commands of its own to say so
+        known = controlled(ctx, lambda control: _stable_labels(control, list_agents(root)))
+        return {agent: label for agent, label in known.items() if label in _labels(root, agent)}
+    return {}
+
+
+async def _stable_labels(control: Control, agents: Iterable[AgentName]) -> dict[str, str]:
+    labels: dict[str, str] = {}
+    for agent in agents:
+        with suppress(UnknownName):
+            labels[agent] = (await control.store.version((await control.store.traffic(agent)).stable)).label
+    return labels
+
+
+def _labels(root: Path, agent: str) -> frozenset[str]:
+    return frozenset(file.label for file in list_versions(root, agent))
 
 
 def _as_json(root: Path, planned: ModelUpdate, *, written: bool) -> dict[str, object]:
@@ -126,9 +168,10 @@ def _as_lines(root: Path, planned: ModelUpdate, *, written: bool) -> Iterator[st
     for file in planned.pinned:
         yield f"pinned    {shown_path(root, file.path)} (its digest stays)"
     for candidate in planned.candidates:
-        yield f"candidate {shown_path(root, candidate.file.path)}: {'; '.join(_changes(candidate))}"
+        where = shown_path(root, candidate.file.path)
+        yield f"candidate {where} from {candidate.old.label}: {'; '.join(_changes(candidate))}"
     if not planned.candidates:
-        yield "no agent's newest version needs a candidate for it"
+        yield "no agent needs a candidate for it"
 
 
 def _changes(candidate: Candidate) -> list[str]:

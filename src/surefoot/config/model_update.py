@@ -7,12 +7,15 @@ today, which leaves their digests as they are, before the role moves on.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
 from ..core.artifact.models import ModelRegistry, Pinning, pinning
 from ..core.artifact.version import AgentVersion, ModelRef
+from ..core.units import AgentName
 from ..errors import ArtifactError, UnknownName, UsageError
 from .agents import VersionFile, list_agents, list_versions, next_label, parse_version, read_version
 from .edit import add_beside
@@ -21,12 +24,15 @@ from .files import NewFile, readable
 from .registry import MODELS_FILE, load_registry, registry_text
 from .yaml import parse_yaml
 
-__all__ = ["Candidate", "ModelUpdate", "plan_update"]
+__all__ = ["NEWEST", "Candidate", "ModelUpdate", "plan_update"]
+
+NEWEST: Final[Mapping[str, str]] = MappingProxyType({})
+"""Candidates are built on the newest version of each agent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A new version of an agent that differs from its newest one in the model of the role, and in nothing else."""
+    """A new version of an agent that differs from the old one in the model of the role, and in nothing else."""
 
     old: AgentVersion
     new: AgentVersion
@@ -55,13 +61,21 @@ class ModelUpdate:
 
 
 def plan_update(
-    root: Path, role: str, model: ModelRef, *, agents: Sequence[str] = (), new_role: bool = False, undated: bool = False
+    root: Path,
+    role: str,
+    model: ModelRef,
+    *,
+    agents: Sequence[str] = (),
+    bases: Mapping[str, str] = NEWEST,
+    new_role: bool = False,
+    undated: bool = False,
 ) -> ModelUpdate:
     """What has to be written so that the role has this model.
 
-    Every agent (or those in `agents`) whose newest version uses the role gets a candidate. An alias that can move is
-    refused; a name without a date from a provider that publishes dated snapshots needs `undated`; a role that is not in
-    `models.yaml` needs `new_role`.
+    Every agent (or those in `agents`) gets a candidate if the version that it would be built on uses the role: the one
+    whose label `bases` has for the agent, else its newest. An alias that can move is refused; a name without a date
+    from a provider that publishes dated snapshots needs `undated`; a role that is not in `models.yaml` needs
+    `new_role`. Raises UnknownName for a base that is not there.
     """
     registry = load_registry(root)
     if role not in registry.roles and not new_role:
@@ -79,12 +93,12 @@ def plan_update(
     candidates: list[Candidate] = []
     pinned: list[NewFile] = []
     for agent in list_agents(root):
-        versions = list_versions(root, agent)
-        for file in versions:
+        files = {version.label: version for version in list_versions(root, agent)}
+        for file in files.values():
             pinned.extend(_pin(root, file, registry, moved, role))
-        if versions and (not agents or agent in agents):
-            taken = frozenset(version.label for version in versions)
-            candidates.extend(_candidate(root, versions[-1], registry, role, model, taken))
+        if files and (not agents or agent in agents):
+            base = _base(agent, files, bases)
+            candidates.extend(_candidate(root, base, registry, role, model, frozenset(files)))
     text = registry_text(root, role, moved.resolve(role))
     path = root / MODELS_FILE
     return ModelUpdate(
@@ -95,6 +109,13 @@ def plan_update(
         pinned=tuple(pinned),
         registry=NewFile(path=path, text=text, replaces=path.exists()),
     )
+
+
+def _base(agent: AgentName, files: dict[str, VersionFile], bases: Mapping[str, str]) -> VersionFile:
+    label = bases.get(agent, next(reversed(files)))
+    if label not in files:
+        raise UnknownName("version", label, tuple(files), where=agent)
+    return files[label]
 
 
 def _pin(root: Path, file: VersionFile, registry: ModelRegistry, moved: ModelRegistry, role: str) -> Iterator[NewFile]:
@@ -113,7 +134,7 @@ def _pin(root: Path, file: VersionFile, registry: ModelRegistry, moved: ModelReg
 def _candidate(
     root: Path, file: VersionFile, registry: ModelRegistry, role: str, model: ModelRef, taken: frozenset[str]
 ) -> Iterator[Candidate]:
-    """The next version of an agent, if its newest uses the role and has another model there."""
+    """The next version of an agent, if this one uses the role and has another model there."""
     text = _text(root, file)
     uses = list(_uses(file, text, role))
     before = read_version(root, file, registry=registry)
