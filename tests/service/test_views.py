@@ -8,13 +8,13 @@ from datetime import time
 import msgspec
 import pytest
 
-from surefoot.core.evidence.verdict import Judgement, Why
+from surefoot.core.evidence.verdict import Finding, FindingKind, Judgement, Why
 from surefoot.core.lifecycle.rollout import Phase
 from surefoot.core.traffic.calendar import FreezeWindow
 from surefoot.core.traffic.plan import OnNewCandidate, Strategy
 from surefoot.service import rollouts, switch
 from surefoot.service.cases import Cases
-from surefoot.service.views import lines, view
+from surefoot.service.views import bars, lines, view
 from surefoot.store.memory import MemoryStore
 from surefoot.testing.scenario import Scenario
 
@@ -45,6 +45,64 @@ async def test_a_running_rollout_shows_arms_stages_and_evidence():
     assert (proof.n_candidate, proof.rate_candidate, proof.n_stable) == (20, 0.05, 380)
     assert bars["", "harm"].threshold == pytest.approx(2.995732, abs=1e-6)
     assert all(0 <= bar.fill <= 1 and bar.text for bar in shown.evidence)
+
+
+@pytest.mark.parametrize(
+    ("more", "stable", "candidate", "says"),
+    [
+        ({"metric": "success", "k_stable": 20, "k_candidate": 5}, "5.00% of 400", "25.00% of 20", "5 of 20 (25.00%)"),
+        (
+            {"metric": "cost", "k_stable": 14_952, "k_candidate": 554.2},
+            "US$0.0000374, mean of 400",
+            "US$0.0000277, mean of 20",
+            "cost: candidate US$0.0000277 on average over 20, stable US$0.0000374 on average over 400",
+        ),
+        (
+            {"metric": "tokens", "k_stable": 800, "k_candidate": 60_000},
+            "2 tokens, mean of 400",
+            "3,000 tokens, mean of 20",
+            "3,000",
+        ),
+        (
+            {"metric": "quality_score", "k_stable": 100, "k_candidate": 10},
+            "4 of 5, mean of 400",
+            "3 of 5, mean of 20",
+            "3 of 5 on",
+        ),
+        (
+            {"metric": "latency_p95", "k_stable": 20, "k_candidate": 0, "edge_stable": 1480, "edge_candidate": 1628},
+            "5.00% of 400",
+            "0.00% of 20",
+            "slower than stable's 95th percentile (1,480 ms, 1,628 ms for the candidate): candidate 0 of 20 (0.00%)",
+        ),
+        (
+            {"metric": "tokens", "n_stable": 0, "k_candidate": 60_000, "n_known": 300, "k_known": 600, "highest": 2.2},
+            "known: 2 tokens, mean of 300",
+            "3,000 tokens, mean of 20",
+            "held against what is known of stable: 2 tokens on average over 300, plausibly up to 2.2 tokens;",
+        ),
+        (
+            {"metric": "cost", "kind": FindingKind.LIMIT, "k_candidate": 554.2, "margin": 20.0},
+            "",
+            "US$0.0000277, mean of 20",
+            "against a limit of US$0.0000200",
+        ),
+        (
+            {"metric": "safety", "kind": FindingKind.COUNT_LIMIT, "k_candidate": 3, "threshold": 1.0},
+            "",
+            "3, 0 allowed",
+            "3 runs",
+        ),
+    ],
+    ids=lambda of: of["metric"] if isinstance(of, dict) else "",
+)
+def test_every_number_has_its_unit(more, stable, candidate, says):
+    """A mean is no rate, money is dollars, a share says of what, and what stands for stable is named."""
+    usual = {"kind": FindingKind.HARM, "judgement": Judgement.HOLD, "ln_e": 0.0, "threshold": 3.0, "n_candidate": 20}
+    of_stable = {} if more.get("kind") else {"n_stable": 400}
+    (bar,) = bars(Finding(**{**usual, **of_stable, **more}))
+    assert (bar.shown_stable, bar.shown_candidate) == (stable, candidate)
+    assert says in bar.text
 
 
 @story

@@ -191,9 +191,11 @@ def _amount(field: str, pairs: Iterable[ShadowPair]) -> PairedAmount | None:
 def _sides(pair: ShadowPair, field: str) -> list[float] | None:
     """Stable's and the candidate's amount; None where one is not known, or a wait was given up and is longer."""
     found = (pair.detail or {}).get(field)
-    sides = cast("Mapping[str, object]", found) if isinstance(found, Mapping) else {}
+    if not isinstance(found, Mapping):
+        return None
+    sides = cast("Mapping[str, object]", found)
     amounts = [
-        value
+        float(value)
         for value in (sides.get("stable"), sides.get("candidate"))
         if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MAX_VALUE
     ]

@@ -23,7 +23,7 @@ from .cases import Cases
 from .reconcile import Sight, look
 from .shadow_view import ShadowView, shadow_of
 
-__all__ = ["Bar", "Line", "RolloutView", "Side", "StageView", "lines", "seen", "view", "view_of"]
+__all__ = ["Bar", "Line", "RolloutView", "Side", "StageView", "bars", "lines", "seen", "view", "view_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,7 +274,12 @@ def _evidence(row: Rollout, verdict: Verdict) -> tuple[Bar, ...]:
         is_reached=verdict.ln_e_average >= threshold,
         text="all metrics together; the rollout goes back when this bar is full",
     )
-    return (average, *(_bar(finding) for finding in verdict.findings))
+    return (average, *bars(*verdict.findings))
+
+
+def bars(*findings: Finding) -> tuple[Bar, ...]:
+    """Each finding as it is drawn."""
+    return tuple(_bar(finding) for finding in findings)
 
 
 def _bar(finding: Finding) -> Bar:
