@@ -137,9 +137,10 @@ def _rollouts() -> Iterator[Rollout]:
         (stage("a", 100), stage("c", 10_000, asks=True)),
         (stage("c", 10_000),),
     ]
-    strategies = (Strategy.CANARY, Strategy.EXPERIMENT)
+    halves = [(stage("half", 5_000),), (stage("half", 5_000, asks=True),)]
+    planned = [(Strategy.CANARY, stages) for stages in ladders] + [(Strategy.EXPERIMENT, stages) for stages in halves]
     freezes: tuple[tuple[FreezeWindow, ...], ...] = ((), (FreezeWindow(name="always"),))
-    for stages, strategy, freeze in itertools.product(ladders, strategies, freezes):
+    for (strategy, stages), freeze in itertools.product(planned, freezes):
         plan = Plan(stages=stages, strategy=strategy, freeze=freeze)
         for phase, opened in itertools.product(Phase, range(len(stages) + 1)):
             if _is_possible(plan, phase, opened):
