@@ -93,9 +93,14 @@ def test_a_rise_of_an_unchecked_amount_is_shown_as_a_fraction_of_stable() -> Non
 
 
 def test_one_arm_without_data_is_said_and_not_compared() -> None:
-    """A metric only one version recorded has no difference."""
+    """A metric only one version recorded has no difference, and what there is is shown, as of a candidate at 100 %."""
     found = row("safety", tick(rate(100, 1), ArmTick()))
-    assert (found.change, found.low, found.words) == (None, None, "safety: not recorded on both versions")
+    assert (found.change, found.low) == (None, None)
+    assert found.words == "safety: stable 1.0% bad (1 of 100), not recorded of the candidate version"
+    found = row("safety", tick(ArmTick(), rate(4_000, 4_000)))
+    assert found.words == "safety: candidate 100.0% bad (4,000 of 4,000), not recorded of the stable version"
+    said = row("latency", tick(ArmTick(), latency(10))).words
+    assert said == "latency: candidate on average 10 ms, not recorded of the stable version"
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50), st.integers(1, 3)), max_size=8))

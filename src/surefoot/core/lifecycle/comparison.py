@@ -89,13 +89,29 @@ class Comparison:
         Numbers and no verdict: rollouts are decided on other evidence, which may be sure where this interval is not.
         """
         if self.stable is None or self.candidate is None:
-            return f"{self.metric}: not recorded on both versions"
+            return f"{self.metric}: {self._one_side()}"
         if self.unit == "rate":
             return self._rates(self.candidate, self.stable)
         moved = f" ({self.change:+.0%})" if self.change is not None else ""
         new = _said(self.metric, self.candidate, is_least=self.candidate_is_least)
         old = _said(self.metric, self.stable, is_least=self.stable_is_least)
         return f"{self.metric}: {_MEASURES[self.unit]} {new} instead of {old}{moved}"
+
+    def _one_side(self) -> str:
+        is_stable = self.candidate is None
+        value, arm, other = (
+            (self.stable, "stable", "candidate") if is_stable else (self.candidate, "candidate", "stable")
+        )
+        if value is None:
+            return "not recorded"
+        bad, units = (self.bad_stable, self.n_stable) if is_stable else (self.bad_candidate, self.n_candidate)
+        is_least = self.stable_is_least if is_stable else self.candidate_is_least
+        said = (
+            f"{value:.1%} bad ({bad:,} of {units:,})"
+            if self.unit == "rate"
+            else f"{_MEASURES[self.unit]} {_said(self.metric, value, is_least=is_least)}"
+        )
+        return f"{arm} {said}, not recorded of the {other} version"
 
     def _rates(self, candidate: float, stable: float) -> str:
         about = ""
