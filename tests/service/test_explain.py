@@ -194,6 +194,25 @@ class TestRecompute:
         assert recompute([*records[:-1], record], ticks).is_reproduced
 
     @story
+    async def test_a_trail_of_before_it_was_kept_what_stable_was_known_for_still_follows(self):
+        """Without it the trail is reproduced, as it was written; with another number in it, it is not."""
+        scene = Scenario(MemoryStore())
+        await scene.given_history(300, {"success": 0.05})
+        rid = await scene.given_rollout(ladder(stage("all", 10_000)))
+        await scene.when_users_come(rid, 400, **BAD)
+        await scene.when_time_passes(11 * SECOND)
+        records, ticks = await scene.store.audit(rid), await scene.store.ticks(rid)
+        assert recompute(records, ticks).is_reproduced
+        move = records[-1].transition
+        (harm,) = move.event.verdict.findings
+        for known, follows in (({"n_known": 0, "k_known": 0.0, "highest": None}, True), ({"k_known": 16.0}, False)):
+            verdict = replace(move.event.verdict, findings=(replace(harm, **known),))
+            told = replace(move, event=replace(move.event, verdict=verdict))
+            assert ("n_known" in text_of(told)) is not follows
+            again = recompute([*records[:-1], replace(records[-1], transition=told)], ticks)
+            assert again.decisions[-1].is_reproduced is follows
+
+    @story
     async def test_a_broken_chain_is_named_beside_the_decisions(self):
         """Both are said: where the trail was touched, and what still follows."""
         _, _, records, ticks = await a_run(WORSE)
