@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Final, TypeVar, cast
 
 from ..evidence.observation import Observation
+from ..evidence.timeout import names_timeout
 from ..units import MicroUsd, Millis
 
 __all__ = [
@@ -199,8 +200,13 @@ def observation_of(trace: Trace) -> Observation:
         checkpoint=trace.checkpoint,
         latency_ms=_millis(trace.latency_ms),
         ttft_ms=_millis(trace.ttft_ms),
+        timed_out=_timed_out(trace.error),
         feedback=trace.feedback,
     )
+
+
+def _timed_out(error: str | None) -> bool | None:
+    return True if error is not None and names_timeout(error.partition(":")[0]) else None
 
 
 def _unsafe(safety: Mapping[str, object] | None) -> bool | None:
