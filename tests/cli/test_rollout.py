@@ -90,6 +90,15 @@ def test_another_rollout_under_way_refuses_a_start(project):
     started(project, "v3")
 
 
+@pytest.mark.parametrize("how", ["settings", "option"])
+def test_a_broken_file_keeps_no_other_version_waiting(how, tmp_path):
+    """Somebody is in the middle of writing v3; v2 is brought on its way all the same."""
+    root = bot_project(tmp_path, stable="v1" if how == "settings" else None)
+    put(root, "agents/bot/v3.yaml", "model: [")
+    more = [] if how == "settings" else ["--stable", "v1"]
+    assert surefoot(root, "rollout", "start", "bot", "v2", *more).code == 0
+
+
 def test_a_stable_version_is_not_named_twice(project):
     """--stable may be repeated, but only the right one."""
     started(project)

@@ -250,13 +250,13 @@ class Control:
 
     def _first_stable(self, agent: AgentName, label: str | None) -> AgentVersion:
         """What users have while the store has never heard of the agent: by order, by surefoot.yaml, or the only one."""
-        if label is None:
-            found = [read_version(self.project, file) for file in list_versions(self.project, agent)]
-            digest = first_stable(
-                agent, found, load_settings(self.project, os.environ).stable, agents=list_agents(self.project)
-            )
-            return next(version for version in found if version.digest == digest)
-        return load_version(self.project, agent, label)
+        named = load_settings(self.project, os.environ).stable
+        label = label or named.get(agent)
+        if label is not None:  # then a file of another version that is broken keeps nobody waiting
+            return load_version(self.project, agent, label)
+        found = [read_version(self.project, file) for file in list_versions(self.project, agent)]
+        digest = first_stable(agent, found, named, agents=list_agents(self.project))
+        return next(version for version in found if version.digest == digest)
 
 
 def plan_named(name: str, project: Path) -> PlanFile:
