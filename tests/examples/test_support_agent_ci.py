@@ -43,4 +43,5 @@ def test_the_better_version_may_pass_and_the_worse_one_may_not(project, label, c
     assert reported.code == code
     assert reported.out.splitlines()[1] == f"## Surefoot: {verdict}"
     kept = {path.name.split(".")[-2] for path in (project / "surefoot-results").glob("*.json")}
-    assert kept == {"gate", "scores"}
+    assert kept == {"attacks", "gate", "scores"}
+    assert "not attacked" in reported.out, "a tape answers nothing that was not recorded, and the report says so"
