@@ -9,7 +9,13 @@ from surefoot.core.proof.trace import Trace, observation_of
 
 @pytest.mark.parametrize(
     ("error", "timed_out"),
-    [(None, None), ("ValueError", None), ("TimeoutError", True), ("httpx.ReadTimeout: 5 s", True), ("no timeouts", None)],
+    [
+        (None, None),
+        ("ValueError", None),
+        ("TimeoutError", True),
+        ("httpx.ReadTimeout: 5 s", True),
+        ("no timeouts", None),
+    ],
 )
 def test_a_recorded_run_that_timed_out_is_one_in_a_forecast_too(error, timed_out):
     """As it is live: told by the name of the error, and what did not end so says nothing."""
