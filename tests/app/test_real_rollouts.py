@@ -16,8 +16,8 @@ import pytest
 
 from surefoot.adapters.traces import read_traces
 from surefoot.app.control import Control
+from surefoot.client.counting import assignment_of
 from surefoot.client.router import Router
-from surefoot.client.run import assignment_of
 from surefoot.core.artifact.version import AgentVersion, ModelRef, Prompt
 from surefoot.core.evidence.fold import Fold
 from surefoot.core.evidence.observation import Observation, Record

@@ -14,13 +14,14 @@ from ..core.traffic.plan import UnitKind
 from ..core.traffic.route import Route
 from ..core.units import AgentName, Digest, Nanos, RolloutId
 from ..errors import UsageError
+from .counting import Counting, assignment_of, counted_as
 from .functions import NO_FALLBACK, Answers, AsyncAnswers, AsyncStreams, Streams, Wrapped, Written, wrapped
 from .mirrored import Mirrored
 from .recorder import Recorder
 from .reply import Reply
 from .report import Reported, late_outcome
 from .router import Router
-from .run import Counting, Run, assignment_of, counted_as
+from .run import Run
 from .seen import Outcome, Shown, Values, add
 from .streams import AsyncStream, Stream
 from .versions import Versions

@@ -8,17 +8,17 @@ from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from functools import lru_cache
 from time import perf_counter_ns
-from types import MappingProxyType, TracebackType
-from typing import Any, Final, NamedTuple, Protocol, Self, TypeVar, Unpack, cast
+from types import TracebackType
+from typing import Any, Final, Protocol, Self, TypeVar, Unpack, cast
 
 from ..core.artifact.version import AgentVersion
-from ..core.evidence.observation import Assignment, Observation, Record
-from ..core.evidence.run_id import run_id, unit_hash
-from ..core.traffic.plan import UnitKind
+from ..core.evidence.observation import Observation, Record
+from ..core.evidence.run_id import run_id
 from ..core.traffic.route import Reason, Route
 from ..core.units import AgentName, Digest, Millis, Nanos, RolloutId, UnitKey
 from ..errors import Killed, UsageError
 from ..ports.executor import Answer, ToolCall
+from .counting import Counting, assignment_of, counted_as
 from .recorder import Recorder
 from .router import Router
 from .seen import Shown, Span, Values, add, said_by
@@ -26,12 +26,8 @@ from .timeouts import is_timeout
 from .who import Who, no_text
 
 __all__ = [
-    "CountedAs",
-    "Counting",
     "Host",
     "Run",
-    "assignment_of",
-    "counted_as",
     "current_run",
     "leave",
 ]
@@ -40,28 +36,6 @@ T = TypeVar("T")
 
 _MILLISECOND: Final = 1_000_000
 _NO_UNIT: Final = Reason.NO_UNIT
-_MOST_ASSIGNMENTS: Final = 1024
-_AT_ONCE: Final = Nanos(0)
-_REQUEST: Final = 3
-_PLACES: Final = MappingProxyType(
-    {UnitKind.USER: 0, UnitKind.SESSION: 1, UnitKind.TENANT: 2, UnitKind.REQUEST: _REQUEST}
-)
-"""Where among the ids of a run (user, session, tenant, request) that stands by which is counted."""
-
-
-class Counting(NamedTuple):
-    """By what the runs of a rollout are counted."""
-
-    unit: UnitKind
-    idle: Nanos
-    """How long a unit has to be silent until its outcome is final."""
-
-
-class CountedAs(NamedTuple):
-    """What a run counts as."""
-
-    unit: UnitKey
-    idle: Nanos
 
 
 class Host(Protocol):
@@ -435,9 +409,6 @@ class Run:
         return Observation(**seen)  # type: ignore[arg-type]  # `seen.add` made every value what its field says
 
 
-_assignments: Final[dict[int, tuple[Route, Assignment]]] = {}
-"""Routes are ready-made, and so are the assignments to them. By identity: to hash a route takes longer."""
-
 _current: ContextVar[Run | None] = ContextVar("surefoot_run", default=None)
 
 
@@ -446,34 +417,12 @@ def current_run() -> Run | None:
     return _current.get()
 
 
-def counted_as(counting: Counting, ids: tuple[str, str, str, str], serial: str) -> CountedAs:
-    """The unit of a run. Without the id that is counted by, and for `unit: request`, it is a unit of its own."""
-    place = _PLACES[counting.unit]
-    if place != _REQUEST and ids[place]:
-        return CountedAs(unit_hash(ids[place]), counting.idle)
-    return CountedAs(unit_hash(ids[_REQUEST] or serial), _AT_ONCE)
-
-
 def leave(token: Token[Run | None]) -> None:
     """The run before is current again."""
     try:
         _current.reset(token)
     except ValueError:
         return  # left in another context than it was entered in: there it was never current
-
-
-def assignment_of(route: Route) -> Assignment:
-    """Where a run on this route is counted. Raises ValueError for a route that serves nothing."""
-    known = _assignments.get(id(route))
-    if known is not None and known[0] is route:
-        return known[1]
-    if route.serve is None:
-        raise ValueError("nothing was served, so there is nothing to count")
-    made = Assignment(route.agent, route.serve, route.rollout, route.epoch, route.arm, route.randomised)
-    if len(_assignments) >= _MOST_ASSIGNMENTS:
-        _assignments.clear()
-    _assignments[id(route)] = (route, made)
-    return made
 
 
 @lru_cache(maxsize=8192)
