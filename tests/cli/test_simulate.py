@@ -37,6 +37,20 @@ def test_a_forecast_says_what_harm_costs(tmp_path):
     assert worse["culprits"] == ["success"]
 
 
+def test_detection_is_told_apart_from_duration(tmp_path):
+    """Until the rollback, of those rolled back; until the promotion, of those promoted; a dash where there was none."""
+    same, worse = forecast(tmp_path, "--json").json["cases"]
+    assert (same["detection"], worse["promotion"]) == (None, None)
+    assert sorted(worse["detection"]) == ["exposed", "failures", "hours", "requests"]
+    assert 0 < worse["detection"]["hours"]["median"] <= worse["detection"]["hours"]["p90"]
+    assert worse["detection"]["exposed"] == worse["exposed"]
+    assert same["promotion"]["hours"]["median"] > worse["detection"]["hours"]["p90"]
+    shown = [line.split() for line in forecast(tmp_path).out.splitlines()]
+    assert ["no", "change", "0", "of", "4", "-", "-", "-", "-"] in shown
+    [row] = [line for line in shown if line[:3] == ["success", "40", "points"] and "of" in line]
+    assert "-" not in row
+
+
 def test_the_same_seed_gives_the_same_forecast(tmp_path):
     """Word for word, however many processes work at it."""
     once = forecast(tmp_path, "--seed", "7").out
@@ -67,11 +81,14 @@ def test_both_versions_may_stand_in_one_file(tmp_path):
 
 
 def test_a_plot_is_drawn(tmp_path):
-    """--plot writes a picture and says where."""
+    """--plot writes a picture and says where: how rollouts ended, what noticing costs, how long it takes."""
     pytest.importorskip("matplotlib", reason="the extra `plot` is not installed")
     picture = tmp_path / "forecast.svg"
     assert f"drawn in {picture}" in forecast(tmp_path, "--plot", str(picture)).out
-    assert b"<svg" in picture.read_bytes()
+    drawn = picture.read_text()
+    assert "<svg" in drawn
+    for said in ("How the rollouts ended", "What noticing costs", "How long it takes", "no change", "-"):
+        assert f"<!-- {said} -->" in drawn
 
 
 MISTAKES = {

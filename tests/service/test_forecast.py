@@ -8,7 +8,7 @@ from surefoot.core.evidence.observation import Observation
 from surefoot.core.traffic.plan import Check, Plan, Stage
 from surefoot.core.units import BasisPoints
 from surefoot.errors import UnknownName, UsageError
-from surefoot.service.forecast import Batch, Recorded, cases, forecast, run_batch, synthetic
+from surefoot.service.forecast import Batch, Course, Recorded, Spread, cases, forecast, run_batch, synthetic
 from surefoot.service.simulate import End, Ended, Traffic
 
 CHECKS = tuple(Check(metric=name) for name in ("success", "tokens"))
@@ -45,6 +45,23 @@ def test_the_chance_of_a_rollback_comes_with_its_interval() -> None:
     summed = forecast("x", ends)
     assert summed.rollback_low < 0.02 < summed.rollback_high < 0.08
     assert (summed.promoted, summed.rolled_back, summed.exposed.median) == (98, 2, 10)
+
+
+def test_detection_is_of_those_rolled_back_alone_and_duration_of_those_promoted() -> None:
+    """One rollback in an hour beside nine promotions in ten hours: noticed in one hour, at the price of that one."""
+    back = End(Ended.ROLLED_BACK, 100, 10, 3, 3600.0)
+    on = [End(Ended.PROMOTED, 900, 400, 20, 36_000.0) for _ in range(9)]
+    summed = forecast("x", [*on, back, End(Ended.UNDECIDED, 5000, 2500, 99, 180_000.0)])
+    assert summed.detection == Course(Spread(100, 100), Spread(1, 1), Spread(10, 10), Spread(3, 3))
+    assert summed.promotion is not None
+    assert (summed.promotion.hours, summed.promotion.requests) == (Spread(10, 10), Spread(900, 900))
+    assert summed.hours == Spread(10, 10)
+
+
+def test_what_never_came_took_no_time() -> None:
+    """No rollback, no detection; no promotion, no duration: nothing, and not zero."""
+    summed = forecast("x", [End(Ended.UNDECIDED, 100, 10, 1, 60.0)])
+    assert (summed.detection, summed.promotion) == (None, None)
 
 
 def test_a_forecast_of_nothing_is_an_error() -> None:

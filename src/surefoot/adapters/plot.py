@@ -24,6 +24,7 @@ _COLOURS: Final[Mapping[Ended, str]] = {
     Ended.ROLLED_BACK: "#d1495b",
     Ended.UNDECIDED: "#b8b8b8",
 }
+_APART: Final = 0.2
 _SUFFIXES: Final = (".png", ".svg", ".pdf")
 
 
@@ -43,7 +44,8 @@ def plot_forecast(
     forecasts: Sequence[Forecast], ends: Mapping[str, Sequence[End]], path: Path, *, alpha: float
 ) -> None:
     """
-    Two panels: how rollouts ended in each case, and how many users had met the candidate by then.
+    Three panels: how rollouts ended in each case; how many users had met the candidate, and how many hours had passed,
+    when those that were rolled back were.
 
     Raises UsageError as `check_plot` does, and where the file cannot be written.
     """
@@ -51,11 +53,12 @@ def plot_forecast(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 1.6 + 0.55 * len(forecasts)), layout="constrained")
+    figure = Figure(figsize=(15, 1.6 + 0.55 * len(forecasts)), layout="constrained")
     FigureCanvasAgg(figure)
-    how, who = figure.subplots(1, 2, sharey=True)
+    how, who, when = figure.subplots(1, 3, sharey=True)
     _draw_ends(how, forecasts, alpha)
     _draw_exposure(who, forecasts, ends)
+    _draw_duration(when, forecasts, ends)
     try:
         figure.savefig(path, dpi=144)
     except OSError as error:
@@ -80,20 +83,52 @@ def _draw_ends(axes: Axes, forecasts: Sequence[Forecast], alpha: float) -> None:
 
 def _draw_exposure(axes: Axes, forecasts: Sequence[Forecast], ends: Mapping[str, Sequence[End]]) -> None:
     for place, row in enumerate(forecasts):
-        exposed = [max(1, end.exposed) for end in ends[row.case] if end.how is Ended.ROLLED_BACK]
-        if exposed:
-            axes.boxplot(
-                exposed,
-                positions=[place],
-                orientation="horizontal",
-                widths=0.5,
-                whis=(5, 95),
-                showfliers=False,
-                manage_ticks=False,
-                medianprops={"color": _COLOURS[Ended.ROLLED_BACK], "linewidth": 2},
-            )
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(lambda users, _: f"{users:,.0f}")
-    axes.set_xlabel("users exposed before the rollback (box: middle half; line: 5 to 95 %)", fontsize=8)
+        _draw_box(axes, place, [max(1, end.exposed) for end in _those(ends[row.case], Ended.ROLLED_BACK)])
+    axes.set_xlabel("users exposed until the rollback (box: middle half; line: 5 to 95 %; dash: none)", fontsize=8)
     axes.set_title("What noticing costs", loc="left", fontsize=10)
+    _scale(axes, ",.0f")
+
+
+def _draw_duration(axes: Axes, forecasts: Sequence[Forecast], ends: Mapping[str, Sequence[End]]) -> None:
+    """Rollbacks in the upper half of a case's row, promotions in the lower."""
+    for place, row in enumerate(forecasts):
+        for how, shift in ((Ended.ROLLED_BACK, -_APART), (Ended.PROMOTED, _APART)):
+            hours = [end.seconds / 3600 for end in _those(ends[row.case], how)]
+            _draw_box(axes, place + shift, hours, how=how, width=_APART * 1.6)
+    axes.set_xlabel("hours until the rollback (red) and until the promotion (green)", fontsize=8)
+    axes.set_title("How long it takes", loc="left", fontsize=10)
+    _scale(axes, ",g")
+
+
+def _those(ends: Sequence[End], how: Ended) -> list[End]:
+    return [end for end in ends if end.how is how]
+
+
+def _draw_box(
+    axes: Axes, place: float, values: Sequence[float], *, how: Ended = Ended.ROLLED_BACK, width: float = 0.5
+) -> None:
+    colour = _COLOURS[how]
+    if not values:
+        axes.text(0.01, place, "-", transform=axes.get_yaxis_transform(), color=colour, va="center")
+        return
+    axes.boxplot(
+        values,
+        positions=[place],
+        orientation="horizontal",
+        widths=width,
+        whis=(5, 95),
+        showfliers=False,
+        manage_ticks=False,
+        boxprops={"color": colour},
+        medianprops={"color": colour, "linewidth": 2},
+    )
+
+
+def _scale(axes: Axes, form: str) -> None:
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:{form}}")
     axes.grid(axis="x", alpha=0.3)

@@ -15,7 +15,7 @@ from ..app.control import plan_named
 from ..core.proof.trace import Trace, observation_of
 from ..core.traffic.plan import Plan
 from ..errors import UsageError, nearest
-from ..service.forecast import Batch, Case, Forecast, Recorded, Spread, cases, forecast, run_batch, synthetic
+from ..service.forecast import Batch, Case, Course, Forecast, Recorded, Spread, cases, forecast, run_batch, synthetic
 from ..service.simulate import End, Traffic
 from .output import JsonOption, console, say, say_json, say_table
 from .project import project_of
@@ -27,6 +27,7 @@ __all__ = ["simulate"]
 
 _BATCH: Final = 5
 _BAR: Final = 30
+_NONE: Final = "-"
 _SPREADS: Final = ("requests", "exposed", "failures", "hours")
 
 
@@ -152,20 +153,17 @@ def _show(rows: list[Forecast], plan: Plan, traffic: Traffic, *, made_up: bool, 
     ladder = " > ".join("shadow" if stage.shadow else f"{stage.share / 100:g} %" for stage in plan.stages)
     whose = "a made-up agent (give --stable FILE to use your own)" if made_up else "recorded runs"
     say_table(
-        (
-            "if the candidate is",
-            "promoted",
-            "rolled back",
-            "undecided",
-            "exposed",
-            "failed",
-            "requests",
-            "hours",
-        ),
-        [_row(row) for row in rows],
+        ("if the candidate is", "promoted", "after hours", "rolled back", "undecided", "hours, all"),
+        [_ended(row) for row in rows],
         title=f"{rows[0].rollouts} rollouts each of {ladder}, {traffic.requests:,} requests of {whose}",
     )
-    say("exposed, failed, requests and hours: median (90 % are below)", "", "rolled back (95 % interval)")
+    say_table(
+        ("if the candidate is", "rolled back", "requests", "hours", "exposed", "failed"),
+        [_detected(row) for row in rows],
+        title="Of those rolled back alone, from the start to the rollback",
+    )
+    say("requests, hours, exposed and failed: median (90 % are below); a dash where there was none")
+    say("", "rolled back (95 % interval)")
     names = max(len(row.case) for row in rows)
     width = max(5, min(_BAR, console().width - names - _BAR))
     for row in rows:
@@ -181,21 +179,33 @@ def _show(rows: list[Forecast], plan: Plan, traffic: Traffic, *, made_up: bool, 
 
 
 def _json(row: Forecast) -> dict[str, object]:
-    named = {name: value._asdict() for name in _SPREADS if isinstance(value := getattr(row, name), Spread)}
-    return {**asdict(row), **named}
+    spreads = {name: value._asdict() for name in _SPREADS if isinstance(value := getattr(row, name), Spread)}
+    courses = {"detection": _course_json(row.detection), "promotion": _course_json(row.promotion)}
+    return {**asdict(row), **spreads, **courses}
 
 
-def _row(row: Forecast) -> tuple[str, ...]:
-    def spread(low: float, high: float, digits: int = 0) -> str:
-        return f"{low:,.{digits}f} ({high:,.{digits}f})"
+def _course_json(course: Course | None) -> dict[str, dict[str, float]] | None:
+    return None if course is None else {name: spread._asdict() for name, spread in course._asdict().items()}
 
+
+def _ended(row: Forecast) -> tuple[str, ...]:
     return (
         row.case,
         f"{row.promoted / row.rollouts:.1%}",
+        _NONE if row.promotion is None else _said(row.promotion.hours, digits=1),
         f"{row.rolled_back / row.rollouts:.1%}",
         f"{row.undecided / row.rollouts:.1%}",
-        spread(*row.exposed),
-        spread(*row.failures),
-        spread(*row.requests),
-        spread(*row.hours, digits=1),
+        _said(row.hours, digits=1),
     )
+
+
+def _detected(row: Forecast) -> tuple[str, ...]:
+    share, found = f"{row.rolled_back:,} of {row.rollouts:,}", row.detection
+    if found is None:
+        return row.case, share, *[_NONE] * 4
+    hours = _said(found.hours, digits=1 if found.hours.median >= 1 else 2)
+    return row.case, share, _said(found.requests), hours, _said(found.exposed), _said(found.failures)
+
+
+def _said(spread: Spread, *, digits: int = 0) -> str:
+    return f"{spread.median:,.{digits}f} ({spread.p90:,.{digits}f})"

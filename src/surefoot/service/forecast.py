@@ -16,7 +16,18 @@ from ..core.units import MicroUsd, Millis
 from ..errors import UsageError
 from .simulate import Behaviour, End, Ended, Traffic, behaviour, simulate, with_drop
 
-__all__ = ["Batch", "Case", "Forecast", "Recorded", "Spread", "cases", "forecast", "run_batch", "synthetic"]
+__all__ = [
+    "Batch",
+    "Case",
+    "Course",
+    "Forecast",
+    "Recorded",
+    "Spread",
+    "cases",
+    "forecast",
+    "run_batch",
+    "synthetic",
+]
 
 _RUNS = 2000
 
@@ -52,6 +63,20 @@ class Spread(NamedTuple):
     p90: float
 
 
+class Course(NamedTuple):
+    """How long rollouts took from their start to their end, and whom that cost."""
+
+    requests: Spread
+    """All requests, stable's too."""
+
+    hours: Spread
+    exposed: Spread
+    """Users (requests) that the candidate answered."""
+
+    failures: Spread
+    """Of those, how many failed."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
     """What became of all rollouts of one case."""
@@ -65,15 +90,17 @@ class Forecast:
     rollback_high: float
     """A 95 % interval of the chance of a rollback (Wilson)."""
 
+    detection: Course | None
+    """Of those rolled back alone, until the rollback. None where none was: a rollback that never came took no time."""
+
+    promotion: Course | None
+    """Of those promoted alone, until the promotion. None where none was."""
+
     requests: Spread
-    """Until the end."""
+    """Of all, however they ended; so are the three below. What is undecided ends with the traffic."""
 
     exposed: Spread
-    """Users (requests) that the candidate answered."""
-
     failures: Spread
-    """Of those, how many failed."""
-
     hours: Spread
     culprits: tuple[str, ...]
     """Metrics that were named in rollbacks, most often first."""
@@ -128,6 +155,7 @@ def forecast(case: str, ends: Iterable[End]) -> Forecast:
     how = Counter(end.how for end in seen)
     low, high = _wilson(how[Ended.ROLLED_BACK], len(seen))
     culprits = Counter(culprit for end in seen if end.how is Ended.ROLLED_BACK for culprit in end.culprits)
+    requests, hours, exposed, failures = _course(seen)
     return Forecast(
         case=case,
         rollouts=len(seen),
@@ -136,10 +164,12 @@ def forecast(case: str, ends: Iterable[End]) -> Forecast:
         undecided=how[Ended.UNDECIDED],
         rollback_low=low,
         rollback_high=high,
-        requests=_spread(end.requests for end in seen),
-        exposed=_spread(end.exposed for end in seen),
-        failures=_spread(end.failures for end in seen),
-        hours=_spread(end.seconds / 3600 for end in seen),
+        detection=_course_of(Ended.ROLLED_BACK, seen),
+        promotion=_course_of(Ended.PROMOTED, seen),
+        requests=requests,
+        exposed=exposed,
+        failures=failures,
+        hours=hours,
         culprits=tuple(name for name, _ in culprits.most_common()),
     )
 
@@ -173,6 +203,21 @@ def _made_up(place: int, chance: Random) -> Observation:
         tool_rollback=place % 100 == 5,
         feedback=float(place % 12 != 6),
         unresolved=place % 100 == 7,
+    )
+
+
+def _course_of(how: Ended, ends: Sequence[End]) -> Course | None:
+    """A median over several kinds of end says nothing about any of them."""
+    those = [end for end in ends if end.how is how]
+    return _course(those) if those else None
+
+
+def _course(ends: Sequence[End]) -> Course:
+    return Course(
+        requests=_spread(end.requests for end in ends),
+        hours=_spread(end.seconds / 3600 for end in ends),
+        exposed=_spread(end.exposed for end in ends),
+        failures=_spread(end.failures for end in ends),
     )
 
 
