@@ -78,6 +78,37 @@ def test_a_bad_line_is_named_with_its_number(tmp_path: Path, line: str, says: st
     assert raised.value.hint
 
 
+SPLIT = '{"trace_id": "t3",\n"request": {"text": "hi"}}'
+
+
+@pytest.mark.parametrize(
+    ("lines", "bad"),
+    [
+        ([GOOD + GOOD, SPLIT], 1),
+        ([GOOD + " " + GOOD, SPLIT], 1),
+        ([SPLIT, GOOD + GOOD], 1),
+        ([GOOD, SPLIT.replace("\n", "").replace(": {", ":\n{"), GOOD + GOOD], 2),
+        ([GOOD] * 40 + [SPLIT, GOOD + GOOD], 41),
+        ([GOOD.replace("hi", "long" * 500)] * 3 + [GOOD + GOOD, SPLIT], 4),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_as_many_values_as_lines_are_no_line_each(tmp_path: Path, lines: list[str], bad: int, end: str) -> None:
+    """Two values on one line are not made up for by one on two lines: the first line that is no trace is named."""
+    file = tmp_path / "t.jsonl"
+    file.write_bytes(("\n".join(lines) + "\n").replace("\n", end).encode())
+    with pytest.raises(TraceError, match=f":{bad}: this line is no JSON"):
+        list(read_traces(file))
+
+
+@pytest.mark.parametrize("text", [f"{GOOD}\r\n{GOOD}\r\n", f"{GOOD}\n{GOOD}", f" {GOOD} \n\n\t{GOOD}\r\n{GOOD}\n"])
+def test_white_space_around_a_trace_is_no_part_of_it(tmp_path: Path, text: str) -> None:
+    """Line ends of either kind, none at the end, empty lines and blanks at the edges of one: every trace is read."""
+    file = tmp_path / "t.jsonl"
+    file.write_bytes(text.encode())
+    assert len(list(read_traces(file))) == text.count("trace_id")
+
+
 def test_broken_lines_are_left_out_only_when_the_caller_says_so(tmp_path: Path) -> None:
     """With a place to report them to, broken lines are told and the others used."""
     file = tmp_path / "t.jsonl"

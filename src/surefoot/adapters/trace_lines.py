@@ -46,6 +46,9 @@ class Block(NamedTuple):
     end: int
     """Bytes of the file up to its end."""
 
+    joints: int | None = None
+    """Of the line ends those right between `}` and `{`; None where lines are too short to look at each of them."""
+
     is_cut: bool = False
     """The block is the beginning of a line that is longer than the limit; the rest of it is skipped."""
 
@@ -77,9 +80,9 @@ def blocks_of(path: Path, *, longest: int = LONGEST_LINE) -> Iterator[Block]:
             stop = buffer.rfind(b"\n", searched, have) + 1 if read else have
             if stop:
                 with memoryview(buffer) as view, view[:stop] as lines:
-                    ends = _ends(buffer, stop)
-                    yield Block(first, lines, ends, end - (have - stop))
-                first += ends
+                    counted = _ends(buffer, stop)
+                    yield Block(first, lines, counted.ends, end - (have - stop), counted.joints)
+                first += counted.ends
                 buffer[: have - stop], have = buffer[stop:have], have - stop
             if not read:
                 return
@@ -91,7 +94,7 @@ def blocks_of(path: Path, *, longest: int = LONGEST_LINE) -> Iterator[Block]:
                 buffer = bytearray(buffer[:have]) + bytes(max(_BLOCK, have))
 
 
-_NEWLINE: Final = 10
+_OPENS, _CLOSES, _RETURN = b"{}\r"
 
 
 def _read_into(file: BinaryIO, buffer: bytearray, start: int, path: Path) -> int:
@@ -102,17 +105,26 @@ def _read_into(file: BinaryIO, buffer: bytearray, start: int, path: Path) -> int
         raise TraceError(f"{path}: {error.strerror or error}", hint="name a JSONL file of traces") from error
 
 
-def _ends(buffer: bytearray, stop: int) -> int:
+class _Ends(NamedTuple):
+    """Line ends of a block, as `Block` has them."""
+
+    ends: int
+    joints: int | None
+
+
+def _ends(buffer: bytearray, stop: int) -> _Ends:
     """Lines up to there. `count` looks at every byte, `find` begins anew at every line: each is quicker somewhere."""
-    is_whole = buffer[stop - 1] == _NEWLINE
-    sample = min(stop, _SAMPLE)
+    sample, last = min(stop, _SAMPLE), stop - 1
     if buffer.count(b"\n", 0, sample) * _SHORT > sample:
-        return buffer.count(b"\n", 0, stop) + (not is_whole)
-    ends = place = 0
-    while (place := buffer.find(b"\n", place, stop)) >= 0:
+        return _Ends(buffer.count(b"\n", 0, last) + 1, None)
+    ends, joints, place = buffer.count(b"\n", 0, min(2, last)) + 1, 0, 1
+    while (place := buffer.find(b"\n", place + 1, last)) >= 0:
         ends += 1
-        place += 1
-    return ends + (not is_whole)
+        if buffer[place + 1] == _OPENS and (
+            buffer[place - 1] == _CLOSES or (buffer[place - 1] == _RETURN and buffer[place - 2] == _CLOSES)
+        ):
+            joints += 1
+    return _Ends(ends, joints)
 
 
 def problem_in(path: Path, number: int, line: bytes, error: Exception) -> TraceError:

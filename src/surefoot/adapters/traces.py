@@ -20,7 +20,9 @@ Broken = Callable[[TraceError], None]
 """Is told what is wrong with a line that is left out."""
 
 _ANY: Final = msgspec.json.Decoder()
+_LISTED: Final = msgspec.json.Decoder(list[TRACES.type])  # type: ignore[name-defined]  # made by a function
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_NEWLINE: Final = 10
 _ABSENT: Final = ("tool_calls", "tool_results")
 """Lists that may be null: not recorded, which the value says by being empty."""
 
@@ -93,11 +95,22 @@ def _at_once(block: Block) -> Sequence[Trace] | None:
     if block.is_cut:
         return None
     try:
-        traces = TRACES.decode_lines(block.lines)
+        traces = _LISTED.decode(_listed(block)) if block.joints is None else TRACES.decode_lines(block.lines)
     except _UNREADABLE:
         return None
-    # The parser minds neither two values in a line nor one on two lines: only as many values as lines are lines.
-    return traces if len(traces) == block.ends else None
+    # The parser minds neither two values in a line nor one on two lines, and one may make up for the other in number:
+    # a value a line is as many values as lines, and every line end between the end of an object and the next one.
+    is_one_a_line = len(traces) == block.ends and block.joints in (None, block.ends - 1)
+    return traces if is_one_a_line else None
+
+
+def _listed(block: Block) -> bytes:
+    """
+    The lines as one list, each line end a comma: in a list neither two values without one can be read, nor a value with
+    one too many. In a text it can, but then there are fewer values than lines.
+    """
+    lines = block.lines[:-1] if block.lines[-1] == _NEWLINE else block.lines
+    return b"".join((b"[", lines, b"]")).replace(b"\n", b",")
 
 
 def _one_by_one(
