@@ -53,20 +53,20 @@ async def test_a_running_rollout_shows_arms_stages_and_evidence():
         ({"metric": "success", "k_stable": 20, "k_candidate": 5}, "5.00% of 400", "25.00% of 20", "5 of 20 (25.00%)"),
         (
             {"metric": "cost", "k_stable": 14_952, "k_candidate": 554.2},
-            "US$0.0000374, mean of 400",
-            "US$0.0000277, mean of 20",
+            "mean US$0.0000374",
+            "mean US$0.0000277",
             "cost: candidate US$0.0000277 on average over 20, stable US$0.0000374 on average over 400",
         ),
         (
             {"metric": "tokens", "k_stable": 800, "k_candidate": 60_000},
-            "2 tokens, mean of 400",
-            "3,000 tokens, mean of 20",
+            "mean 2 tokens",
+            "mean 3,000 tokens",
             "3,000",
         ),
         (
             {"metric": "quality_score", "k_stable": 100, "k_candidate": 10},
-            "4 of 5, mean of 400",
-            "3 of 5, mean of 20",
+            "mean 4 of 5",
+            "mean 3 of 5",
             "3 of 5 on",
         ),
         (
@@ -77,14 +77,14 @@ async def test_a_running_rollout_shows_arms_stages_and_evidence():
         ),
         (
             {"metric": "tokens", "n_stable": 0, "k_candidate": 60_000, "n_known": 300, "k_known": 600, "highest": 2.2},
-            "known: 2 tokens, mean of 300",
-            "3,000 tokens, mean of 20",
+            "known: mean 2 tokens",
+            "mean 3,000 tokens",
             "held against what is known of stable: 2 tokens on average over 300, plausibly up to 2.2 tokens;",
         ),
         (
             {"metric": "cost", "kind": FindingKind.LIMIT, "k_candidate": 554.2, "margin": 20.0},
             "",
-            "US$0.0000277, mean of 20",
+            "mean US$0.0000277",
             "against a limit of US$0.0000200",
         ),
         (

@@ -33,7 +33,7 @@ __all__ = [
     "watch_view",
 ]
 
-_BAR: Final = 24
+_BAR: Final = 20
 _SHORT_BAR: Final = 10
 _WIDE: Final = 118
 """Columns that the whole evidence takes; on a narrower terminal bars are short, and thresholds are left out."""
@@ -194,9 +194,9 @@ def _evidence(bars: Sequence[Bar], *, is_wide: bool) -> RenderableType:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1) if is_wide else (0, 2, 0, 0))
     columns = ("metric", "question", "evidence", "of", "stable", "candidate", "units needed")
-    for column in columns if is_wide else columns[:3] + columns[4:6]:
-        table.add_column(column)
     width = _BAR if is_wide else _SHORT_BAR
+    for column in columns if is_wide else columns[:3] + columns[4:6]:
+        table.add_column(column, min_width=width if column == "evidence" else None)
     for bar in bars:
         filled = round(width * bar.fill)
         alarming = bar.question in _ALARMS

@@ -336,7 +336,7 @@ def _shown(finding: Finding, n: int, k: float) -> str:
     if finding.kind is FindingKind.MISMATCH:
         return f"{n:,}"
     if is_amount(finding.metric):
-        return f"{quantity(finding.metric, k / n, is_distance=True)}, mean of {n:,}"
+        return f"mean {quantity(finding.metric, k / n, is_distance=True)}"
     return f"{k / n:.2%} of {n:,}"
 
 
