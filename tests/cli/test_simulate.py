@@ -116,6 +116,30 @@ def test_a_mistake_is_found_before_the_work(mistake, tmp_path):
     assert contents(root) == before
 
 
+def test_a_recording_without_one_success_is_said(tmp_path):
+    """Every run failed, because success is spelt otherwise: the file, the line and the word are told."""
+    old, new = traces(tmp_path, "old.jsonl", 2), traces(tmp_path, "new.jsonl", 0)
+    new.write_text(new.read_text().replace("success", "Success"))
+    ended = forecast(tmp_path, "--stable", str(old), "--candidate", str(new), "--json")
+    assert ended.json["cases"][-1]["rolled_back"] == 4
+    assert f"warning: {new}:1:outcome: 'Success' counts as a failure (50 run(s))" in ended.err
+    assert f"warning: {new}: not one success: all 50 run(s)" in ended.err
+    assert len(ended.json["warnings"]) == 2
+    assert forecast(tmp_path, "--stable", str(old)).err == ""
+
+
+def test_what_lint_refuses_is_refused_or_said(tmp_path):
+    """One id on two lines ends it; numbers that cannot be are named with their lines, and count as not recorded."""
+    twice = put(tmp_path, "twice.jsonl", '{"trace_id": "t", "request": "x", "outcome": "success"}\n' * 2)
+    ended = forecast(tmp_path, "--stable", str(twice))
+    assert (ended.code, f"{twice}:2:trace_id" in ended.err) == (2, True)
+    wrong = traces(tmp_path, "wrong.jsonl", 2, latency_ms=-5)
+    said = forecast(tmp_path, "--stable", str(wrong)).err
+    assert f"warning: {wrong}:1:latency_ms: -5.0 cannot be, so it counts as not recorded" in said
+    assert said.count("warning: ") == 4
+    assert "47 more numbers that cannot be" in said
+
+
 BROKEN = {
     "no JSON": ("{not json", "no JSON"),
     "null where text is needed": ('{"trace_id": null, "request": "x"}', "trace_id"),

@@ -68,6 +68,26 @@ def test_lint_finds_a_key_that_stands_twice(tmp_path):
     assert (ended.code, ended.json["traces"]) == (1, 2)
 
 
+@pytest.mark.parametrize(("word", "code", "problems", "warnings"), [("Success", 1, 1, 1), ("sucess", 0, 0, 2)])
+def test_lint_finds_a_success_that_is_spelt_otherwise(tmp_path, word, code, problems, warnings):
+    """Once a file, with its first line: letter case is a problem; a likely typo a warning, and so is no success."""
+    file = write(tmp_path, *(run(n, outcome=word) for n in range(10)))
+    ended = surefoot(tmp_path, "traces", "lint", str(file), "--json")
+    assert (ended.code, ended.json["problems"], len(ended.json["warnings"])) == (code, problems, warnings)
+    said = [row["message"] for row in (*ended.json["shown"], *ended.json["warnings"])]
+    assert said[0].startswith(f"{file}:1:outcome: {word!r} counts as a failure (10 run(s))")
+    assert said[1].startswith(f"{file}: not one success: all 10 run(s)")
+    assert "warning: " in surefoot(tmp_path, "traces", "lint", str(file)).out
+
+
+def test_lint_takes_a_failure_for_one(tmp_path):
+    """Failures beside successes, and outcomes of one's own that are expected so, are no warning."""
+    own = run(3, outcome="refused", expected_outcome="refused")
+    file = write(tmp_path, run(1), run(2, outcome="failure"), own, run(4, outcome=None))
+    ended = surefoot(tmp_path, "traces", "lint", str(file), "--json")
+    assert (ended.code, ended.json["problems"], ended.json["warnings"]) == (0, 0, [])
+
+
 def test_lint_goes_on_after_a_line_of_any_shape(tmp_path):
     """A value of any depth and a number of any length are read or are problems: the lines after them are read."""
     deep = [f'{{"trace_id": "d{depth}", "request": {"[" * depth}{"]" * depth}}}' for depth in (300, 900, 5_000)]

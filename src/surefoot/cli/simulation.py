@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from ..adapters.distributed.processes import run_all, usable_processors
-from ..adapters.traces import read_traces
 from ..app.control import plan_named
-from ..core.proof.trace import Trace, observation_of
 from ..core.traffic.plan import Plan
-from ..errors import UsageError, nearest
-from ..service.forecast import Batch, Case, Course, Forecast, Recorded, Spread, cases, forecast, run_batch, synthetic
+from ..errors import UsageError
+from ..service.forecast import Batch, Case, Course, Forecast, Spread, cases, forecast, run_batch
 from ..service.simulate import End, Traffic
 from .output import JsonOption, console, say, say_json, say_table
 from .project import project_of
+from .simulation_traces import recordings
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -58,8 +57,8 @@ def simulate(
 
         check_plot(plot)
     chosen = plan_named(plan, project_of(ctx)).plan
-    before, after = _recorded(stable, candidate, agent, seed)
-    asked = cases(chosen, before, after, metric=metric, sizes=_sizes(drops), seed=seed)
+    found = recordings(stable, candidate, agent, seed)
+    asked = cases(chosen, found.stable, found.candidate, metric=metric, sizes=_sizes(drops), seed=seed)
     traffic = Traffic(requests=requests, per_second=per_second)
     jobs = [
         Batch(chosen, case, traffic, range(seed + start, seed + min(start + _BATCH, rollouts)))
@@ -73,38 +72,10 @@ def simulate(
 
         plot_forecast(rows, ends, plot, alpha=chosen.alpha)
     if as_json:
-        say_json({"seed": seed, "requests": requests, "per_second": per_second, "cases": [_json(row) for row in rows]})
+        asked_for = {"seed": seed, "requests": requests, "per_second": per_second, "warnings": found.warnings}
+        say_json({**asked_for, "cases": [_json(row) for row in rows]})
     else:
         _show(rows, chosen, traffic, made_up=stable is None, plot=plot)
-
-
-def _recorded(
-    stable: Path | None, candidate: Path | None, agent: str | None, seed: int
-) -> tuple[Recorded, Recorded | None]:
-    if stable is None:
-        if candidate is not None:
-            raise UsageError("--candidate without --stable", hint="give the present version's recorded runs too")
-        return synthetic(seed), None
-    mine, _, other = (agent or "").partition(",")
-    return _read(stable, mine), _read(candidate or stable, other) if candidate or other else None
-
-
-def _read(path: Path, agent: str) -> Recorded:
-    there: set[str | None] = set()
-    traces: list[Trace] = []
-    for trace in read_traces(path):
-        there.add(trace.agent)
-        if not agent or trace.agent == agent:
-            traces.append(trace)
-    if not there:
-        raise UsageError(f"{path} holds no run", hint="record runs into it, one JSON object a line")
-    if not traces:
-        raise UsageError(
-            f"{path} holds no run of {agent}", hint=nearest(agent, [name for name in there if name is not None])
-        )
-    tasks = [trace.task_id for trace in traces]
-    known = [task for task in tasks if task is not None]
-    return Recorded([observation_of(trace) for trace in traces], known if len(known) == len(tasks) else ())
 
 
 def _sizes(text: str) -> list[float]:

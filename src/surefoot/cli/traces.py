@@ -12,11 +12,12 @@ import typer
 from ..adapters.trace_keys import repeated_keys
 from ..adapters.traces import TraceLine, read_lines
 from ..core.proof.trace_lint import Problem, problems_of
+from ..core.proof.trace_outcomes import OutcomeWords
 from ..core.proof.trace_stats import Spread, TraceCounter, TraceStats
 from ..errors import TraceError
 from .output import say, say_json, say_table
 from .traces_convert import convert
-from .traces_reading import Left, SkipOption, followed, no_trace
+from .traces_reading import Left, SkipOption, doubts_about, followed, no_trace
 from .traces_rewrite import redact, sample
 
 __all__ = ["app"]
@@ -46,11 +47,12 @@ _TOOLS: Final = 5
 @app.command("lint", epilog="Example: surefoot traces lint traces/*.jsonl --json")
 def _lint(files: _FilesArgument, as_json: _JsonOption = False) -> None:
     """
-    Say everything that is wrong: broken lines, ids or keys that stand twice, numbers that cannot be.
+    Say everything that is wrong: broken lines, ids or keys that stand twice, numbers that cannot be, misspelt outcomes.
 
-    Exit code 0: nothing. 1: something, or no trace at all.
+    Exit code 0: nothing, or warnings alone. 1: something, or no trace at all.
     """
     found: list[TraceError] = []
+    warnings: list[TraceError] = []
     runs = count = 0
 
     def tell(problem: TraceError) -> None:
@@ -60,24 +62,36 @@ def _lint(files: _FilesArgument, as_json: _JsonOption = False) -> None:
             found.append(problem)
 
     for path in files:
-        before = runs
+        before, words = runs, OutcomeWords()
         for line in followed(path, read_lines(path, broken=tell), "looking through", shown=not as_json):
             runs += 1
+            words.add(line.number, line.trace)
             for wrong in (*_of_keys(line), *problems_of(line.trace)):
                 tell(TraceError(f"{path}:{line.number}:{wrong.field}: {wrong.what}", hint=wrong.hint))
         if runs == before:
             tell(no_trace(path))
+        for doubt, is_certain in doubts_about(path, words):
+            (tell if is_certain else warnings.append)(doubt)
     if as_json:
-        rows = [{"message": problem.message, "hint": problem.hint} for problem in found]
-        say_json({"traces": runs, "problems": count, "shown": rows})
+        say_json({"traces": runs, "problems": count, "shown": _rows(found), "warnings": _rows(warnings)})
     else:
-        for problem in found:
-            say(problem.message, f"  hint: {problem.hint}")
+        _say_each(found)
         if count > len(found):
             say(f"... and {count - len(found):,} more")
-        say(f"{runs:,} traces in {len(files)} file(s), {count:,} problem(s)")
+        _say_each(warnings, "warning: ")
+        also = f", {len(warnings):,} warning(s)" if warnings else ""
+        say(f"{runs:,} traces in {len(files)} file(s), {count:,} problem(s){also}")
     if count:
         raise typer.Exit(1)
+
+
+def _say_each(problems: list[TraceError], before: str = "") -> None:
+    for problem in problems:
+        say(f"{before}{problem.message}", f"  hint: {problem.hint}")
+
+
+def _rows(problems: list[TraceError]) -> list[dict[str, str]]:
+    return [{"message": problem.message, "hint": problem.hint} for problem in problems]
 
 
 def _of_keys(line: TraceLine) -> tuple[Problem, ...]:

@@ -5,19 +5,27 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, NamedTuple
 
 import typer
 
 from ..adapters.traces import Broken, TraceLine
+from ..core.proof.trace_outcomes import OutcomeWords
 from ..errors import TraceError
 from .output import visible
 
-__all__ = ["Left", "SkipOption", "followed", "no_trace"]
+__all__ = ["Doubt", "Left", "SkipOption", "doubts_about", "followed", "no_trace"]
 
 SkipOption = Annotated[bool, typer.Option("--skip-broken", help="Leave out lines that are no trace, and count them.")]
 
 _TOLD: Final = 3
+
+
+class Doubt(NamedTuple):
+    """Something about the outcomes of a file that is not as it was meant, certainly or probably."""
+
+    problem: TraceError
+    is_certain: bool
 
 
 class Left:
@@ -51,6 +59,21 @@ class Left:
 def no_trace(path: Path) -> TraceError:
     """The error for a file without a run: nothing was counted, copied or changed."""
     return TraceError(f"{path}: holds no trace", hint="one JSON object a line; see docs/traces.md")
+
+
+def doubts_about(path: Path, words: OutcomeWords) -> Iterator[Doubt]:
+    """Outcomes that count as failures because of how they are spelt, and a file without one success."""
+    for one in words.written_otherwise():
+        yield Doubt(TraceError(f"{path}:{one.line}:outcome: {one.what}", hint=one.hint), one.is_certain)
+    failed = words.never_succeeded
+    if failed:
+        yield Doubt(
+            TraceError(
+                f"{path}: not one success: all {failed:,} run(s) with an outcome count as failed",
+                hint="if some did succeed, write `success`, or write in `expected_outcome` what a success is called",
+            ),
+            is_certain=False,
+        )
 
 
 def followed(path: Path, lines: Iterable[TraceLine], what: str, *, shown: bool) -> Iterator[TraceLine]:

@@ -13,6 +13,7 @@ from ..units import MicroUsd, Millis
 __all__ = [
     "ALWAYS_WRITTEN",
     "MOST",
+    "SCALES",
     "Trace",
     "TracedCall",
     "TracedResult",
@@ -26,6 +27,9 @@ _MICRO: Final = 1_000_000
 
 MOST: Final = 1e15
 """Beyond it an amount is a mistake; it is also more than every store can hold."""
+
+SCALES: Final = (("quality", 1.0, 5.0), ("feedback", 0.0, 1.0))
+"""Fields that have a scale, with its lowest and highest value."""
 
 ALWAYS_WRITTEN: Final = (
     "trace_id",
@@ -187,13 +191,14 @@ def observation_of(trace: Trace) -> Observation:
     """
     What the run showed. Null stays unrecorded: a missing cost is not a free run, a missing outcome no failure.
 
-    Amounts that cannot be are not recorded either: less than nothing is within no budget.
+    Numbers that cannot be are not recorded either: less than nothing is within no budget, and 9 of 5 is no praise.
     """
+    quality, feedback = (_on_scale(getattr(trace, name), low, high) for name, low, high in SCALES)
     cost = usable(trace.cost_usd)
     return Observation(
         success=None if trace.outcome is None else trace.outcome == (trace.expected_outcome or "success"),
         safety_violation=_unsafe(trace.safety),
-        quality=trace.quality,
+        quality=quality,
         cost=None if cost is None else MicroUsd(round(cost * _MICRO)),
         tokens=_tokens(trace),
         model_calls=usable(trace.model_calls),
@@ -201,8 +206,12 @@ def observation_of(trace: Trace) -> Observation:
         latency_ms=_millis(trace.latency_ms),
         ttft_ms=_millis(trace.ttft_ms),
         timed_out=_timed_out(trace.error),
-        feedback=trace.feedback,
+        feedback=feedback,
     )
+
+
+def _on_scale(value: float | None, low: float, high: float) -> float | None:
+    return value if value is not None and low <= value <= high else None
 
 
 def _timed_out(error: str | None) -> bool | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from .trace import Trace, usable
+from .trace import SCALES, Trace, usable
 
 __all__ = ["Problem", "impossible_numbers", "problems_of"]
 
@@ -21,7 +21,6 @@ _AMOUNTS: Final = (
     "trial",
 )
 _OF_A_STEP: Final = ("latency_ms", "input_tokens", "output_tokens")
-_RANGES: Final = (("quality", 1.0, 5.0), ("feedback", 0.0, 1.0))
 
 
 class Problem(NamedTuple):
@@ -40,7 +39,7 @@ def problems_of(trace: Trace) -> tuple[Problem, ...]:
 def impossible_numbers(trace: Trace) -> tuple[str, ...]:
     """Fields of the run itself that hold a number which cannot be: negative, NaN, endless, off its scale."""
     amounts = [name for name in _AMOUNTS if _is_impossible(getattr(trace, name))]
-    return (*amounts, *(name for name, low, high in _RANGES if _is_outside(getattr(trace, name), low, high)))
+    return (*amounts, *(name for name, low, high in SCALES if _is_outside(getattr(trace, name), low, high)))
 
 
 def _is_impossible(amount: float | None) -> bool:
@@ -59,7 +58,7 @@ def _of_numbers(trace: Trace) -> Iterator[Problem]:
     for place, value in places:
         if _is_impossible(value):
             yield Problem(place, f"{value} is no amount", "write null where it was not recorded")
-    for name, low, high in _RANGES:
+    for name, low, high in SCALES:
         value = getattr(trace, name)
         if _is_outside(value, low, high):
             yield Problem(name, f"{value} is outside {low:g} to {high:g}", "bring it to this scale, or write null")
