@@ -110,7 +110,7 @@ def test_a_page_shows_what_a_trace_says_as_text(tmp_path):
         (["--level", "step"], 3),
         (["--on", "moon"], 3),
         (["--traces", "/nowhere.jsonl"], 3),
-        (["--html", "/proc/nothing/page.html"], 4),
+        (["--html", "/dev/full"], 4),
     ],
 )
 def test_what_cannot_be_done_is_neither_failed_nor_passed(words, code, tmp_path):

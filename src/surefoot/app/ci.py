@@ -63,8 +63,6 @@ def prove_changes(root: Path, base: str, out: Path, told: Told, *, attack: Attac
     Documents of an earlier run in that folder are removed first, so that none of them passes for a result of this one.
     Raises UsageError where there is nothing to prove with, and what loading versions, suites and gates raises.
     """
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"{out} is a file", hint="name a folder with --out: every result is a file in it")
     _empty(out)
     touched = touched_versions(root, base)
     if not touched.versions:

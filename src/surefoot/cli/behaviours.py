@@ -20,6 +20,7 @@ from ..errors import UsageError
 from .bar import bar
 from .output import JsonOption, say, say_json, say_table
 from .project import project_of
+from .writable import refuse_unwritable
 
 __all__ = ["app"]
 
@@ -62,6 +63,7 @@ def _run(
 ) -> None:
     """Run a version until it is decided whether it does what it should, in as few runs as its answers allow."""
     root = project_of(ctx)
+    refuse_unwritable(out, scores, makes_folders=True)
     wanted = [load_behaviour(root, one) for one in (list_behaviours(root) if name is None else (name,))]
     whose = version.rpartition("@")[0] or agent
     asked = [one for one in wanted if name is not None or not whose or one.suite.agent in {"", whose}]

@@ -15,6 +15,7 @@ from ..core.proof.table import ScoreTable
 from ..errors import UsageError
 from .output import JsonOption, say, say_json, say_table
 from .project import project_of
+from .writable import refuse_unwritable
 
 if TYPE_CHECKING:
     from ..adapters.bridges.imported import Imported
@@ -60,6 +61,7 @@ def import_results(
 
     Whatever did not run, was cut off or cannot be read counts as an error, and an empty file is refused.
     """
+    refuse_unwritable(out, attacks, makes_folders=True)
     found = _owned(_reader(source)(file, arm), project_of(ctx), version)
     _write(found, out, attacks, source=source, label=version or "")
     rows = _rows(found.table)

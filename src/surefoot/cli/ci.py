@@ -21,6 +21,7 @@ from ..core.units import MicroUsd
 from ..errors import AlreadyExists, SurefootError
 from .output import say, say_json
 from .project import project_of
+from .writable import refuse_unwritable_folder
 
 __all__ = ["app"]
 
@@ -93,6 +94,7 @@ def _run(
     limits = NO_LIMITS if attack_usd is None else Limits(usd=MicroUsd(round(attack_usd * 1_000_000)))
     root = project_of(ctx)
     folder = out if out.is_absolute() else root / out
+    refuse_unwritable_folder(folder)
     attack = Attack(limits=limits) if attacks else None
     proved = prove_changes(root, base, folder, lambda line: None if as_json else say(line), attack=attack)
     names = [f"{version.agent} {version.label}" for version in proved.versions]

@@ -27,6 +27,7 @@ from .evals_view import Shown, calibration_json, proof_json, show_calibration, s
 from .gate import bless, gate
 from .output import JsonOption, say, say_json, say_table
 from .project import project_of
+from .writable import refuse_unwritable
 
 __all__ = ["app"]
 
@@ -90,6 +91,7 @@ def _run(
     With a baseline both are run side by side; the exit code is the version's. Whether a difference means something is
     what `surefoot eval gate` says.
     """
+    refuse_unwritable(scores, junit, makes_folders=True)
     asked = _suite(ctx, suite, tag)
     with closing(Proving(project_of(ctx))) as proving:
         chosen = proving.version(asked, version, agent)

@@ -19,6 +19,7 @@ from .control import ByOption, controlled, whoever
 from .gate_view import say_changes, say_report
 from .output import JsonOption, say, say_json, visible
 from .project import project_of
+from .writable import refuse_unwritable
 
 if TYPE_CHECKING:
     from ..app.control import Control
@@ -91,6 +92,7 @@ def _check(
 
     from ..app.gating import read_scores, version_named
 
+    refuse_unwritable(out, makes_folders=True)
     root = project_of(ctx)
     gating = _gating(root, gates, baseline)
     judged = [read_scores(path) for path in metrics]
@@ -127,6 +129,7 @@ def gate(
     as_json: JsonOption = False,
 ) -> None:
     """Hold a run of a suite against the gates, and keep the report with the version's digest."""
+    refuse_unwritable(out, makes_folders=True)
     root = project_of(ctx)
     gating = _gating(root, gates, baseline)
     judged = _arms(root, suite, tag, agent, run=run, version=version, against=against)

@@ -16,6 +16,7 @@ from ..core.proof.score import Score, Status
 from ..core.units import Millis
 from .output import JsonOption, say, say_json, say_table
 from .project import project_of
+from .writable import refuse_unwritable
 
 if TYPE_CHECKING:
     from ..adapters.judges.openai_compatible import ModelJudge
@@ -71,6 +72,7 @@ def run(
     from ..core.proof.suite import Limits
     from ..service.judge import Pace
 
+    refuse_unwritable(out, makes_folders=True)
     price = price_table(project_of(ctx), os.environ).usd
     patience = Millis(max(1, round(timeout * 1000)))
     endpoint = Endpoint(base_url=base_url, api_key_env=api_key_env, provider=provider, timeout=patience, price=price)

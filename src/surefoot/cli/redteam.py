@@ -19,6 +19,7 @@ from ..errors import UnknownName, UsageError, nearest
 from .output import JsonOption, say, say_json, say_table
 from .project import project_of
 from .redteam_view import progress_shown, redteam_json, show_redteam
+from .writable import refuse_unwritable
 
 if TYPE_CHECKING:
     from ..app.redteaming import Assault
@@ -127,6 +128,7 @@ def _run(
     from ..app.redteaming import Assault
     from ..core.proof.redteam.plan import plan_attacks
 
+    _refuse(out, scores)
     wanted = choose(_objectives(objectives), _words(categories))
     chosen, before = _versions(ctx, version, baseline, agent)
     assault = Assault(
@@ -173,6 +175,7 @@ def _poison(
     from ..core.proof.redteam.objective import defender_of
     from ..core.proof.redteam.plan import plan_poison
 
+    _refuse(out, scores)
     known = [_injection(name) for name in _words(injections)] or list(INJECTIONS.values())
     chosen, before = _versions(ctx, version, baseline, agent)
     recorded = islice(_traces(traces), most_traces)
@@ -210,6 +213,7 @@ def _tape(
     from ..core.proof.redteam.recorded import recorded_arms
     from ..service.redteam import concluded
 
+    _refuse(out, scores)
     arms = recorded_arms(trace for path in traces for trace in _traces(path))
     for name in (candidate, *([] if baseline is None else [baseline])):
         if name not in arms:
@@ -277,6 +281,15 @@ def _attacked(ctx: typer.Context, assault: Assault, *, shown: bool) -> RedTeamed
         return attacked(proving, assault, told=told)
 
 
+def _refuse(out: Path | None, scores: Path | None) -> None:
+    refuse_unwritable(out, None if out is None else _beside(out), scores)
+
+
+def _beside(out: Path) -> Path:
+    """Where the verdict goes."""
+    return out.with_suffix(".gate.json")
+
+
 def _said(found: RedTeamed, out: Path | None, scores: Path | None, *, as_json: bool) -> int:
     if scores is not None:
         from ..config.baselines import table_text
@@ -286,7 +299,7 @@ def _said(found: RedTeamed, out: Path | None, scores: Path | None, *, as_json: b
         from ..adapters.reports.documents import AttacksDocument, GateDocument, written
 
         out.write_bytes(written(AttacksDocument(attacks=found.report, label=found.label)))
-        out.with_suffix(".gate.json").write_bytes(written(GateDocument(gate=found.gate, label=found.label)))
+        _beside(out).write_bytes(written(GateDocument(gate=found.gate, label=found.label)))
     if as_json:
         say_json(redteam_json(found))
     else:

@@ -27,6 +27,7 @@ from ..service.replay import ReplayProgress
 from .output import JsonOption, say_json
 from .project import project_of
 from .replay_view import show_replay
+from .writable import refuse_unwritable
 
 __all__ = ["app"]
 
@@ -106,6 +107,7 @@ def _replay(
 
     Exits with 0 passed, 1 failed, 2 not decided, 3 wrong usage, 4 something outside failed.
     """
+    refuse_unwritable(out, None if out is None else _beside(out), junit_file, html_file)
     spec = ReplaySpec(
         root=project_of(ctx),
         level=level,
@@ -157,6 +159,11 @@ def _found(
     return found
 
 
+def _beside(out: Path) -> Path:
+    """Where the gates go."""
+    return out.with_suffix(".gate.json")
+
+
 def _write(found: Replayed, out: Path | None, junit_file: Path | None, html_file: Path | None) -> None:
     scores = ScoresDocument(
         candidate=found.candidate,
@@ -167,7 +174,7 @@ def _write(found: Replayed, out: Path | None, junit_file: Path | None, html_file
     gates = GateDocument(gate=found.gates, label=found.candidate_label)
     if out is not None:
         out.write_bytes(written(scores))
-        out.with_suffix(".gate.json").write_bytes(written(gates))
+        _beside(out).write_bytes(written(gates))
     if junit_file is not None:
         junit_file.write_bytes(junit((gates, scores)))
     if html_file is not None:
