@@ -156,3 +156,4 @@ def test_a_broken_trace_is_named_with_its_line(case, tmp_path):
     assert (ended.code, ended.out) == (2, "")
     assert f"error[trace]: {file}:2" in ended.err
     assert message in ended.err
+    assert "left out" not in ended.err

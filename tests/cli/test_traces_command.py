@@ -80,6 +80,15 @@ def test_lint_finds_a_success_that_is_spelt_otherwise(tmp_path, word, code, prob
     assert "warning: " in surefoot(tmp_path, "traces", "lint", str(file)).out
 
 
+def test_a_hint_names_nothing_that_the_command_cannot_do(tmp_path):
+    """`lint` has no option that leaves lines out, so no hint speaks of one."""
+    file = write(tmp_path, run(1), "{cut o", run(1), '{"trace_id": "' + "x" * 5_000_000 + '"}')
+    file.write_bytes(file.read_bytes() + b'{"trace_id": "\xff", "request": "x"}\n')
+    hints = [row["hint"] for row in surefoot(tmp_path, "traces", "lint", str(file), "--json").json["shown"]]
+    assert len(hints) == 4
+    assert not [hint for hint in hints if "left out" in hint or "leave" in hint or "limit" in hint]
+
+
 def test_lint_takes_a_failure_for_one(tmp_path):
     """Failures beside successes, and outcomes of one's own that are expected so, are no warning."""
     own = run(3, outcome="refused", expected_outcome="refused")
@@ -121,6 +130,7 @@ def test_a_broken_line_stops_unless_it_may_be_left_out(tmp_path, words):
     ended = surefoot(tmp_path, "traces", *words, str(file))
     assert ended.code == 2
     assert f"{file}:2" in ended.err
+    assert "or leave such lines out with --skip-broken" in ended.err
     assert not (tmp_path / "o").exists()
     assert surefoot(tmp_path, "traces", *words, str(file), "--skip-broken", "--json").json["left_out"] == 1
 

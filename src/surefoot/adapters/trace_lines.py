@@ -139,12 +139,11 @@ def problem_in(path: Path, number: int, line: bytes, error: Exception) -> TraceE
     if isinstance(error, UnicodeDecodeError):
         return TraceError(
             f"{path}:{number}: this line is no JSON, because it is not UTF-8 text: {start!r}",
-            hint="save the file as UTF-8, or allow broken lines to be left out",
+            hint="save the file as UTF-8, or remove the line",
         )
     return TraceError(
         f"{path}:{number}: this line is no JSON ({error}): {start!r}",
-        hint="one JSON object a line (NaN is no JSON: write null); mend or remove the line, or allow broken "
-        "lines to be left out",
+        hint="one JSON object a line (NaN is no JSON: write null); mend or remove the line",
     )
 
 
@@ -152,7 +151,7 @@ def too_long(path: Path, number: int, longest: int) -> TraceError:
     """The error for a line beyond the limit."""
     return TraceError(
         f"{path}:{number}: this line is longer than {longest:,} bytes",
-        hint="one JSON object a line; cut long texts where they are recorded, or read with a higher limit",
+        hint="one JSON object a line; cut long texts where they are recorded, or remove the line",
     )
 
 

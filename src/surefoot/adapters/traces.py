@@ -147,7 +147,7 @@ def _tell(problem: TraceError, broken: Broken | None, cause: Exception | None) -
 def _duplicate(path: Path, number: int, trace_id: str) -> TraceError:
     return TraceError(
         f"{path}:{number}:trace_id: {trace_id!r} stands in an earlier line too",
-        hint="give every run an id of its own, or allow broken lines to be left out: the first of them is used",
+        hint="give every run an id of its own, or remove the line",
     )
 
 

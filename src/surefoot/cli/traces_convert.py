@@ -47,4 +47,4 @@ def convert(
     left.say()
 
 
-_ONCE = "give each recording once, or leave the others out with --skip-broken"
+_ONCE = "give each recording once"

@@ -36,14 +36,14 @@ class Left:
         self._first: list[TraceError] = []
         self.count = 0
 
-    def teller(self) -> Broken | None:
-        """For a reader; None makes it raise."""
-        return self.add if self._goes_on else None
+    def teller(self) -> Broken:
+        """For a reader."""
+        return self.add
 
     def add(self, problem: TraceError) -> None:
-        """Leave something out; raises it where nothing may be left out."""
+        """Leave something out; where nothing may be left out, raises it and names the option that allows it."""
         if not self._goes_on:
-            raise problem
+            raise TraceError(problem.message, hint=f"{problem.hint}; or leave such lines out with --skip-broken")
         self.count += 1
         if len(self._first) < _TOLD:
             self._first.append(problem)

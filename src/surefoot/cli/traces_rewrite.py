@@ -97,7 +97,9 @@ def redact(
             try:
                 writer.write(_redacted(line.text, redactor, counts))
             except RecursionError:
-                left.add(TraceError(f"{file}:{line.number}: is nested too deeply to be redacted", hint="leave it out"))
+                left.add(
+                    TraceError(f"{file}:{line.number}: is nested too deeply to be redacted", hint="remove the line")
+                )
         if not writer.count:
             raise no_trace(file)
     if as_json:

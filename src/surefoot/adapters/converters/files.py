@@ -99,7 +99,7 @@ def _lines(path: Path, data: bytes, broken: Broken | None) -> Iterator[object]:
             start = line[:_SHOWN].decode("utf-8", "replace")
             problem = TraceError(
                 f"{path}:{number}: this line is no JSON ({error}): {start!r}",
-                hint="give a JSON file, or one JSON object a line; --skip-broken leaves such lines out",
+                hint="give a JSON file, or one JSON object a line",
             )
             if broken is None:
                 raise problem from error
