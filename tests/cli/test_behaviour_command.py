@@ -134,4 +134,8 @@ def test_behaviours_are_listed(project):
     (told,) = surefoot(root, "behaviour", "list", "--json").json
     assert (told["name"], told["threshold"], told["at_most"], told["cases"]) == ("greets", 0.9, 60, 3)
     put(root, "behaviours/broken.yaml", "expectation: 1\n")
-    assert surefoot(root, "behaviour", "list").code == 3
+    ended, found = surefoot(root, "behaviour", "list"), surefoot(root, "behaviour", "list", "--json")
+    assert (ended.code, "greets" in ended.out, "cannot be read" in ended.out) == (3, True, True)
+    assert "broken.yaml:1" in ended.err
+    assert (found.code, [one["name"] for one in found.json]) == (3, ["broken", "greets"])
+    assert "broken.yaml:1" in found.json[0]["error"]

@@ -166,6 +166,12 @@ def test_suites_are_listed_and_shown(project):
     put(root, "evals/broken.yaml", "cases: 1\n")
     ended = surefoot(root, "eval", "list")
     assert (ended.code, "smoke" in ended.out, "broken.yaml:1" in ended.err) == (3, True, True)
+    put(root, "evals/also.yaml", "cases: 2\n")
+    table, found = surefoot(root, "eval", "list"), surefoot(root, "eval", "list", "--json")
+    assert (table.code, table.out.count("cannot be read"), "also.yaml:1" in table.err) == (3, 2, True)
+    assert (found.code, [one["name"] for one in found.json]) == (3, ["also", "broken", "smoke"])
+    assert ["error" in one for one in found.json] == [True, True, False]
+    (root / "evals/also.yaml").unlink()
     (root / "evals/broken.yaml").unlink()
     assert [suite["name"] for suite in surefoot(root, "eval", "list", "--tag", "smoke", "--json").json] == ["smoke"]
     assert surefoot(root, "eval", "list", "--tag", "nightly", "--json").json == []

@@ -16,7 +16,7 @@ from ..config.behaviours import Behaviour, list_behaviours, load_behaviour
 from ..core.artifact.version import AgentVersion
 from ..core.proof.behaviour import Trial
 from ..core.proof.gate import GateReport
-from ..errors import UsageError
+from ..errors import SurefootError, UsageError
 from .bar import bar
 from .output import JsonOption, say, say_json, say_table
 from .project import project_of
@@ -88,19 +88,27 @@ def _run(
 def _list(ctx: typer.Context, as_json: JsonOption = False) -> None:
     """Every behaviour: what is expected, how often, and after how many runs that is known."""
     root = project_of(ctx)
-    found = [load_behaviour(root, name) for name in list_behaviours(root)]
+    rows: list[dict[str, object]] = []
+    cells: list[tuple[str, ...]] = []
+    broken: list[SurefootError] = []
+    for name in list_behaviours(root):
+        try:
+            one = load_behaviour(root, name)
+        except SurefootError as error:
+            broken.append(error)
+            rows.append({"name": name, "error": error.message})
+            cells.append((name, "cannot be read", "", "", ""))
+            continue
+        rows.append(_plan_json(one))
+        cells.append((name, one.expectation, str(one.how), str(len(one.suite.cases)), ", ".join(one.suite.metrics)))
     if as_json:
-        say_json([_plan_json(one) for one in found])
-    elif found:
-        say_table(
-            ("behaviour", "expected", "holds if", "cases", "validators"),
-            [
-                (one.name, one.expectation, str(one.how), str(len(one.suite.cases)), ", ".join(one.suite.metrics))
-                for one in found
-            ],
-        )
+        say_json(rows)
+    elif cells:
+        say_table(("behaviour", "expected", "holds if", "cases", "validators"), cells)
     else:
         say("no behaviours: write behaviours/NAME.yaml")
+    if broken:
+        raise broken[0]
 
 
 def _version(proving: Proving, asked: Sequence[Behaviour], named: str, agent: str | None) -> AgentVersion | None:

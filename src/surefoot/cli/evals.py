@@ -156,25 +156,25 @@ def _list(
 ) -> None:
     """Every suite with its cases, its metrics and its tags."""
     root = project_of(ctx)
-    suites: list[Suite] = []
+    rows: list[dict[str, object]] = []
+    cells: list[tuple[str, ...]] = []
     broken: list[SurefootError] = []
     for name in list_suites(root):
         try:
-            suites.append(load_suite(root, name))
+            one = load_suite(root, name)
         except SurefootError as error:
             broken.append(error)
-    chosen = [suite for suite in suites if tag is None or tag in suite.tags]
+            rows.append({"name": name, "error": error.message})
+            cells.append((name, "", "", "cannot be read", ""))
+            continue
+        if tag is None or tag in one.tags:
+            rows.append(suite_json(one))
+            cells.append((name, str(len(one.cases)), str(one.trials), ", ".join(one.metrics), ", ".join(one.tags)))
     if as_json:
-        say_json([suite_json(suite) for suite in chosen])
-    elif chosen:
-        say_table(
-            ("suite", "cases", "trials", "metrics", "tags"),
-            [
-                (suite.name, str(len(suite.cases)), str(suite.trials), ", ".join(suite.metrics), ", ".join(suite.tags))
-                for suite in chosen
-            ],
-        )
-    elif not broken:
+        say_json(rows)
+    elif cells:
+        say_table(("suite", "cases", "trials", "metrics", "tags"), cells)
+    else:
         say("no suites: write evals/smoke.yaml" if tag is None else f"no suite has the tag {tag}")
     if broken:
         raise broken[0]
