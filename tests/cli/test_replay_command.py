@@ -111,6 +111,10 @@ def test_a_page_shows_what_a_trace_says_as_text(tmp_path):
         (["--on", "moon"], 3),
         (["--traces", "/nowhere.jsonl"], 3),
         (["--html", "/dev/full"], 4),
+        (["--rules", "/nowhere.yaml"], 3),
+        (["--gates", "/nowhere.yaml"], 3),
+        (["--key-file", "/nowhere.key"], 3),
+        (["--pool", "/nowhere.jsonl"], 3),
     ],
 )
 def test_what_cannot_be_done_is_neither_failed_nor_passed(words, code, tmp_path):

@@ -22,6 +22,7 @@ from ..adapters.distributed.processes import usable_processors
 from ..adapters.traces import TraceLine, read_lines
 from ..config.agents import list_agents, load_version
 from ..config.project import find_project
+from ..config.tool_rules import load_tool_rules
 from ..core.artifact.canonical import canonical
 from ..core.artifact.version import AgentVersion, ExecutorKind, ExecutorRef, ModelRef, Prompt
 from ..core.proof.gate_kinds import Gates
@@ -227,6 +228,8 @@ def planned_replay(
     """
     if spec.level is Level.WORLD and spec.world is None:
         raise UsageError("the world level without a world", hint="name one: --world package.module:factory")
+    if spec.rules is not None:
+        load_tool_rules(spec.rules)  # read where it is used, in every worker; here only to say now what is wrong
     tape = _Tape(traces)
     before, after = (replay_version(spec.root, name, agent) for name in (baseline, candidate))
     recorded = tape.lines(baseline)

@@ -23,6 +23,7 @@ from ..core.proof.gate_kinds import Gates
 from ..core.proof.replay import Level, Limits
 from ..core.proof.replay_verdict import Replayed
 from ..core.proof.tape import MissedWrite
+from ..errors import UsageError
 from ..service.replay import ReplayProgress
 from .output import JsonOption, say_json
 from .project import project_of
@@ -128,7 +129,12 @@ def _replay(
 
 
 def _key(file: Path | None) -> bytes:
-    return b"" if file is None else file.read_bytes().strip()[:_LONGEST_KEY]
+    if file is None:
+        return b""
+    try:
+        return file.read_bytes().strip()[:_LONGEST_KEY]
+    except OSError as error:
+        raise UsageError(f"{file}: cannot be read: {error.strerror}", hint="name the file of the key") from None
 
 
 def _found(
