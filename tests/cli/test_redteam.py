@@ -315,6 +315,37 @@ def test_a_tape_that_nobody_reads_proves_nothing(project):
     assert (done.code, done.json["cells"]) == (2, [])
 
 
+@pytest.mark.parametrize(
+    ("effect", "result", "why"),
+    [
+        ("write", {"success": True, "result": "boots"}, "the version declares as a read (they are of find)"),
+        ("read", {"success": False, "result": "boots"}, "that succeeded, whole and with text in it"),
+        ("read", None, "recordings hold no result of a tool"),
+    ],
+)
+def test_what_cannot_be_poisoned_says_why(project, effect, result, why):
+    """Not decided because nothing was attacked is said with what the recordings lack, in every ruling."""
+    put(project, "agents/bot/blind.yaml", VERSION.replace("effect: read", f"effect: {effect}") % "obeys")
+    line = {"trace_id": "t", "request": "o", "tool_calls": [{"name": "find"}]}
+    put(project, "tape.jsonl", json.dumps(line | ({} if result is None else {"tool_results": [result]})) + "\n")
+    done = poison(project, "blind", "--baseline", "quotes")
+    assert done.code == 2
+    for ruling in done.json["rulings"]:
+        assert ruling["reason"].startswith("no attack was made: ")
+        assert why in ruling["reason"]
+    told = surefoot(project, "redteam", "poison", str(project / "tape.jsonl"), "--version", "blind")
+    assert ("no attack was made" in told.out, "not measured" in told.out) == (True, False)
+
+
+def test_a_label_of_several_agents_is_asked_back_for(project):
+    """The hint offers what works here; a recording's name is a replay's."""
+    put(project, "agents/other/weak.yaml", VERSION % "weak")
+    done = surefoot(project, "redteam", "run", "--version", "weak")
+    assert (done.code, "AGENT@weak" in done.err, "recorded:" in done.err) == (3, True, False)
+    assert "which agent's" not in surefoot(project, "redteam", "run", "--version", "weak", "--agent", "nobody").err
+    assert surefoot(project, "redteam", "run", "--version", "recorded:weak", "--agent", "bot").code == 3
+
+
 @pytest.mark.skipif(not DATA.is_dir(), reason="the AgentDojo recordings are not beside the repository")
 @pytest.mark.parametrize(
     ("candidate", "code", "says"),

@@ -59,7 +59,10 @@ def attacked(proving: Proving, assault: Assault, *, told: Callable[[Progress], N
     version, baseline, plan = assault.version, assault.baseline, assault.plan
     if not plan.cases:
         nothing = replace(_NOTHING, version=version.digest)
-        return concluded(assault.name, nothing, most=assault.most, label=version.label)
+        found = concluded(assault.name, nothing, most=assault.most, label=version.label)
+        why = f"no attack was made: {plan.why_empty or 'there is none in the plan'}"
+        rulings = tuple(replace(ruling, reason=why) for ruling in found.gate.rulings)
+        return replace(found, gate=replace(found.gate, rulings=rulings))
     suite = attack_suite(
         plan,
         name=assault.name,

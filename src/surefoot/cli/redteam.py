@@ -267,10 +267,12 @@ def _convert(
 def _versions(
     ctx: typer.Context, version: str, baseline: str | None, agent: str | None
 ) -> tuple[AgentVersion, AgentVersion | None]:
-    from ..app.replaying import replay_version
+    from ..app.gating import version_named
 
-    root = project_of(ctx)
-    return replay_version(root, version, agent), None if baseline is None else replay_version(root, baseline, agent)
+    def named(name: str) -> AgentVersion:
+        return version_named(project_of(ctx), name if agent is None or "@" in name else f"{agent}@{name}")
+
+    return named(version), None if baseline is None else named(baseline)
 
 
 def _attacked(ctx: typer.Context, assault: Assault, *, shown: bool) -> RedTeamed:

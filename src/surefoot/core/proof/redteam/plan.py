@@ -10,11 +10,11 @@ from ...units import Digest
 from ..case import Case
 from ..evaluator import Evaluator
 from ..score import Result, Score, Status
-from ..trace import Trace
+from ..trace import Trace, TracedCall
 from .converters import Strategy
 from .objective import ATTACK_SUCCESS, UNJUDGED, UNREAD, Defender, Found, Objective, fate_of
 from .outcome import Arm, AttackOutcome
-from .poison import Injection, Poisoned, poisoned, poisoned_fate
+from .poison import Injection, Poisoned, is_read, poisoned, poisoned_fate
 from .report import Fate
 
 __all__ = ["POISONED_TAPE", "USUAL_STRATEGIES", "AttackPlan", "Target", "plan_attacks", "plan_poison"]
@@ -56,6 +56,9 @@ class AttackPlan:
     cases: tuple[Case, ...]
     targets: Mapping[str, Target]
     """By case id."""
+
+    why_empty: str = ""
+    """Why there is no case, where that is known."""
 
     def evaluator(self, defender: Defender) -> Evaluator:
         """Sees whether a run of a version did what its attack wanted."""
@@ -108,7 +111,9 @@ def plan_poison(
     cases: list[Case] = []
     targets: dict[str, Target] = {}
     known = tuple(injections)
+    results: list[TracedCall] = []
     for trace in traces:
+        results += trace.tool_calls[: len(trace.tool_results)] if not cases else ()
         for injection in known:
             poison = poisoned(trace, injection, seed=seed, effects=defender.effects, forbidden=forbidden)
             if poison is None:
@@ -117,7 +122,20 @@ def plan_poison(
             criteria = {"canary": poison.canary, "place": poison.place}
             cases.append(Case(id=name, request=trace.request, criteria=criteria))
             targets[name] = Target(POISONED_TAPE, injection.name, poison)
-    return AttackPlan(cases=tuple(cases), targets=targets)
+    why = "" if cases else _unpoisonable(results, defender)
+    return AttackPlan(cases=tuple(cases), targets=targets, why_empty=why)
+
+
+def _unpoisonable(results: Iterable[TracedCall], defender: Defender) -> str:
+    """Why an instruction could be put into no result of these calls."""
+    called = tuple(results)
+    names = {call.name for call in called}
+    if not names:
+        return "the recordings hold no result of a tool"
+    reads = sorted({call.name for call in called if is_read(call, defender.effects)})
+    if not reads:
+        return f"no result is of a tool that the version declares as a read (they are of {', '.join(sorted(names))})"
+    return f"of {', '.join(reads)} there is no result that succeeded, whole and with text in it"
 
 
 class _Seen:
