@@ -69,10 +69,10 @@ def test_a_drop_changes_the_rate_by_exactly_that_much() -> None:
     assert rate == pytest.approx(0.05 + 0.03, abs=1 / len(worse.runs))
 
 
-@pytest.mark.parametrize(("metric", "points"), [("complaint", 1.0), ("success", 99.0)])
-def test_a_drop_that_cannot_be_made_is_refused_with_a_hint(metric: str, points: float) -> None:
+@pytest.mark.parametrize(("metric", "points", "good"), [("complaint", 1.0, "0 of 0"), ("success", 99.0, "380 of 400")])
+def test_a_drop_that_cannot_be_made_is_refused_with_a_hint(metric: str, points: float, good: str) -> None:
     """A metric nobody recorded, or one that is nearly always bad already, cannot get that much worse."""
-    with pytest.raises(UsageError, match="cannot drop") as raised:
+    with pytest.raises(UsageError, match=f"cannot drop.* {good} recorded") as raised:
         with_drop(population(), metric, points, chance=random.Random(1))
     assert raised.value.hint
 

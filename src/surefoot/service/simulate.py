@@ -134,7 +134,8 @@ def with_drop(of: Behaviour, metric: str, points: float, *, chance: Random) -> B
     more = round(points / 100 * len(recorded))
     if not recorded or more > len(good):
         raise UsageError(
-            f"{metric} cannot drop by {points:g} points: {len(good)} of {len(recorded)} recorded runs are good",
+            f"{metric} cannot drop by {points:g} points: "
+            f"{len(good) // copies} of {len(recorded) // copies} recorded runs are good",
             hint="simulate a metric that the traces record, or a smaller drop",
         )
     for i in chance.sample(good, more):
