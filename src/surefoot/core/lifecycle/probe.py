@@ -214,7 +214,51 @@ class _Owed:
 _ANY_EPOCH: Final = 0
 
 
-class RateProbe:
+class _OfRates:
+    """What yes-or-no metrics and exceedances answer alike. State of a fold."""
+
+    def __init__(self, rates: _Rates) -> None:
+        self._rates = rates
+        self.total = rates.total
+        self.stage = rates.stage
+
+    @property
+    def warm_units(self) -> int:
+        """Candidate units since it has all traffic."""
+        return self._rates.warm.n_c
+
+    @property
+    def known(self) -> Known:
+        """Stable's rate, of exceedances for a quantile."""
+        return self._rates.reference.known
+
+    @property
+    def has_reference(self) -> bool:
+        """Whether that rate is known; of a quantile it is not before the edge is placed."""
+        return self._rates.reference.highest is not None
+
+    def enter_stage(self, margins: frozenset[float]) -> None:
+        """A stage begins."""
+        self.stage = self._rates.enter_stage(margins)
+
+    def harm(self) -> float:
+        """ln E of harm."""
+        return self._rates.harm.ln_e
+
+    def proof(self, margin: float) -> float:
+        """ln E of non-inferiority."""
+        return self._rates.proofs[margin].ln_e
+
+    def after_promotion(self, margin: float) -> float:
+        """ln E of harm against stable's last known rate."""
+        return self._rates.after_promotion(margin)
+
+    def interval(self) -> Interval | None:
+        """Difference of the rates."""
+        return self._rates.interval()
+
+
+class RateProbe(_OfRates):
     """A yes-or-no metric. Harm reads first failures, proof reads resolved units (STATISTICS.md section 2)."""
 
     edges: Edges | None = None
@@ -226,7 +270,7 @@ class RateProbe:
         baseline = Baseline.from_history(past.n, past.k, otherwise=otherwise)
         self._name = metric.name
         self._weights = SAFETY_WEIGHTS if metric.rare else USUAL_WEIGHTS
-        self._rates = _Rates(
+        rates = _Rates(
             BinaryHarm(weights=self._weights, baseline=baseline, tolerance=_tolerance(metric, check)),
             {margin: BinaryNonInferiority(margin, baseline=baseline) for margin in margins},
             past,
@@ -234,26 +278,10 @@ class RateProbe:
         self._owed_first = _Owed()
         self._owed_resolved = _Owed()
         self._owed_overall = _Owed()
-        self.total = self._rates.total
-        self.stage = self._rates.stage
+        super().__init__(rates)
         self._first = Sums()
         self.first: Sums | None = self._first
         self.bad = 0
-
-    @property
-    def warm_units(self) -> int:
-        """Candidate units since it has all traffic."""
-        return self._rates.warm.n_c
-
-    @property
-    def known(self) -> Known:
-        """Stable's rate."""
-        return self._rates.reference.known
-
-    @property
-    def has_reference(self) -> bool:
-        """Whether stable's rate is known."""
-        return self._rates.reference.highest is not None
 
     def add(self, tick: Tick, *, is_warm: bool, in_stage: bool) -> None:
         """Take in the next closed tick."""
@@ -273,33 +301,13 @@ class RateProbe:
             in_stage=in_stage,
         )
 
-    def enter_stage(self, margins: frozenset[float]) -> None:
-        """A stage begins."""
-        self.stage = self._rates.enter_stage(margins)
-
-    def harm(self) -> float:
-        """ln E of harm."""
-        return self._rates.harm.ln_e
-
-    def proof(self, margin: float) -> float:
-        """ln E of non-inferiority."""
-        return self._rates.proofs[margin].ln_e
-
     def over_limit(self, allowed: float) -> float:
         """ln E that the candidate's rate is above the limit."""
         # A limit of 0 cannot be tested by a rate; plans say max_count: 0 for that, and 0 is read as "almost none".
         return limit(int(self.total.k_c), self.total.n_c, max(allowed, 1e-6), weights=self._weights)
 
-    def after_promotion(self, margin: float) -> float:
-        """ln E of harm against stable's last known rate."""
-        return self._rates.after_promotion(margin)
 
-    def interval(self) -> Interval | None:
-        """Difference of rates."""
-        return self._rates.interval()
-
-
-class QuantileProbe:
+class QuantileProbe(_OfRates):
     """How often each arm exceeds stable's own frozen quantile. Silent until 200 stable values have placed the edge."""
 
     bad = 0
@@ -311,15 +319,9 @@ class QuantileProbe:
         self._tolerance = _tolerance(metric, check)
         self._early: Counter[int] = Counter(past)
         self._edges: ExceedanceEdges | None = None
-        self._rates = _Rates(BinaryHarm(), {margin: BinaryNonInferiority(margin) for margin in margins})
-        self.total = self._rates.total
-        self.stage = self._rates.stage
+        rates = _Rates(BinaryHarm(), {margin: BinaryNonInferiority(margin) for margin in margins})
+        super().__init__(rates)
         self._place_edges()
-
-    @property
-    def warm_units(self) -> int:
-        """Candidate units since it has all traffic."""
-        return self._rates.warm.n_c
 
     @property
     def edges(self) -> Edges | None:
@@ -327,16 +329,6 @@ class QuantileProbe:
         if self._edges is None:
             return None
         return Edges(upper_edge(self._edges.stable_bucket), upper_edge(self._edges.candidate_bucket))
-
-    @property
-    def known(self) -> Known:
-        """Stable's rate of exceedances."""
-        return self._rates.reference.known
-
-    @property
-    def has_reference(self) -> bool:
-        """Whether the edge is placed, and stable's rate of exceedances known."""
-        return self._rates.reference.highest is not None
 
     def add(self, tick: Tick, *, is_warm: bool, in_stage: bool) -> None:
         """Take in the next closed tick; before the edge is placed its stable values only help to place it."""
@@ -360,29 +352,9 @@ class QuantileProbe:
         if self._edges is not None:
             self._rates.reference.past = Count(past.n, past.count_above(self._edges.stable_bucket))
 
-    def enter_stage(self, margins: frozenset[float]) -> None:
-        """A stage begins."""
-        self.stage = self._rates.enter_stage(margins)
-
-    def harm(self) -> float:
-        """ln E of harm."""
-        return self._rates.harm.ln_e
-
-    def proof(self, margin: float) -> float:
-        """ln E of non-inferiority."""
-        return self._rates.proofs[margin].ln_e
-
     def over_limit(self, allowed: float) -> float:
         """ln E that more of the candidate's runs than allowed are beyond the edge."""
         return limit(int(self.total.k_c), self.total.n_c, max(allowed, 1e-6))
-
-    def after_promotion(self, margin: float) -> float:
-        """ln E of harm against stable's last known rate of exceedances."""
-        return self._rates.after_promotion(margin)
-
-    def interval(self) -> Interval | None:
-        """Difference of the rates of exceedance."""
-        return self._rates.interval()
 
 
 class AmountProbe:
