@@ -67,6 +67,7 @@ def test_exit_code_is_the_verdict(project, metrics, code, said):
         "[]",
         '{"metrics": {"exact": NaN}}',
         '{"metrics": {"exact": {"n": 5, "passed": 9}}}',
+        '{"metrics": {"exact": {"n": 100, "passed": 10}, "exact": {"n": 100, "passed": 99}}}',
         '{"surefoot": "x"}',
     ],
 )
@@ -234,6 +235,20 @@ def test_fresh_trials_of_flipped_cases_decide(run):
     assert surefoot(root, *words).code == 1
     ran("r1", broken=(), trials=range(1, 6), cases=range(6))
     assert surefoot(root, *words).code == 0
+
+
+def test_what_was_tried_again_is_what_became_of_a_case(run):
+    """Tried five times more in both arms, a case that never passes now is degraded; one not tried again is not new."""
+    root, ran = run
+    ran("r1", broken=range(6))
+    words = ("eval", "gate", "support", "--version", "bot@v2", "--against", "bot@v1")
+    ran("r1", broken=range(3), trials=range(1, 6), cases=range(5))
+    assert (
+        "exact: 3 degraded, 57 no evidence\n  degraded: c0 (hard), c1 (hard), c2 (hard)\n" in surefoot(root, *words).out
+    )
+    found = surefoot(root, *words, "--json").json
+    assert (found["summary"]["degraded"], found["summary"]["no evidence"]) == (3, 57)
+    assert [(case["case"], case["change"]) for case in found["cases"]] == [(f"c{at}", "degraded") for at in range(3)]
 
 
 def test_the_newest_run_that_holds_the_versions_is_judged(run):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from surefoot.config.baselines import (
     baseline_path,
+    baseline_text,
     load_baseline,
     load_table,
     parse_baseline,
@@ -114,6 +115,30 @@ def test_what_is_no_table_is_refused(case):
         parse_table(raw if isinstance(raw, bytes) else json.dumps(raw).encode(), source="m.json")
     assert found.value.message.startswith("m.json")
     assert found.value.hint
+
+
+@pytest.mark.parametrize(
+    ("raw", "name"),
+    [
+        ('{"metrics": {"exact": {"n": 9, "passed": 1}, "exact": {"n": 9, "passed": 9}}}', "metrics.exact"),
+        ('{"metrics": {"exact": {"n": 9, "passed": 1, "passed": 9}}}', "metrics.exact.passed"),
+        ('{"metrics": {"exact": 0.1}, "metrics": {"exact": 0.9}}', "metrics"),
+        (table_text(BLESSED.table).replace('"c0": ', '"c0": [1,0.0,0.0,0,0], "c0": ', 1), ".samples.c0"),
+    ],
+)
+def test_a_name_that_stands_twice_is_refused(raw, name):
+    """Two numbers under one name, however deep: neither is taken, and the error says which name it is."""
+    with pytest.raises(GateError, match="stands twice") as found:
+        parse_table(raw.encode(), source="m.json")
+    assert name in found.value.message
+    assert found.value.hint
+
+
+def test_a_case_that_stands_twice_makes_no_baseline():
+    """What was blessed is known once a case, or it is not known."""
+    raw = baseline_text(BLESSED).replace('"c0": ', '"c0": [1,0.0,0.0,0,0], "c0": ', 1)
+    with pytest.raises(GateError, match=r"samples\.c0"):
+        parse_baseline(raw.encode(), source="b.json")
 
 
 def test_a_table_is_no_baseline(tmp_path):

@@ -9,11 +9,11 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from ..adapters.trace_keys import repeated_keys
 from ..adapters.traces import TraceLine, read_lines
 from ..core.proof.trace_lint import Problem, problems_of
 from ..core.proof.trace_outcomes import OutcomeWords
 from ..core.proof.trace_stats import Spread, TraceCounter, TraceStats
+from ..core.repeated_keys import repeated_keys
 from ..errors import TraceError
 from .output import say, say_json, say_table
 from .traces_convert import convert

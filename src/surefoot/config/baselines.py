@@ -13,6 +13,7 @@ import msgspec
 
 from ..core.proof.baseline import COUNTS_SUITE, Baseline, plain_column, suite_name
 from ..core.proof.table import Column, Sample, ScoreTable
+from ..core.repeated_keys import repeated_keys
 from ..core.units import AgentName, Digest
 from ..errors import GateError
 from .files import NewFile, write_all
@@ -37,6 +38,7 @@ T = TypeVar("T")
 _FORMAT: Final = 1
 _LARGEST: Final = 256 * 1024 * 1024
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+_NAMED: Final = 3
 _UNKNOWN: Final = Digest("")
 """The version of a table that does not say whose it is. Nothing can be bound to it."""
 
@@ -93,13 +95,14 @@ def parse_table(raw: bytes, *, source: str) -> ScoreTable:
     A table of scores: one that `table_text` wrote, a baseline, or plain counts by metric.
 
     Plain is `{"metrics": {"exact": {"n": 100, "passed": 95}, "quality": {"n": 50, "mean": 4.1, "sd": 0.6}, ...}}`; a
-    bare number in the place of counts is a mean of which nothing else is known. Raises GateError.
+    bare number in the place of counts is a mean of which nothing else is known. Raises GateError, also for a name that
+    stands twice in its object.
     """
     kind = _kind(raw, source)
     if kind == "plain":
         return _plain(_decoded(raw, _Plain, source), source)
     if kind == "baseline":
-        return parse_baseline(raw, source=source).table
+        return _baseline(raw, source).table
     found = _decoded(raw, _Table, source)
     # Results of another program may not say whose they are; what is blessed has to.
     return _table(found.suite, found.version, found.columns, source, may_be_unknown=True)
@@ -114,6 +117,10 @@ def parse_baseline(raw: bytes, *, source: str) -> Baseline:
     """What `baseline_text` wrote. Raises GateError naming what is wrong, NaN and impossible counts included."""
     if _kind(raw, source) != "baseline":
         raise GateError(f"{source} is no baseline", hint="`surefoot eval bless` writes one")
+    return _baseline(raw, source)
+
+
+def _baseline(raw: bytes, source: str) -> Baseline:
     found = _decoded(raw, _Baseline, source)
     return Baseline(
         table=_table(found.suite, found.version, found.columns, source),
@@ -177,6 +184,7 @@ def _read(path: Path) -> bytes:
 
 def _kind(raw: bytes, source: str) -> str:
     found = _decoded(raw, dict[str, msgspec.Raw], source)
+    _refuse_repeated(raw, source)
     if "metrics" in found:
         return "plain"
     return "baseline" if "blessed_by" in found else "table"
@@ -190,6 +198,17 @@ def _decoded(raw: bytes, kind: type[T], source: str) -> T:
             f"{source}: {error}",
             hint='a table of scores, a baseline, or {"metrics": {"NAME": {"n": 50, "passed": 48}}}',
         ) from None
+
+
+def _refuse_repeated(raw: bytes, source: str) -> None:
+    """Two numbers under one name: to take either is to make up which of them was measured."""
+    try:
+        again = repeated_keys(raw)
+    except (ValueError, RecursionError) as error:
+        raise GateError(f"{source}: {error}", hint="one JSON object, in UTF-8 and not nested deeply") from None
+    if again:
+        named = ", ".join(again[:_NAMED]) + (" ..." if len(again) > _NAMED else "")
+        raise GateError(f"{source}: stands twice: {named}", hint="leave one of the two, the one that was measured")
 
 
 def _table(

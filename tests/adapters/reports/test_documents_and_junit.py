@@ -62,6 +62,14 @@ def test_what_is_no_document_is_an_error_with_the_files_name(raw, tmp_path):
         document_in(path)
 
 
+def test_a_document_with_one_name_twice_is_refused(tmp_path):
+    """A count that stands twice in a document is no count: every parser would take the last one."""
+    path = tmp_path / "scores.json"
+    path.write_bytes(written(scores(a=Sample(3, 0.0, 0.0))).replace(b'"a":', b'"a": [3, 3.0, 3.0, 0, 0], "a":'))
+    with pytest.raises(UsageError, match=r"scores\.json: stands twice: .*\.samples\.a"):
+        document_in(path)
+
+
 @pytest.mark.parametrize("name", ["empty", "missing"])
 def test_a_folder_without_results_is_an_error(name, tmp_path):
     """Nothing there is nothing proved."""

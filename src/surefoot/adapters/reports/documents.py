@@ -15,11 +15,13 @@ import msgspec
 from ...core.proof.gate import GateReport
 from ...core.proof.redteam.report import AttackReport
 from ...core.proof.table import ScoreTable
-from ...errors import UsageError
+from ...core.repeated_keys import repeated_keys
+from ...errors import NothingToJudge, UsageError
 
 __all__ = ["AttacksDocument", "Document", "GateDocument", "ScoresDocument", "document_in", "documents_under", "written"]
 
 _MOST_BYTES: Final = 256 * 1024 * 1024
+_NAMED: Final = 3
 
 
 class GateDocument(msgspec.Struct, frozen=True, kw_only=True, tag_field="surefoot", tag="gate/1"):
@@ -62,20 +64,25 @@ def document_in(path: Path) -> Document:
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise UsageError(f"{path} is larger than {_MOST_BYTES:,} bytes", hint="name a document of a proof")
-        return _decode(path.read_bytes())
+        raw = path.read_bytes()
+        document, again = _decode(raw), repeated_keys(raw)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}", hint="name a document that a proof left") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise UsageError(
             f"{path}: {error}", hint='documents begin with {"surefoot": "gate/1"}, "scores/1" or "attacks/1"'
         ) from error
+    if again:
+        named = ", ".join(again[:_NAMED]) + (" ..." if len(again) > _NAMED else "")
+        raise UsageError(f"{path}: stands twice: {named}", hint="write the document anew, with the proof's --out")
+    return document
 
 
 def documents_under(folder: Path) -> Iterator[Document]:
     """All documents of a folder, by file name. Raises UsageError for a folder without any, and for a broken one."""
     paths = sorted(folder.glob("*.json")) if folder.is_dir() else []
     if not paths:
-        raise UsageError(
+        raise NothingToJudge(
             f"{folder} holds no results", hint="run the proofs first, with --out naming a file in this folder"
         )
     for path in paths:
