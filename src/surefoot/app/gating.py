@@ -16,7 +16,7 @@ from ..config.quarantine import load_quarantine
 from ..core.proof.baseline import COUNTS_SUITE, Baseline, suite_name
 from ..core.proof.gate import Decision, GateReport, decision_of
 from ..core.proof.gate_kinds import Gate, Gates, RegressionGate, RuleGate, is_attack_metric
-from ..core.proof.gating import Conduct, FreshTrials, rule
+from ..core.proof.gating import Conduct, FreshTrials, rule, tried_again
 from ..core.proof.judged import draft
 from ..core.proof.redteam.objective import ATTACK_SUCCESS
 from ..core.proof.regression import CaseChange, Quarantined, Retrial, case_changes, retrials
@@ -132,15 +132,18 @@ class Gating:
         return load_baseline(path) if path.is_file() else None
 
     def changes(self, arms: Arms) -> tuple[CaseChange, ...]:
-        """What became of every case, under every metric that a regression gate or a rule looks at."""
+        """What became of every case, by its fresh trials if it flipped, under every metric that a gate compares."""
         before = self.before(arms)
         table = before.table if isinstance(before, Baseline) else before
         if table is None or table.suite != arms.candidate.suite or table.suite == COUNTS_SUITE:
             return ()
+        candidate, kept = arms.candidate, tuple(gate for gate in self.gates.gates if self._looks(gate, arms))
+        if arms.fresh is not None and kept:
+            candidate, table = tried_again(replace(self.gates, gates=kept), candidate, table, arms.fresh)
         found: list[CaseChange] = []
         for metric in dict.fromkeys(gate.metric for gate in self.gates.gates if isinstance(gate, _COMPARING)):
             held = [one.case for one in self.quarantine if one.until >= self.today and one.metric in {None, metric}]
-            if (column := arms.candidate.columns.get(metric)) is not None:
+            if (column := candidate.columns.get(metric)) is not None:
                 found.extend(case_changes(metric, column, table.columns.get(metric), quarantined=held))
         return tuple(found)
 

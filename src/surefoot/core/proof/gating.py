@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Final
+from typing import Final, NamedTuple
 
 from ...errors import GateError
 from .absolute import budget, invariant, suite, threshold
@@ -21,9 +21,9 @@ from .gate import Decision, GateReport, Ruling, decision_of
 from .gate_kinds import BudgetGate, Gate, Gates, InvariantGate, RegressionGate, RuleGate, SuiteGate, ThresholdGate
 from .judged import Judged, sure
 from .regression import Quarantined, flipped, with_fresh
-from .table import ScoreTable
+from .table import Sample, ScoreTable
 
-__all__ = ["Conduct", "FreshTrials", "gates_for", "rule"]
+__all__ = ["Conduct", "FreshTrials", "Tables", "gates_for", "rule", "tried_again"]
 
 _ORDER: Final = (InvariantGate, ThresholdGate, SuiteGate, RegressionGate, BudgetGate, RuleGate)
 
@@ -60,6 +60,33 @@ class FreshTrials:
 def gates_for(gates: Gates, suite: str) -> tuple[Gate, ...]:
     """The gates that look at this suite: its own, and those for any."""
     return tuple(gate for gate in gates.gates if gate.suite in ("", suite_name(suite)))
+
+
+class Tables(NamedTuple):
+    """Both sides of a comparison."""
+
+    candidate: ScoreTable
+    baseline: ScoreTable
+
+
+def tried_again(gates: Gates, candidate: ScoreTable, baseline: ScoreTable, fresh: FreshTrials) -> Tables:
+    """
+    Both tables as they are to be told case by case: a case that flipped has its fresh trials, as in `rule`.
+
+    One that was not tried again on both sides keeps its first ones: that it has to be is what `rule` says, and it is
+    neither new nor missing.
+    """
+    if _is_of_others(candidate, baseline, fresh):
+        return Tables(candidate, baseline)
+    cases = [
+        case
+        for case in _flipped(gates, candidate, baseline)
+        if all(
+            any(case in column.samples and column.samples[case] != Sample() for column in side.columns.values())
+            for side in (fresh.candidate, fresh.baseline)
+        )
+    ]
+    return Tables(with_fresh(candidate, fresh.candidate, cases), with_fresh(baseline, fresh.baseline, cases))
 
 
 def rule(  # noqa: PLR0913 - what is beyond the two tables is by keyword, and each has a default
@@ -168,13 +195,9 @@ def _renewed(
     gates: Gates, candidate: ScoreTable, before: ScoreTable, fresh: FreshTrials
 ) -> tuple[ScoreTable, ScoreTable, tuple[Ruling, ...]]:
     """Both tables with fresh trials only where a case flipped; and why that is not enough, if it is not."""
-    if _named(fresh.candidate) != _named(candidate) or _named(fresh.baseline) != _named(before):
+    if _is_of_others(candidate, before, fresh):
         return candidate, before, (_of_run("the fresh trials are of other versions or of another suite"),)
-    metrics = [gate.metric for gate in gates.gates if isinstance(gate, RegressionGate | RuleGate)]
-    both = [metric for metric in metrics if metric in candidate.columns and metric in before.columns]
-    cases = dict.fromkeys(
-        case for metric in both for case in flipped(candidate.columns[metric], before.columns[metric])
-    )
+    both, cases = _shared(gates, candidate, before), _flipped(gates, candidate, before)
     new, old = with_fresh(candidate, fresh.candidate, cases), with_fresh(before, fresh.baseline, cases)
     samples = [table.columns[metric].samples for table in (new, old) for metric in both]
     untried = tuple(case for case in cases if any(case in one and not one[case].n for one in samples))
@@ -182,6 +205,24 @@ def _renewed(
         return new, old, ()
     reason = f"{len(untried)} cases flipped and were not tried again on both sides"
     return new, old, (replace(_of_run(reason), cases=untried),)
+
+
+def _shared(gates: Gates, candidate: ScoreTable, before: ScoreTable) -> list[str]:
+    """The metrics that are compared and that both sides have."""
+    metrics = [gate.metric for gate in gates.gates if isinstance(gate, RegressionGate | RuleGate)]
+    return [metric for metric in metrics if metric in candidate.columns and metric in before.columns]
+
+
+def _flipped(gates: Gates, candidate: ScoreTable, before: ScoreTable) -> Iterable[str]:
+    return dict.fromkeys(
+        case
+        for metric in _shared(gates, candidate, before)
+        for case in flipped(candidate.columns[metric], before.columns[metric])
+    )
+
+
+def _is_of_others(candidate: ScoreTable, before: ScoreTable, fresh: FreshTrials) -> bool:
+    return _named(fresh.candidate) != _named(candidate) or _named(fresh.baseline) != _named(before)
 
 
 def _named(table: ScoreTable) -> tuple[str, str]:
