@@ -203,18 +203,28 @@ async def _by_step(version: AgentVersion, recorded: Trace, parts: Parts, key: st
     points = prefixes(recorded)
     if not points:
         raise ExecutorFailed("the trace records no decision", hint="record tool calls with their results")
-    executor, calls, agreed = _Patient(parts.executor), list[TracedCall](), list[bool]()
+    executor, calls = _Patient(parts.executor), list[TracedCall]()
+    agreed, again = list[bool](), list[bool]()
     first, why = None, ""
     for place, point in enumerate(points):
         answer = await next_action(executor, version, point.messages, key=f"{key}:{place}")
         wanted = [TracedCall(name=call.name, args=call.arguments) for call in answer.tool_calls]
         calls += wanted
         agreed.append(_same_action(wanted, point.recorded, parts))
+        if point.recorded is not None:
+            again.append(agreed[-1])
         if not agreed[-1] and first is None:
             names = ", ".join(call.name for call in wanted) or "the answer"
             first, why = place, f"{names} instead of {point.recorded.name if point.recorded else 'the answer'}"
     run = replace(_bare(recorded), tool_calls=tuple(calls))
-    return Played(run=run, recorded=recorded, first_divergence=first, why=why, agreement=sum(agreed) / len(agreed))
+    return Played(
+        run=run,
+        recorded=recorded,
+        first_divergence=first,
+        why=why,
+        agreement=sum(agreed) / len(agreed),
+        calls_again=sum(again) / len(again) if again else None,
+    )
 
 
 def _same_action(wanted: Sequence[TracedCall], recorded: TracedCall | None, parts: Parts) -> bool:

@@ -156,6 +156,26 @@ def test_what_is_not_known_is_never_a_pass(before, after, decision):
     assert judged(before, after).gates.decision is decision
 
 
+@pytest.mark.parametrize(
+    ("agreement", "calls", "decision"),
+    [
+        (1.0, 1.0, Decision.PASSED),
+        (0.5, 0.25, Decision.PASSED),
+        (0.49, 0.25, Decision.UNDECIDED),
+        (0.8, 0.0, Decision.UNDECIDED),
+        (0.0, None, Decision.UNDECIDED),
+        (1.0, None, Decision.PASSED),
+    ],
+)
+def test_steps_are_not_compared_with_a_baseline_that_hardly_agrees(agreement, calls, decision):
+    """Less than half of the decisions, or not one recorded call made again, in both versions alike: never a pass."""
+    letter = "p" if agreement == 1.0 else "d"
+    more = {"agreement": agreement, "calls_again": calls, "level": Level.STEP}
+    found = verdict("tape@1", *arms(letter * 30, letter * 30, **more), level=Level.STEP, limits=Limits())
+    assert found.gates.decision is decision, found.gates
+    assert ("endpoint" in found.gates.rulings[-1].reason) is (decision is Decision.UNDECIDED)
+
+
 def test_a_run_that_raised_is_told_apart_from_one_that_answered_badly():
     """It is an error and no success; beside a version that gave nothing it did not do the same."""
     found = judged("rrp", "ffp")

@@ -17,6 +17,7 @@ from .text import answer_text
 from .trace import Trace, observation_of, usable
 
 __all__ = [
+    "CALLS_MADE_AGAIN",
     "METRICS",
     "RAISED",
     "SUCCEEDED_THEN",
@@ -38,6 +39,9 @@ RAISED: Final = "raised"
 
 SUCCEEDED_THEN: Final = "succeeded_then"
 """Of a run whose recording is a success."""
+
+CALLS_MADE_AGAIN: Final = "calls_made_again"
+"""At the step level: share of the recorded tool calls that were made again. Not there where none was recorded."""
 
 _LONGEST: Final = 2_000
 _UNKNOWN: Final = "it was not recorded, and unknown is not 0"
@@ -106,6 +110,9 @@ class Played:
 
     agreement: float | None = None
     """At the step level: share of the decisions that were the recorded ones."""
+
+    calls_again: float | None = None
+    """At the step level: share of the recorded tool calls that were made again; None where none was recorded."""
 
     owed: tuple[str, ...] = ()
     """Writes of the recorded run, a success, that this run did not make."""
@@ -277,6 +284,8 @@ def _divergence(played: Played) -> list[Score]:
             scores.append(Score.scored("step_agreement", played.agreement, passed=None))
         else:
             scores.append(Score.skipped("step_agreement", "no recorded success to agree with"))
+    if played.calls_again is not None:
+        scores.append(Score.scored(CALLS_MADE_AGAIN, played.calls_again, passed=None))
     return scores
 
 

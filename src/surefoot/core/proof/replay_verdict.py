@@ -14,7 +14,7 @@ from ..units import Digest
 from .gate import Decision, GateReport, Ruling, decision_of
 from .gate_kinds import BudgetGate, Gate, Gates, RegressionGate
 from .gating import Conduct, rule
-from .replay import METRICS, RAISED, SUCCEEDED_THEN, Level, Limits, Outcome, outcome_of
+from .replay import CALLS_MADE_AGAIN, METRICS, RAISED, SUCCEEDED_THEN, Level, Limits, Outcome, outcome_of
 from .replay_refused import REFUSED
 from .score import Result, Score
 from .significance import mcnemar
@@ -26,8 +26,11 @@ _KIND: Final = re.compile(r"(?:^|; )([a-z_]+): ")
 _KEPT: Final = frozenset({*METRICS, "step_agreement"})
 """What is known of a run that left its tape."""
 
-_NOT_COUNTED: Final = frozenset({RAISED, REFUSED, SUCCEEDED_THEN})
+_NOT_COUNTED: Final = frozenset({CALLS_MADE_AGAIN, RAISED, REFUSED, SUCCEEDED_THEN})
 """What says how a run ended, and what it is held against: nothing that one version has more of than another."""
+
+_LEAST_AGREEMENT: Final = 0.5
+"""Mean share of the recorded decisions below which a baseline does not do what was recorded, at the step level."""
 
 _NOISE: Final = {"latency_ms": 1.0}
 """Below it an amount, and a difference, is of the clock and the scheduler and not of the version."""
@@ -182,7 +185,9 @@ def verdict(
         for arm in (candidate, baseline)
     ]
     report = _sensitive(report, rule(held, strict[0], strict[1]))
-    if level in (Level.RUN, Level.WORLD) and any(isinstance(gate, RegressionGate) for gate in held.gates):
+    if level is Level.STEP:
+        report = _with_a_baseline_that_agrees(report, baseline)
+    elif level is not Level.POLICY and any(isinstance(gate, RegressionGate) for gate in held.gates):
         report = _with_a_sound_baseline(report, baseline)
     known = {result.attempt.case: result for result in baseline.results}
     others = {result.attempt.case: result for result in candidate.results}
@@ -242,15 +247,28 @@ def _with_a_sound_baseline(report: GateReport, baseline: Arm) -> GateReport:
         )
     else:
         return report
-    broken = Ruling(
-        gate="the baseline works",
-        kind="rule",
-        metric="success",
-        decision=Decision.UNDECIDED,
-        reason=reason,
-        n=len(then),
+    return _undecided(report, "the baseline works", "success", reason, len(then))
+
+
+def _with_a_baseline_that_agrees(report: GateReport, baseline: Arm) -> GateReport:
+    """Undecided against a baseline that hardly decides as was recorded: its steps say nothing about anybody's."""
+    shares, again = (_values(baseline.results, metric) for metric in ("step_agreement", CALLS_MADE_AGAIN))
+    if again and not any(again):
+        what = f"the baseline makes not one of the recorded tool calls again, in {len(again)} traces"
+    elif shares and (mean := sum(shares) / len(shares)) < _LEAST_AGREEMENT:
+        what = f"the baseline makes {100 * mean:.0f} % of the recorded decisions again, which is less than half"
+    else:
+        return report
+    reason = (
+        f"{what}, so nothing can be worse: look whether the endpoint passes tools on to its model, "
+        "and whether this version made the tape"
     )
-    rulings = (*report.rulings, broken)
+    return _undecided(report, "the baseline agrees with its tape", "step_agreement", reason, len(again or shares))
+
+
+def _undecided(report: GateReport, gate: str, metric: str, reason: str, n: int) -> GateReport:
+    said = Ruling(gate=gate, kind="rule", metric=metric, decision=Decision.UNDECIDED, reason=reason, n=n)
+    rulings = (*report.rulings, said)
     return replace(report, rulings=rulings, decision=decision_of(rulings))
 
 
