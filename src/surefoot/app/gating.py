@@ -131,6 +131,10 @@ class Gating:
         path = baseline_path(self.root, arms.candidate.suite)
         return load_baseline(path) if path.is_file() else None
 
+    def decides(self, arms: Arms) -> bool:
+        """Whether a gate that blocks looks at these results."""
+        return any(gate.is_blocking and self._looks(gate, arms) for gate in self.gates.gates)
+
     def changes(self, arms: Arms) -> tuple[CaseChange, ...]:
         """What became of every case, by its fresh trials if it flipped, under every metric that a gate compares."""
         before = self.before(arms)
