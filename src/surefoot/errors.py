@@ -9,6 +9,7 @@ Every error surefoot raises on purpose.
     + SettingsError             a settings file is malformed
     + TraceError                a line of a trace file is no trace
     + SuiteError                a suite of cases is malformed, or asks nothing
+    + NothingToJudge            no case, no recorded run, no result: nothing was executed, so nothing is decided
     + IllegalTransition         the rollout does not accept this event now
     + UnknownName               a name nobody registered (lists the known ones)
     + AlreadyExists             a name that is taken
@@ -45,6 +46,7 @@ __all__ = [
     "GateError",
     "IllegalTransition",
     "Killed",
+    "NothingToJudge",
     "PlanError",
     "Refused",
     "SettingsError",
@@ -121,6 +123,12 @@ class SuiteError(UsageError):
     """A suite of cases is malformed, or asks nothing."""
 
     code = "suite"
+
+
+class NothingToJudge(UsageError):
+    """No case, no recorded run, no result: nothing was executed, so nothing is decided (exit code 2 of a proof)."""
+
+    code = "nothing_to_judge"
 
 
 class IllegalTransition(UsageError):

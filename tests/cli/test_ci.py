@@ -140,14 +140,14 @@ def test_outside_of_a_repository_is_wrong_usage(tmp_path):
 
 
 def test_without_a_suite_nothing_is_proved_and_that_is_no_pass(project):
-    """An agent that nobody asks anything is wrong usage, not green."""
+    """An agent that nobody asks anything is not decided, and not green."""
     (project / "evals/smoke.yaml").unlink()
-    assert surefoot(project, "ci", "run", "--base", "HEAD").code == 3
+    assert surefoot(project, "ci", "run", "--base", "HEAD").code == 2
 
 
-def test_a_report_of_nothing_is_wrong_usage(project):
+def test_a_report_of_nothing_is_not_decided(project):
     """An empty folder has no verdict."""
-    assert surefoot(project, "ci", "report", "surefoot-results").code == 3
+    assert surefoot(project, "ci", "report", "surefoot-results").code == 2
 
 
 def test_in_github_the_report_annotates_and_summarises(project, monkeypatch, tmp_path):

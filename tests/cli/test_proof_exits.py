@@ -9,10 +9,11 @@ import pytest
 import typer
 
 from surefoot.cli.main import Command, main
-from surefoot.errors import StoreUnavailable, UsageError
+from surefoot.errors import NothingToJudge, StoreUnavailable, UsageError
 
 RAISED = {
     "usage": (UsageError("no such suite", hint="write one"), 3, 2),
+    "nothing executed": (NothingToJudge("no run", hint="record one"), 2, 2),
     "infrastructure": (StoreUnavailable("locked", hint="wait"), 4, 2),
     "disk": (OSError(28, "No space left on device", "evals.db"), 4, 2),
     "undecided": (typer.Exit(2), 2, 2),

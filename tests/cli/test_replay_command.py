@@ -125,13 +125,13 @@ def test_what_cannot_be_done_is_neither_failed_nor_passed(words, code, tmp_path)
     assert "hint" in ended.err
 
 
-@pytest.mark.parametrize("text", ["", "{", "\xff\xfe"])
-def test_a_file_without_a_whole_trace_is_no_pass(text, tmp_path):
-    """Empty, torn, or no UTF-8: an error that names the file."""
+@pytest.mark.parametrize(("text", "code"), [("", 2), ("{", 3), ("\xff\xfe", 3)])
+def test_a_file_without_a_whole_trace_is_no_pass(text, code, tmp_path):
+    """Empty (nothing was executed), torn, or no UTF-8: an error that names the file."""
     root = project(tmp_path)
     (root / "tape.jsonl").write_bytes(text.encode("latin-1"))
     ended = replay(root, "good")
-    assert ended.code == 3
+    assert ended.code == code
     assert "tape.jsonl" in ended.err
 
 
@@ -167,7 +167,7 @@ class _Model(BaseHTTPRequestHandler):
         amount = 5 if body["model"] == "model-1" else 500
         wanted = [("find", {"order": order}), ("refund", {"order": order, "amount": amount})]
         message = {"content": "done"}
-        if turn < len(wanted):
+        if turn < len(wanted) and not body["model"].startswith("prose"):
             name, arguments = wanted[turn]
             call = {"id": "x", "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
             message = {"content": None, "tool_calls": [call]}
@@ -190,20 +190,32 @@ def endpoint() -> Iterator[str]:
         server.shutdown()
 
 
+def asked(root, baseline, candidate, level):
+    """A replay of two models behind one endpoint."""
+    with endpoint() as url:
+        for label in (baseline, candidate):
+            text = (root / "agents/shop/good.yaml").read_text(encoding="utf-8").replace("model-1", label)
+            executor = f"executor: {{kind: openai, base_url: {url}}}\n"
+            text = text[: text.index("executor:")] + executor
+            (root / f"agents/shop/{label}.yaml").write_text(text, encoding="utf-8")
+        words = ["--baseline", baseline, "--candidate", candidate, "--level", level, "--json", "--workers", "1"]
+        return surefoot(root, "replay", "--traces", str(root / "tape.jsonl"), *words)
+
+
+@pytest.mark.parametrize("candidate", ["prose-2", "model-1"])
+def test_a_baseline_that_calls_no_tool_where_tools_were_called_decides_nothing(candidate, tmp_path):
+    """An endpoint that passes no tools on makes every step prose, for both versions alike: 2, and where to look."""
+    ended = asked(project(tmp_path), "prose-1", candidate, "step")
+    assert ended.code == 2, ended.out + ended.err
+    assert "look whether the endpoint passes tools on" in ended.out
+
+
 @pytest.mark.parametrize(
     ("level", "code", "said"), [("run", 2, "refund (write) was not recorded"), ("step", 1, "refund instead of refund")]
 )
 def test_a_model_is_replayed_through_its_endpoint(level, code, said, tmp_path):
     """Any OpenAI-compatible endpoint: whole runs through the tape, and single decisions after the recorded ones."""
-    root = project(tmp_path)
-    with endpoint() as url:
-        for label in ("model-1", "model-2"):
-            text = (root / "agents/shop/good.yaml").read_text(encoding="utf-8").replace("model-1", label)
-            executor = f"executor: {{kind: openai, base_url: {url}}}\n"
-            text = text[: text.index("executor:")] + executor
-            (root / f"agents/shop/{label}.yaml").write_text(text, encoding="utf-8")
-        words = ["--baseline", "model-1", "--candidate", "model-2", "--level", level, "--json", "--workers", "1"]
-        ended = surefoot(root, "replay", "--traces", str(root / "tape.jsonl"), *words)
+    ended = asked(project(tmp_path), "model-1", "model-2", level)
     assert ended.code == code, ended.out + ended.err
     assert ended.json["baseline"]["outcomes"]["diverged"] == 0
     assert ended.json["candidate"]["outcomes"]["diverged"] == 12

@@ -32,7 +32,7 @@ from ..core.proof.replay_verdict import Replayed
 from ..core.proof.score import Attempt
 from ..core.proof.trace import Trace
 from ..core.units import AgentName
-from ..errors import TraceError, UnknownName, UsageError, nearest
+from ..errors import NothingToJudge, UnknownName, UsageError, nearest
 from ..ports.results import ProofRun, Results
 from ..ports.workers import Workers
 from ..service.replay import ReplayOrder, ReplayProgress, Side
@@ -172,7 +172,7 @@ def replay(  # noqa: PLR0913  # what the command line has as options
     Versions are labels of the project's agent, or `recorded:NAME` for runs in the file itself. Results are kept in the
     project's `.surefoot/results.db`, so that `resume` goes on where the last replay of just this was stopped. No tool
     is called, whatever the level. Workers see no credentials, reach no host and start no program but what the versions'
-    executors, `surefoot.yaml` and `allow_*` name. Raises UsageError and TraceError for what cannot be replayed, and
+    executors, `surefoot.yaml` and `allow_*` name. Raises UsageError and NothingToJudge for what cannot be replayed, and
     StoreUnavailable where results cannot be kept.
     """
     root = find_project(None if project is None else Path(project), Path.cwd())
@@ -224,7 +224,7 @@ def planned_replay(
     """
     What is to be replayed. `resume`: where to look for a run of just this that was begun.
 
-    Raises TraceError for a file that is none, and UsageError for what cannot be replayed at this level.
+    Raises NothingToJudge for a file without a run, and UsageError for what cannot be replayed at this level.
     """
     if spec.level is Level.WORLD and spec.world is None:
         raise UsageError("the world level without a world", hint="name one: --world package.module:factory")
@@ -323,7 +323,7 @@ class _Tape:
         self._path = path
         self._read = tuple(read_lines(path))
         if not self._read:
-            raise TraceError(f"{path}: the file holds no run", hint="record runs into it, one JSON object a line")
+            raise NothingToJudge(f"{path}: the file holds no run", hint="record runs into it, one JSON object a line")
         digest = hashlib.sha256()
         for line in self._read:
             digest.update(line.text + b"\n")

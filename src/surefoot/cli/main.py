@@ -21,7 +21,7 @@ import typer.core
 import typer.main
 
 from ..config.project import find_project
-from ..errors import SurefootError, Unavailable
+from ..errors import NothingToJudge, SurefootError, Unavailable
 from .output import say, say_error
 
 __all__ = ["COMMANDS", "Command", "app", "main"]
@@ -35,6 +35,9 @@ class _Exits(NamedTuple):
 
     usage: int = 2
     """The request cannot work as it was made, and nothing was changed."""
+
+    undecided: int = 2
+    """Nothing was executed."""
 
     infrastructure: int = 2
     """A store, an endpoint or a disk failed."""
@@ -117,6 +120,8 @@ def _ended(argv: Sequence[str], commands: Sequence[Command]) -> int:
         )
     except SurefootError as error:
         say_error(error.code, error.message, error.hint, as_json=as_json)
+        if isinstance(error, NothingToJudge):
+            return exits.undecided
         return exits.infrastructure if isinstance(error, Unavailable) else exits.usage
     except typer.TyperException as error:
         _say_misused(error, as_json=as_json)

@@ -15,7 +15,7 @@ from ..core.proof.redteam.converters import CONVERTERS, Strategy, strategy
 from ..core.proof.redteam.plan import USUAL_STRATEGIES
 from ..core.proof.redteam.poison import INJECTIONS, Injection
 from ..core.proof.trace import Trace
-from ..errors import UnknownName, UsageError, nearest
+from ..errors import NothingToJudge, UnknownName, UsageError, nearest
 from .output import JsonOption, say, say_json, say_table
 from .project import project_of
 from .redteam_view import progress_shown, redteam_json, show_redteam
@@ -361,7 +361,7 @@ def _traces(path: Path) -> Iterator[Trace]:
         found = True
         yield trace
     if not found:
-        raise UsageError(f"{path} holds no run", hint="record runs into it, one JSON object a line")
+        raise NothingToJudge(f"{path} holds no run", hint="record runs into it, one JSON object a line")
 
 
 def _words(text: str) -> tuple[str, ...]:
