@@ -79,6 +79,25 @@ def test_what_is_no_result_is_wrong_usage(project, metrics):
     assert "hint: " in ended.err
 
 
+@pytest.mark.parametrize(
+    "gate",
+    [
+        'metric: exact, operator: ">=", threshold: 80',
+        "kind: regression, metric: exact, prove_within: 5",
+        "kind: rule, metric: exact, rule: mean drop > 5",
+    ],
+)
+def test_a_rate_is_not_held_against_a_number_that_is_none(project, gate):
+    """80 for 80 % is wrong usage with its line, whichever the gate; the hint says how it is written."""
+    put(project, "gates/quality_gates.yaml", f"gates:\n  - {{{gate}}}\n")
+    ended = checked(project, {"metrics": {"exact": {"n": 100, "passed": 99}}})
+    assert (ended.code, ended.out) == (3, "")
+    assert "gates/quality_gates.yaml:2:" in ended.err
+    assert "between 0 and 1; 0." in " ".join(ended.err.split())
+    put(project, "gates/quality_gates.yaml", 'gates: [{metric: exact, operator: ">=", threshold: 80%}]')
+    assert checked(project, {"metrics": {"exact": {"n": 100, "passed": 99}}}).code == 0
+
+
 def test_missing_files_are_wrong_usage(tmp_path):
     """No gates, no results, no baseline and no option: 3, each with its own hint."""
     assert checked(tmp_path, {"metrics": {"exact": 1.0}}).code == 3

@@ -77,6 +77,11 @@ MISTAKES = {
     "no operator": ("gates: [{metric: m, threshold: 1}]", "'operator' is missing", "add"),
     "wrong operator": ("gates: [{metric: m, operator: '=>', threshold: 1}]", "'=>' is not one of", "known"),
     "NaN": ("gates: [{metric: m, operator: '>', threshold: .nan}]", "a finite number", "compare with nothing"),
+    "per cent of attacks": (
+        "gates: [{metric: attack_success, operator: '<=', threshold: 5}]",
+        "1:61: gates[0].threshold: threshold is 5, and attack_success is a rate",
+        "between 0 and 1; 0.05 for 5 %",
+    ),
     "yes": ("gates: [{kind: invariant, metric: m, blocking: yes}]", "true or false", "true or false"),
     "soft invariant": ("gates: [{kind: invariant, metric: m, blocking: false}]", "does not block", "threshold"),
     "two limits": ("gates: [{kind: budget, metric: m, limit: 1, max_increase: 1%}]", "1:9: gates[0]:", "one of"),

@@ -24,7 +24,7 @@ def show_redteam(found: RedTeamed) -> None:
     """All of it for a person."""
     say_report(found.gate, found.label)
     for change in found.changes:
-        say(_sentence(change))
+        say(_sentence(change, alone=_is_adjusted(found)))
     cells = found.report.cells
     if not cells:
         say("nothing was attacked, and nothing that was not attacked has resisted")
@@ -93,12 +93,18 @@ def progress_shown(*, shown: bool) -> Generator[Callable[[Progress], None]]:
         yield told
 
 
-def _sentence(change: Change) -> str:
+def _is_adjusted(found: RedTeamed) -> bool:
+    """Whether the gates above said p-values that were adjusted for one another."""
+    return sum(ruling.is_blocking and ruling.kind == "regression" for ruling in found.gate.rulings) > 1
+
+
+def _sentence(change: Change, *, alone: bool) -> str:
     said = change.said()
     chance = min(change.p_worse, change.p_better) if said != "no evidence of a change" else change.p_worse
     return (
         f"{change.metric}: {change.baseline:.3f} -> {change.candidate:.3f}, {said} "
-        f"({change.worse} of {change.n} cases got worse, {change.better} better; p = {chance:.2g})"
+        f"({change.worse} of {change.n} cases got worse, {change.better} better; "
+        f"p = {chance:.2g}{' alone' if alone else ''})"
     )
 
 

@@ -131,11 +131,12 @@ def _placed(node: Node, error: GateError) -> Exception:
 
 
 def _threshold(fields: Fields, start: _Start) -> Gate:
-    on = fields.get("on")
+    on, operator, number = fields.get("on"), fields.require("operator"), fields.require("threshold")
     return ThresholdGate(
         **start._asdict(),
-        operator=fields.require("operator").choice(Operator),
-        threshold=_number(fields.require("threshold")),
+        place=str(number.place),
+        operator=operator.choice(Operator),
+        threshold=_number(number),
         on=On.BOUND if on is None else on.choice(On),
         confidence=_probability(fields, "confidence", 0.95),
         **_calibrated(fields.get("judge_errors")),
@@ -167,6 +168,7 @@ def _regression(fields: Fields, start: _Start) -> Gate:
     test, margin = fields.get("test"), fields.get("prove_within")
     return RegressionGate(
         **start._asdict(),
+        place="" if margin is None else str(margin.place),
         is_lower_better=_lower(fields, start.metric),
         test=Test.T if test is None else test.choice(Test),
         prove_within=None if margin is None else _number(margin),
@@ -201,6 +203,7 @@ def _rule(fields: Fields, start: _Start) -> Gate:
     by = fields.get("by")
     return RuleGate(
         **start._asdict(),
+        place=str(node.place),
         rule=SimpleRule(found[1]),
         limit=float(found[2]) / (100 if found[3] else 1),
         by=0.1 if by is None else fraction(by),

@@ -329,6 +329,27 @@ def test_simple_rule_shows_its_false_alarms(gate, least):
     assert ruling.decision is (FAILED if gate is COUNTED else PASSED)
 
 
+@pytest.mark.parametrize(
+    ("passes", "words"),
+    [([1] * 20, "rose by 0.3"), ([1] * 14 + [0] * 6, "did not change"), ([1] * 11 + [0] * 9, "fell by 0.15")],
+)
+def test_a_rule_says_which_way_the_mean_went(passes, words):
+    """A rise is no fall of less than nothing, and no change is not a fall of minus zero."""
+    ruling = said(DROP, table("c", exact=rate(passes)), table("b", exact=rate([1] * 14 + [0] * 6)))
+    assert f"the mean {words}, a drop of at most 0.05 is allowed" in ruling.reason
+
+
+def test_a_p_value_says_what_it_is_adjusted_for():
+    """Among several gates that block, the one that was adjusted and the one that stands alone are told apart."""
+    fell, rose = rate([0] * 12 + [1] * 48), rate([1] * 60)
+    gates = (NO_WORSE, RegressionGate(name="other", metric="other"))
+    report = rule(Gates(gates=gates), table("c", exact=fell, other=rose), table("b", exact=rose, other=fell))
+    assert ", adjusted for 2 gates)" in report.rulings[0].reason
+    assert " alone)" in report.rulings[1].reason
+    single = said(NO_WORSE, table("c", exact=fell), table("b", exact=rose)).reason
+    assert ("adjusted" in single, "alone" in single) == (False, False)
+
+
 def test_equal_data_give_equal_reports():
     """The shuffles behind a false-alarm rate have a seed made of the data's names, so a report can be made again."""
     old, new = table("b", exact=MIXED), table("c", exact=rate([1, 0, 1, 1] * 15))

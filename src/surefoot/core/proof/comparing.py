@@ -99,7 +99,9 @@ def decided(found: Sequence[Ruling | Compared], judged: Judged) -> tuple[Ruling,
     return tuple(
         one
         if isinstance(one, Ruling)
-        else _decision(one, adjusted.get(id(one), one.p_value), worst.get(id(one), one.worst), judged)
+        else _decision(
+            one, adjusted.get(id(one), one.p_value), worst.get(id(one), one.worst), judged, among=len(blocking)
+        )
         for one in found
     )
 
@@ -114,7 +116,7 @@ def simple(gate: RuleGate, judged: Judged) -> Ruling:
     differences = sides.differences
     if gate.rule is SimpleRule.MEAN_DROP:
         rule, seen = mean_drop_rule(gate.limit), -math.fsum(differences) / len(differences)
-        said = f"the mean fell by {seen:.4g}, at most {gate.limit:g} is allowed"
+        said = f"the mean {_moved(-sides.sign * seen)}, a {_harm(gate)} of at most {gate.limit:g} is allowed"
     else:
         rule = degraded_rule(gate.limit, gate.by)
         seen = float(sum(value < -gate.by - 1e-12 for value in differences))
@@ -143,16 +145,18 @@ def simple(gate: RuleGate, judged: Judged) -> Ruling:
     return settled(ruling, Decision.PASSED, said + sides.note)
 
 
-def _decision(one: Compared, p_value: float, worst: float, judged: Judged) -> Ruling:
+def _decision(one: Compared, p_value: float, worst: float, judged: Judged, *, among: int) -> Ruling:
+    """What the p-values say; a blocking one was adjusted for all `among` that block."""
     ruling, alpha = replace(one.ruling, p_value=p_value), judged.gates.alpha
     change = (ruling.candidate or 0.0) - (ruling.baseline or 0.0)
-    seen = f"{ruling.baseline or 0.0:.4g} -> {ruling.candidate or 0.0:.4g} ({change:+.4g}, p = {p_value:.3g})"
+    went = f"{ruling.baseline or 0.0:.4g} -> {ruling.candidate or 0.0:.4g} ({change:+.4g}"
+    adjusted, alone = (f", adjusted for {among} gates", " alone") if among > 1 else ("", "")
+    seen = f"{went}, p = {p_value:.3g}{adjusted if one.gate.is_blocking else alone})"
     drop = ruling.smallest_drop
-    change_word = "rise" if one.gate.is_lower_better else "drop"
     sees = (
         ""
         if not drop  # amounts that never moved say nothing of what could be seen
-        else f"; a {change_word} of {drop:.3g} would be found {percent(judged.gates.power)} of the time"
+        else f"; a {_harm(one.gate)} of {drop:.3g} would be found {percent(judged.gates.power)} of the time"
     )
     if p_value <= alpha:
         return settled(ruling, Decision.FAILED, f"worse than the baseline: {seen}{one.note}")
@@ -169,9 +173,21 @@ def _decision(one: Compared, p_value: float, worst: float, judged: Judged) -> Ru
             return settled(ruling, Decision.UNDECIDED, reason)
         return settled(ruling, Decision.PASSED, f"not worse by more than {margin:g}: {seen}{one.note}")
     if one.better <= alpha:
-        better = f"{ruling.baseline or 0.0:.4g} -> {ruling.candidate or 0.0:.4g} ({change:+.4g}, p = {one.better:.3g})"
+        better = f"{went}, p = {one.better:.3g}{alone})"
         return settled(ruling, Decision.PASSED, f"better than the baseline: {better}{one.note}")
     return settled(ruling, Decision.PASSED, f"no evidence that it is worse: {seen}{sees}{one.note}")
+
+
+def _moved(change: float) -> str:
+    """Which way a mean went, and how far."""
+    if abs(change) < 1e-12:
+        return "did not change"
+    return f"{'rose' if change > 0.0 else 'fell'} by {abs(change):.4g}"
+
+
+def _harm(gate: _Gate) -> str:
+    """Which way is worse."""
+    return "rise" if gate.is_lower_better else "drop"
 
 
 def _sides(gate: _Gate, judged: Judged) -> Ruling | _Sides:

@@ -29,6 +29,7 @@ __all__ = [
     "default_gates",
     "is_attack_metric",
     "is_lower_better",
+    "refuse_no_rate",
 ]
 
 LOWER_IS_BETTER: Final = frozenset(
@@ -124,6 +125,8 @@ class _Common:
     """Only for this suite (its name without the digest); empty: for whatever is judged."""
 
     is_blocking: bool = True
+    place: str = field(default="", compare=False)
+    """Where its number is written, for errors that only results show; empty if it was made in code."""
 
     def __post_init__(self) -> None:
         if not self.metric:
@@ -253,6 +256,28 @@ def is_attack_metric(metric: str) -> bool:
     return metric.startswith("attack_success") or metric.endswith("_attack_success")
 
 
+def refuse_no_rate(gate: Gate) -> None:
+    """Raise GateError for a gate on a rate whose number no rate can reach: 80 where 0.8 was meant."""
+    found: tuple[str, float | None] = ("", None)
+    match gate:
+        case ThresholdGate():
+            found = ("threshold", gate.threshold)
+        case RegressionGate():
+            found = ("prove_within", gate.prove_within)
+        case RuleGate(rule=SimpleRule.MEAN_DROP):
+            found = ("the mean drop", gate.limit)
+        case _:
+            return
+    name, value = found
+    if value is None or 0.0 <= value <= 1.0:
+        return
+    meant = value if 1.0 < value <= 100.0 else 80.0
+    raise GateError(
+        f"{gate.place or f'gate {gate.name!r}'}: {name} is {value:g}, and {gate.metric} is a rate",
+        hint=f"between 0 and 1; {meant / 100:g} for {meant:g} %",
+    )
+
+
 def default_gates(metrics: Iterable[str], *, never: Iterable[str] = ()) -> Gates:
     """
     The gates of a project that wrote none: no metric may get worse than the baseline, and `never` happens never.
@@ -277,6 +302,8 @@ def _refuse_impossible(gate: Gate) -> None:
                 raise GateError(f"gate {gate.name!r}: threshold is {gate.threshold}", hint="a finite number")
             if not 0.5 <= gate.confidence < 1.0:
                 raise GateError(f"gate {gate.name!r}: confidence is {gate.confidence}", hint="one-sided, usually 0.95")
+            if is_attack_metric(gate.metric):
+                refuse_no_rate(gate)
         case BudgetGate():
             if (gate.limit is None) == (gate.max_increase is None):
                 raise GateError(

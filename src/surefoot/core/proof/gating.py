@@ -18,7 +18,17 @@ from .baseline import Baseline, suite_name
 from .chance import seed_of
 from .comparing import compared, decided, simple
 from .gate import Decision, GateReport, Ruling, decision_of
-from .gate_kinds import BudgetGate, Gate, Gates, InvariantGate, RegressionGate, RuleGate, SuiteGate, ThresholdGate
+from .gate_kinds import (
+    BudgetGate,
+    Gate,
+    Gates,
+    InvariantGate,
+    RegressionGate,
+    RuleGate,
+    SuiteGate,
+    ThresholdGate,
+    refuse_no_rate,
+)
 from .judged import Judged, sure
 from .regression import Quarantined, flipped, with_fresh
 from .table import Sample, ScoreTable
@@ -107,7 +117,7 @@ def rule(  # noqa: PLR0913 - what is beyond the two tables is by keyword, and ea
     `today` decides which quarantine has expired and has to be given with one. `seed` is of the shuffles behind
     false-alarm rates: from the data's own names if not given, so equal data give equal reports; no `shuffles`, no such
     rates. Gates of another suite are not looked at; if none is left, the report is undecided. Raises GateError for a
-    quarantine without a day.
+    quarantine without a day, and for a rate held against a number that is none.
     """
     listed = tuple(quarantine)
     if listed and today is None:
@@ -142,6 +152,10 @@ def rule(  # noqa: PLR0913 - what is beyond the two tables is by keyword, and ea
 
 def _all(judged: Judged) -> tuple[Ruling, ...]:
     wanted = sorted(gates_for(judged.gates, judged.candidate.suite), key=lambda gate: _ORDER.index(type(gate)))
+    for gate in wanted:
+        column = judged.candidate.columns.get(gate.metric)
+        if column is not None and column.is_rate:
+            refuse_no_rate(gate)
     regressions = iter(decided([compared(gate, judged) for gate in wanted if isinstance(gate, RegressionGate)], judged))
     rulings: list[Ruling] = []
     for gate in wanted:
