@@ -15,6 +15,7 @@ SUITE = """\
 cases: [{id: a, request: one, expected: one}]
 evaluators: [exact]
 """
+UNBUFFERED = {**os.environ, "PYTHONUNBUFFERED": "1"}
 BOT = "model: test/m\nprompt: x\nexecutor: {kind: python, callable: bot:answer}\n"
 
 
@@ -48,6 +49,22 @@ def test_a_process_that_ends_without_a_verdict_is_4(tmp_path, verb, body, top):
     found = ended(project(tmp_path, body, top), verb)
     assert found.returncode in {3, 4} if top else found.returncode == 4
     assert "error[" in found.stderr
+
+
+@pytest.mark.parametrize("is_same", [False, True])
+def test_an_answer_that_nobody_reads_is_4_and_no_crash(tmp_path, is_same):
+    """As in `| head -1`: the verdict did not reach whoever asked, and only that is said."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    words = command(project(tmp_path, "return 'one'"), "eval", "run", "smoke", "--version", "v1")
+    errors = writer if is_same else subprocess.PIPE
+    with subprocess.Popen(words, stdout=writer, stderr=errors, text=True, cwd=tmp_path, env=UNBUFFERED) as running:
+        os.close(writer)
+        said = running.communicate(timeout=60)[1] or ""
+    assert running.returncode == 4
+    assert is_same or said.startswith("error[unread]: whoever read the answer closed it before its end"), said
+    assert "Traceback" not in said
+    assert "no_verdict" not in said
 
 
 def test_a_verdict_stands_whatever_the_process_does_at_its_end(tmp_path):

@@ -128,9 +128,12 @@ def _ended(argv: Sequence[str], commands: Sequence[Command]) -> int:
         return exits.usage
     except (typer.Abort, KeyboardInterrupt):
         return _interrupted(proves=proves)
-    except BrokenPipeError:  # whoever read the answer has read enough, as in `surefoot kills | head -1`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return exits.unread
+    except BrokenPipeError:
+        return _unread(exits, proves=proves, as_json=as_json)
+    except SystemExit as ended:
+        if not isinstance(ended.__context__, BrokenPipeError):
+            raise
+        return _unread(exits, proves=proves, as_json=as_json)  # typer makes it an exit with 1, which is a verdict
     except OSError as error:
         say_error(Unavailable.code, _foreign(error), "check that it is there, and its permissions", as_json=as_json)
         return exits.infrastructure
@@ -142,6 +145,23 @@ def _ended(argv: Sequence[str], commands: Sequence[Command]) -> int:
     if outcome == _INTERRUPTED_EXIT:  # what typer makes of Ctrl-C
         return _interrupted(proves=proves)
     return outcome if isinstance(outcome, int) else 0
+
+
+def _unread(exits: _Exits, *, proves: bool, as_json: bool) -> int:
+    """Whoever read the answer has read enough, as in `surefoot kills | head -1`; a proof says that it says nothing."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    if proves:
+        try:
+            say_error(
+                "unread",
+                "whoever read the answer closed it before its end: the exit code is no verdict",
+                "let the whole answer be read: write it to a file, and look at that",
+                as_json=as_json,
+            )
+        except BrokenPipeError:  # both go to the same reader, as in `2>&1 | head -1`
+            os.dup2(nowhere, sys.stderr.fileno())
+    return exits.unread
 
 
 def _interrupted(*, proves: bool) -> int:
