@@ -136,6 +136,29 @@ def test_flipped_cases_can_be_tried_again_in_the_same_run(project):
     assert (told["made"], told["metrics"]["exact"]["cases"]["b"]["n"]) == (3, 4)
 
 
+def test_what_flipped_is_tried_again_by_the_commands_that_the_gate_says(project):
+    """From a run of one arm over one of both to fresh trials: each command is the one before it said, and works."""
+    root = project(v1="pass", v2="if request == 'two': return 'wrong'")
+    put(root, "gates/quality_gates.yaml", "min_cases: 2\ngates: [{kind: regression, metric: exact}]\n")
+    surefoot(root, "eval", "run", "smoke", "--version", "v1")
+    surefoot(root, "eval", "bless", "smoke", "--version", "v1")
+    surefoot(root, "eval", "run", "smoke", "--version", "v2")
+    refused = surefoot(root, "eval", "run", "smoke", "--version", "v2", "--baseline", "v1", "--again", "b")
+    assert (refused.code, "the newest run has only one arm, and bot v1 did not run in it" in refused.err) == (3, True)
+    said = surefoot(root, "eval", "gate", "smoke", "--version", "v2").out
+
+    def commands(text):
+        return [line.split()[1:] for line in text.splitlines() if line.startswith("  surefoot ")]
+
+    both, ask = commands(said)
+    assert surefoot(root, *both).code == 1
+    again, _ = commands(surefoot(root, *ask).out)
+    assert again[-2:] == ["--again", "b"]
+    assert surefoot(root, *again).code == 1
+    assert "  degraded: b (hard)" in surefoot(root, *ask).out
+    assert commands(surefoot(root, "eval", "gate", "smoke", "--version", "v2").out) == [ask]
+
+
 def test_a_limit_leaves_the_suite_undecided(project):
     """What was answered before the limit is kept, and says so."""
     root = project(v1="pass")

@@ -51,6 +51,9 @@ class Arms:
     aside: str = ""
     """Why a report on it opens no rollout: it is only a part of the suite."""
 
+    beside: tuple[Digest, ...] = ()
+    """Other versions of the same run, which were not asked for."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gating:
@@ -220,6 +223,7 @@ def arms_of(
         baseline=first[1] if against is not None else None,
         fresh=FreshTrials(candidate=second[0], baseline=second[1]) if has_fresh else None,
         conduct=replace(_conduct(suite, kept, versions), lost=_lost(suite, first[0])),
+        beside=tuple(digest for digest in _ran(kept) if digest not in versions),
     )
 
 

@@ -218,14 +218,14 @@ class Proving:
             return _Begun(fresh)
         before = self.results.runs(suite)
         found = next((run for run in reversed(before) if run.settings == settings), None)
-        if found is None:
+        if asked.first_trial and (found is None or self._other_arms(asked, found)):
             why = self._why_anew(asked, before, settings)
-            if asked.first_trial:
-                raise UsageError(
-                    f"there is no run to try cases again in: {why or 'the suite has not run'}",
-                    hint="run the whole suite first: without --again",
-                )
-            return _Begun(fresh, why)
+            raise UsageError(
+                f"there is no run to try cases again in: {why or 'the suite has not run'}",
+                hint=f"run the whole suite first, without --again: {_command(asked)}",
+            )
+        if found is None:
+            return _Begun(fresh, self._why_anew(asked, before, settings))
         if runs_code(asked.versions) and self._is_finished(asked, found):
             return _Begun(fresh, "the run was finished, and what a function reads may have changed since")
         return _Begun(found)
@@ -236,10 +236,29 @@ class Proving:
             was, now = _Settings.of(before[-1].settings), _Settings.of(settings)
             if was.judges != now.judges:
                 return "the judges have changed since the newest run"
+            if why := self._other_arms(asked, before[-1]):
+                return why
             return "the versions asked for, their code or their tape have changed since the newest run"
         others = [run for run in self.results.runs() if run.suite.partition("@")[0] == asked.suite.name]
         same = [run for run in others if run.suite.partition(" ")[2] == asked.purpose]
         return "cases or evaluators of the suite have changed since its newest run" if same else ""
+
+    def _other_arms(self, asked: Asked, run: ProofRun) -> str:
+        """Which of the versions asked for did not run in it, or which others did; empty where neither is the reason."""
+        ran = {attempt.version for attempt in self.results.finished(run.id)}
+        wanted = {version.digest: f"{version.agent} {version.label}" for version in asked.versions}
+        missing = [name for digest, name in wanted.items() if digest not in ran]
+        if ran and missing and ran < set(wanted):
+            arms = "one arm" if len(ran) == 1 else f"{len(ran)} arms"
+            return f"the newest run has only {arms}, and {' and '.join(missing)} did not run in it"
+        if set(wanted) < ran:
+            return f"the newest run has {len(ran)} arms, and cases are tried again in all of them"
+        return ""
+
+    def name_of(self, digest: Digest) -> str:
+        """`AGENT@LABEL` of a version in the project; empty if it is not there."""
+        found = (f"{one.agent}@{one.label}" for one in self._versions() if one.digest == digest)
+        return next(found, "")
 
     def _versions(self) -> Iterator[AgentVersion]:
         """Of all agents, those whose file can be read: a broken one must not stand between a gate and another."""
@@ -262,6 +281,13 @@ class Proving:
             for version in asked.versions
             for trial in trials
         )
+
+
+def _command(asked: Asked) -> str:
+    """The command that runs the whole suite with these versions; the last one is judged."""
+    *before, chosen = (f"{version.agent}@{version.label}" for version in asked.versions)
+    beside = f" --baseline {before[0]}" if before else ""
+    return f"surefoot eval run {asked.suite.name} --version {chosen}{beside}"
 
 
 class _Begun(NamedTuple):

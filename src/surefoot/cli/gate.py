@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import closing
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from ..config.suites import load_suite
-from ..core.proof.baseline import COUNTS_SUITE
+from ..core.proof.baseline import COUNTS_SUITE, Baseline
 from ..core.proof.gate import EXIT_CODES, Decision, GateReport
 from ..core.proof.regression import CaseChange, Change, summary
 from ..errors import GateError
@@ -133,7 +134,8 @@ def gate(
     root = project_of(ctx)
     gating = _gating(root, gates, baseline)
     judged = _arms(root, suite, tag, agent, run=run, version=version, against=against)
-    _conclude(ctx, gating, [judged], record=True, out=out, by=by, as_json=as_json)
+    advice = None if as_json else _advice(root, gating, judged, suite + ("" if tag is None else f" --tag {tag}"))
+    _conclude(ctx, gating, [judged], record=True, out=out, by=by, as_json=as_json, advice=advice)
 
 
 def bless(
@@ -152,7 +154,7 @@ def bless(
     from ..adapters.clock import SystemClock
     from ..config.baselines import baseline_path, write_baseline
     from ..config.files import shown_path
-    from ..core.proof.baseline import Baseline, refuse_unfit
+    from ..core.proof.baseline import refuse_unfit
 
     root = project_of(ctx)
     arms = _arms(root, suite, tag, agent, run=run, version=version)
@@ -200,6 +202,27 @@ def _arms(
         return replace(found, label=version or "", aside="" if tag is None else f"only the cases with the tag {tag}")
 
 
+def _advice(root: Path, gating: Gating, arms: Arms, suite: str) -> Sequence[str]:
+    """How the cases that flipped are tried again: in a run of both versions, so that is first where there is none."""
+    from ..app.proving import Proving
+
+    again, before = gating.again(arms), gating.before(arms)
+    if not again or before is None:
+        return ()
+    old = before.table.version if isinstance(before, Baseline) else before.version
+    with closing(Proving(root)) as proving:
+        new_name, old_name = proving.name_of(arms.candidate.version), proving.name_of(old)
+    if not (new_name and old_name) or new_name == old_name:
+        return ("  the project no longer has both versions, so they cannot be: bless one that it has",)
+    run = f"surefoot eval run {suite} --version {new_name} --baseline {old_name}"
+    ask = f"surefoot eval gate {suite} --version {new_name} --against {old_name}"
+    if not isinstance(before, Baseline):
+        return (f"  {run} --again {shlex.quote(','.join(one.case for one in again))}", f"  {ask}")
+    if old in arms.beside:
+        return ("  this run has both arms: compare them, fresh trials included", f"  {ask}")
+    return ("  only one arm ran: run both, then ask which cases flip there", f"  {run}", f"  {ask}")
+
+
 def _gating(root: Path, gates: Path | None, baseline: Path | None) -> Gating:
     from ..adapters.clock import SystemClock
     from ..app.gating import Gating
@@ -216,6 +239,7 @@ def _conclude(
     out: Path | None,
     by: str | None,
     as_json: bool,
+    advice: Sequence[str] | None = None,
 ) -> None:
     """Say what the gates say, keep it where asked to, and leave with its exit code."""
     reports = gating.reports(judged)
@@ -232,7 +256,7 @@ def _conclude(
             say_changes(gating.changes(arms))
             if again := gating.again(arms):
                 names = ", ".join(retrial.case for retrial in again[:10]) + (" ..." if len(again) > 10 else "")
-                say(f"flipped, to be tried again in both arms: {names}")
+                say(f"flipped, to be tried again in both arms: {names}", *(advice or ()))
     raise typer.Exit(max(reports, key=lambda report: _RANK[report.decision]).exit_code)
 
 
