@@ -64,7 +64,7 @@ def test_a_version_that_gives_in_fails_the_projects_own_gate(project, functions,
     functions("v2", OBEYS)
     code, report = proved(project)
     assert code == 1, report
-    assert "**no hijack**" in report.split("What regressed")[1].split("###")[0]
+    assert "**no hijack**" in report.split("What misses its threshold")[1].split("###")[0]
     assert "exact was not measured" not in report
 
 

@@ -72,7 +72,10 @@ evaluators: [exact, {kind: exact, metric: loose, ignore_case: true, pass_rate: 0
         600_000,
     )
     assert (found.trials, found.concurrency, found.timeout, found.tries, found.agent) == (3, 2, 30_000, 2, "bot")
-    assert [(spec.metric, spec.pass_rate) for spec in found.evaluators] == [("exact", 1.0), ("loose", 0.9)]
+    assert [(spec.metric, spec.pass_rate, spec.has_to_pass) for spec in found.evaluators] == [
+        ("exact", None, 1.0),
+        ("loose", 0.9, 0.9),
+    ]
     assert found.only("x") is not None
     assert found.only("y") is None
     assert list_suites(tmp_path) == ("s",)

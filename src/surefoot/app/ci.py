@@ -19,7 +19,7 @@ from ..core.proof.baseline import Baseline
 from ..core.proof.gate import Decision, Ruling, decision_of
 from ..core.proof.gate_kinds import default_gates, is_attack_metric
 from ..core.proof.suite import Suite, rule_suite
-from ..errors import UsageError
+from ..errors import NothingToJudge, UsageError
 from .behaving import Found, observe, report_of, scores_of
 from .changes import touched_versions
 from .ci_attacks import Attack, Attacked, attack_version, left_out
@@ -28,6 +28,7 @@ from .proving import Asked, Proving
 
 if TYPE_CHECKING:
     from ..core.artifact.version import AgentVersion
+    from ..core.proof.table import ScoreTable
 
 __all__ = ["Attack", "Proved", "Told", "prove_changes"]
 
@@ -72,41 +73,50 @@ def prove_changes(root: Path, base: str, out: Path, told: Told, *, attack: Attac
     documents: list[Document] = []
     with closing(Proving(root)) as proving:
         for version in touched.versions:
-            judged = _suites(root, proving, version, told)
-            found: list[Document] = [*judged.own, *_behaviours(root, proving, version, told)]
+            ran = _suites(root, proving, version, told)
+            gating = _gating(root, [one.arms for one in ran])
+            found: list[Document] = [_own(root, gating, one, _name(version)) for one in ran]
+            found += _behaviours(root, proving, version, told)
             before = touched.before.get(version.agent)
             if attack is None:
                 attacks = left_out(version, "attacks were left out (--no-attacks)")
             else:
                 attacks = attack_version(proving, version, before, attack, told)
-            found += [*_gated(root, judged.arms, attacks, _name(version)), attacks.document]
+            found += [*_gated(gating, [one.arms for one in ran], attacks, _name(version)), attacks.document]
             _write(out, version, found)
             documents += found
     return Proved(touched.versions, touched.is_changed, tuple(documents))
 
 
 class _Ran(NamedTuple):
-    """What the suites of a version showed."""
+    """What a suite showed of a version."""
 
-    arms: tuple[Arms, ...]
-    own: tuple[GateDocument, ...]
-    """What the suites ask for themselves."""
+    suite: Suite
+    table: ScoreTable
+    stopped: str
+    """Why the run ended early."""
+
+    arms: Arms
 
 
-def _suites(root: Path, proving: Proving, version: AgentVersion, told: Told) -> _Ran:
+def _suites(root: Path, proving: Proving, version: AgentVersion, told: Told) -> list[_Ran]:
     suites = _suites_of(root, version)
     if not suites:
-        raise UsageError(f"no suite asks {version.agent} anything", hint="write one: evals/smoke.yaml")
-    judged: list[Arms] = []
-    own: list[GateDocument] = []
-    name = _name(version)
+        raise NothingToJudge(f"no suite asks {version.agent} anything", hint="write one: evals/smoke.yaml")
+    ran: list[_Ran] = []
     for suite in suites:
-        told(f"{name}: suite {suite.name}, {len(suite.cases)} cases")
+        told(f"{_name(version)}: suite {suite.name}, {len(suite.cases)} cases")
         proof = asyncio.run(proving.run(Asked(suite=suite, versions=(version,))))
-        report = rule_suite(suite, proof.tables[version.digest], stopped=proof.stopped)
-        own.append(GateDocument(gate=report, label=name))
-        judged.append(arms_of(proving, suite, run=proof.run.id, version=version.digest))
-    return _Ran(tuple(judged), tuple(own))
+        arms = arms_of(proving, suite, run=proof.run.id, version=version.digest)
+        ran.append(_Ran(suite, proof.tables[version.digest], proof.stopped, arms))
+    return ran
+
+
+def _own(root: Path, gating: Gating, ran: _Ran, name: str) -> GateDocument:
+    """What the suite asks for itself. A `pass_rate` that nobody wrote blocks only where nothing else decides."""
+    is_gated = gating.decides(ran.arms) and (_has_gates(root) or gating.before(ran.arms) is not None)
+    report = rule_suite(ran.suite, ran.table, stopped=ran.stopped, is_gated=is_gated)
+    return GateDocument(gate=report, label=name)
 
 
 def _behaviours(root: Path, proving: Proving, version: AgentVersion, told: Told) -> list[Document]:
@@ -122,18 +132,25 @@ def _behaviours(root: Path, proving: Proving, version: AgentVersion, told: Told)
     return [scores, GateDocument(gate=report_of(found, version.digest), label=_name(version))]
 
 
-def _gated(root: Path, suites: Sequence[Arms], attacks: Attacked, name: str) -> list[Document]:
-    """
-    The project's gates over all suites of a version and over the attacks on it.
+def _has_gates(root: Path) -> bool:
+    return (root / GATES_FILE).is_file()
 
-    Without any, nothing may get worse than its baseline. Where none that blocks is on attacks, the usual ones are.
-    """
+
+def _gating(root: Path, suites: Sequence[Arms]) -> Gating:
+    """The project's gates. Without a file of them, nothing may get worse than its baseline."""
     today = SystemClock().now().date()
-    if (root / GATES_FILE).is_file():
-        gating = Gating.open(root, today=today)
-    else:
-        metrics = dict.fromkeys(metric for arms in suites for metric in arms.candidate.columns)
-        gating = Gating(root=root, gates=default_gates(metrics), quarantine=(), today=today)
+    if _has_gates(root):
+        return Gating.open(root, today=today)
+    metrics = dict.fromkeys(metric for arms in suites for metric in arms.candidate.columns)
+    return Gating(root=root, gates=default_gates(metrics), quarantine=(), today=today)
+
+
+def _gated(gating: Gating, suites: Sequence[Arms], attacks: Attacked, name: str) -> list[Document]:
+    """
+    The gates over all suites of a version and over the attacks on it.
+
+    Where none that blocks is on attacks, the usual ones are.
+    """
     wanted = [gate for gate in gating.gates.gates if is_attack_metric(gate.metric)]
     attacked = () if attacks.arms is None or not wanted else (attacks.arms,)
     found: list[Document] = []

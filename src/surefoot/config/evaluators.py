@@ -108,7 +108,7 @@ def _spec(node: Node, word: str, fields: Fields | None) -> EvaluatorSpec:
         kind=word,
         metric=fields.text("metric", word) if fields else word,
         parameters=canonical(said),
-        pass_rate=1.0 if rate is None else pass_rate(rate),
+        pass_rate=None if rate is None else pass_rate(rate),
         measures=measures,
     )
 

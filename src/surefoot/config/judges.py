@@ -69,7 +69,7 @@ def read_judge(node: Node, shared: Node | None = None) -> EvaluatorSpec:
         kind=JUDGE,
         metric=fields.text("metric", rubric.name),
         parameters=canonical(said),
-        pass_rate=1.0 if rate is None else pass_rate(rate),
+        pass_rate=None if rate is None else pass_rate(rate),
     )
     try:
         judge_of(spec)

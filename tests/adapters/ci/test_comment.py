@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,6 +41,18 @@ def test_the_verdict_comes_first_then_what_regressed_then_the_numbers():
     assert lines[:2] == [MARKER, "## Surefoot: ❌ failed"]
     assert text.index("What regressed") < text.index("| success | 80.0% | 60.0% | ↓ |") < text.index("Every gate")
     assert "refund twice" in text
+
+
+def test_what_misses_a_threshold_has_not_regressed():
+    """Held against a limit of its own and not against a baseline, a version may be as good as ever."""
+    found = gates(Decision.FAILED).gate
+    for kind in ("threshold", "suite", "invariant", "budget", "behaviour"):
+        rulings = tuple(replace(ruling, kind=kind) for ruling in found.rulings)
+        text = comment([GateDocument(gate=replace(found, rulings=rulings), label="v2")])
+        assert "What regressed" not in text
+        assert "gate 0" in text.split("### What misses its threshold")[1].split("###")[0]
+    dearer = tuple(replace(ruling, kind="budget", p_value=0.01) for ruling in found.rulings)
+    assert "### What regressed" in comment([GateDocument(gate=replace(found, rulings=dearer), label="v2")])
 
 
 def test_what_was_not_decided_is_not_passed():

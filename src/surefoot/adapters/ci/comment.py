@@ -1,5 +1,5 @@
 """
-The comment under a pull request: the verdict first, then what regressed, then the numbers, then the attacks.
+The comment under a pull request: the verdict first, then what regressed or misses a threshold, numbers, and attacks.
 
 Everything that came out of a model or a file is made harmless before it stands in Markdown: no mention, no link, no
 HTML of theirs. Long lists are cut with a count, because a comment holds 65,536 characters.
@@ -22,6 +22,7 @@ __all__ = ["MARKER", "comment", "plain"]
 MARKER: Final = "<!-- surefoot-report -->"
 """The first line. By it an earlier comment is found, and updated instead of joined by another."""
 
+_COMPARING: Final = frozenset({"regression", "rule"})
 _MOST_CASES: Final = 10
 _MOST_ROWS: Final = 40
 _MOST_TEXT: Final = 300
@@ -54,15 +55,22 @@ def comment(documents: Sequence[Document]) -> str:
     gates = [document for document in documents if isinstance(document, GateDocument)]
     said = [_Said(_called(document), ruling) for document in gates for ruling in document.gate.rulings]
     decision = decision_of(tuple(one.ruling for one in said))
+    failed = [one for one in said if one.ruling.decision is Decision.FAILED]
     sections = [
         [MARKER, f"## Surefoot: {_SAID[decision]}", *_about(gates)],
-        _rulings("What regressed", [one for one in said if one.ruling.decision is Decision.FAILED]),
+        _rulings("What regressed", [one for one in failed if _is_compared(one.ruling)]),
+        _rulings("What misses its threshold", [one for one in failed if not _is_compared(one.ruling)]),
         _rulings("What could not be decided", [one for one in said if one.ruling.decision is Decision.UNDECIDED]),
         *[_numbers(document, gates) for document in documents if isinstance(document, ScoresDocument)],
         *[_attacks(document) for document in documents if isinstance(document, AttacksDocument)],
         _all_gates(said),
     ]
     return "\n\n".join("\n".join(section) for section in sections if section) + "\n"
+
+
+def _is_compared(ruling: Ruling) -> bool:
+    """Whether it was held against a baseline. What misses a limit of its own may be as good as ever."""
+    return ruling.kind in _COMPARING or ruling.p_value is not None
 
 
 def _called(document: GateDocument) -> str:

@@ -61,11 +61,16 @@ class EvaluatorSpec:
     parameters: CanonicalJson = EMPTY
     """An object: thresholds included, because they decide who passes."""
 
-    pass_rate: float = 1.0
-    """The share of cases that has to pass for the suite to pass, 0 to 1."""
+    pass_rate: float | None = None
+    """The share of cases that has to pass for the suite to pass, 0 to 1. None: nobody wrote one, and it is all."""
 
     measures: bool = False
     """It has no threshold: what it finds is told and decides nothing."""
+
+    @property
+    def has_to_pass(self) -> float:
+        """The share of cases, 0 to 1, written or not."""
+        return 1.0 if self.pass_rate is None else self.pass_rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,15 +156,21 @@ def case_digest(case: Case) -> str:
     return _sha(canonical(content))
 
 
-def rule_suite(suite: Suite, table: ScoreTable, *, stopped: str = "") -> GateReport:
+def rule_suite(suite: Suite, table: ScoreTable, *, stopped: str = "", is_gated: bool = False) -> GateReport:
     """
     What a suite by itself says of a version: each metric that can pass has to, in its `pass_rate` of the cases.
 
     A plain rule on the point: a metric fails if it would even had every error been a pass, is undecided while an error
     or `stopped` (why the run ended early) leaves it open, and passes with every case accounted for. Metrics that only
-    measure are told and decide nothing. For a verdict on a change, compare with a baseline in a gate.
+    measure are told and decide nothing. For a verdict on a change, compare with a baseline in a gate: where one does
+    (`is_gated`), a `pass_rate` that nobody wrote is told and does not block, as long as something was scored.
     """
     rulings = tuple(_ruling(suite, spec, table.columns.get(spec.metric), stopped) for spec in suite.evaluators)
+    if is_gated:
+        rulings = tuple(
+            _told_only(ruling) if spec.pass_rate is None and ruling.is_blocking and ruling.n and not stopped else ruling
+            for spec, ruling in zip(suite.evaluators, rulings, strict=True)
+        )
     return GateReport(decision=decision_of(rulings), version=table.version, suite=suite.identity, rulings=rulings)
 
 
@@ -174,11 +185,19 @@ def _ruling(suite: Suite, spec: EvaluatorSpec, column: Column | None, stopped: s
         decision=found.decision,
         reason=found.reason + said,
         is_blocking=not spec.measures,
-        threshold=None if spec.measures else spec.pass_rate,
+        threshold=None if spec.measures else spec.has_to_pass,
         candidate=None if column is None else column.mean,
         n=0 if column is None else sum(sample.n > 0 for sample in column.samples.values()),
         false_alarms=alarms,
         cases=() if column is None or not column.is_rate else _failed(column),
+    )
+
+
+def _told_only(ruling: Ruling) -> Ruling:
+    """All cases have to pass is what nobody asked for: it would block nearly every agent that did not change."""
+    why = "; told only: no pass_rate is written, and gates decide"
+    return replace(
+        ruling, is_blocking=False, reason=ruling.reason + ("" if ruling.decision is Decision.PASSED else why)
     )
 
 
@@ -188,7 +207,7 @@ def _miss_rate(suite: Suite, spec: EvaluatorSpec, column: Column) -> float | Non
     if not column.is_rate or len(rates) < 2:
         return None
     means = bootstrap_means(rates, seed=seed_of(suite.identity, spec.metric), resamples=_REDRAWN)
-    return sum(mean < spec.pass_rate - _ROUNDING for mean in means) / len(means)
+    return sum(mean < spec.has_to_pass - _ROUNDING for mean in means) / len(means)
 
 
 class _Found(NamedTuple):
@@ -206,8 +225,8 @@ def _found(suite: Suite, spec: EvaluatorSpec, column: Column | None, stopped: st
     if why_not:
         return _Found(Decision.UNDECIDED, why_not)
     rate = column.mean or 0.0
-    says = f"{rate:.1%} of the cases pass, {spec.pass_rate:.1%} have to" if column.is_rate else f"measured: {rate:g}"
-    if column.is_rate and _rate_at_best(column) < spec.pass_rate - _ROUNDING:
+    says = f"{rate:.1%} of the cases pass, {spec.has_to_pass:.1%} have to" if column.is_rate else f"measured: {rate:g}"
+    if column.is_rate and _rate_at_best(column) < spec.has_to_pass - _ROUNDING:
         return _Found(Decision.FAILED, says)
     if column.errors:
         return _Found(Decision.UNDECIDED, f"{column.errors} runs ended in an error")
