@@ -183,6 +183,37 @@ def test_judges_score_a_suite(tmp_path, monkeypatch, script, code, scored, error
     assert all(name.startswith("relevance/m@") for name in relevance["judges"])
 
 
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        ("I would say sk-hidden it is quite good!", "it is no JSON; it answered: I would say *** it is quite good!"),
+        (said(9), "the score is not from 1 to 5"),
+        ('{"reason": "r", "score": NaN}', "NaN is no number"),
+        (429, "answered 429"),
+    ],
+)
+def test_why_a_judge_gave_no_score_is_told_wherever_the_run_is(tmp_path, monkeypatch, answer, why):
+    """Text, JSON, JUnit and `eval show` name the reason with its count; the errors are counted, and no key is shown."""
+    root, junit = project(tmp_path), tmp_path / "junit.xml"
+    suite = SUITE.replace("JUDGE_URL}", "JUDGE_URL, api_key_env: JUDGE_KEY}") + "tries: 1\n"
+    (root / "evals/s.yaml").write_text(suite)
+    monkeypatch.setenv("JUDGE_KEY", "sk-hidden")
+    words = ("eval", "run", "s", "--version", "v1")
+    with serving(Script(answer)) as url:
+        monkeypatch.setenv("JUDGE_URL", url)
+        plain = surefoot(root, *words, "--junit", str(junit))
+        asked = surefoot(root, *words, "--json").json
+    shown = surefoot(root, "eval", "show", "s", "--json").json
+    (lack,) = asked["evaluator_errors"]
+    assert (plain.code, asked["errors"], lack["metric"], lack["count"]) == (2, 2, "relevance", 2)
+    (ruling,) = (one for one in asked["rulings"] if one["metric"] == "relevance")
+    everywhere = [" ".join(plain.out.split()), lack["reason"], ruling["reason"], junit.read_text()]
+    everywhere += [" ".join(surefoot(root, "eval", "show", "s").out.split()), shown["evaluator_errors"][0]["reason"]]
+    assert [why in text for text in everywhere] == [True] * 6
+    assert "; 2 errors;" in everywhere[0]
+    assert not any("sk-hidden" in text for text in everywhere)
+
+
 def test_a_suite_whose_judge_has_no_address_is_refused(tmp_path, monkeypatch):
     """A variable that is not set is wrong usage, with its name."""
     monkeypatch.delenv("JUDGE_URL", raising=False)

@@ -23,7 +23,16 @@ from ..errors import SuiteError, SurefootError, UnknownName
 from ..service.prove import Proof
 from .bar import bar
 from .bridges import import_results
-from .evals_view import Shown, calibration_json, proof_json, show_calibration, show_proof, show_suite, suite_json
+from .evals_view import (
+    Shown,
+    calibration_json,
+    lacks_json,
+    proof_json,
+    show_calibration,
+    show_proof,
+    show_suite,
+    suite_json,
+)
 from .gate import bless, gate
 from .output import JsonOption, say, say_json, say_table
 from .project import project_of
@@ -187,10 +196,12 @@ def _show(ctx: typer.Context, suite: _SuiteArgument, as_json: JsonOption = False
     asked = load_suite(root, suite)
     with closing(Proving(root)) as proving:
         runs = proving.runs(asked)
+        newest = tuple(proving.results.results(runs[-1].id)) if runs else ()
     if as_json:
-        say_json({**suite_json(asked), "runs": [run.id for run in runs]})
+        said = {"runs": [run.id for run in runs], "evaluator_errors": lacks_json(newest)}
+        say_json({**suite_json(asked), **said})
     else:
-        show_suite(asked, runs)
+        show_suite(asked, runs, newest)
 
 
 def _suite(ctx: typer.Context, name: str, tag: str | None) -> Suite:

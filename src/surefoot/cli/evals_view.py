@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
 from ..core.artifact.version import AgentVersion
 from ..core.proof.flakiness import Flake
 from ..core.proof.gate import Decision, GateReport, Ruling
+from ..core.proof.score import Result, Score
 from ..core.proof.suite import Suite
-from ..core.proof.table import Column, ScoreTable
+from ..core.proof.table import Column, ScoreTable, lacks_of
 from ..ports.results import ProofRun
 from ..service.prove import Proof
 from .output import say, say_table
@@ -18,6 +19,7 @@ from .output import say, say_table
 __all__ = [
     "Shown",
     "calibration_json",
+    "lacks_json",
     "proof_json",
     "show_calibration",
     "show_proof",
@@ -83,13 +85,13 @@ def _ended(proof: Proof) -> None:
         say(f"stopped: {proof.stopped}", "go on with --resume")
 
 
-def show_suite(suite: Suite, runs: Sequence[ProofRun]) -> None:
-    """What it asks and what judges it."""
+def show_suite(suite: Suite, runs: Sequence[ProofRun], newest: Iterable[Result] = ()) -> None:
+    """What it asks and what judges it, the runs there were, and why evaluators failed in the newest one."""
     say(f"{suite.name} {suite.digest[:19]}", *([suite.description] if suite.description else []), "")
     say_table(
         ("metric", "evaluator", "with", "has to pass"),
         [
-            (spec.metric, spec.kind, str(spec.parameters), "" if spec.measures else f"{spec.has_to_pass:.0%}")
+            (spec.metric, spec.kind, str(spec.parameters), "" if spec.measures else f"{spec.pass_rate:.0%}")
             for spec in suite.evaluators
         ],
     )
@@ -98,6 +100,7 @@ def show_suite(suite: Suite, runs: Sequence[ProofRun]) -> None:
     )
     limits = suite_json(suite)["limits"]
     say(f"trials: {suite.trials}; limits: {limits}", f"runs: {', '.join(run.id for run in runs) or 'none'}")
+    _say_lacks(newest)
 
 
 def suite_json(suite: Suite) -> dict[str, object]:
@@ -138,6 +141,19 @@ def proof_json(shown: Shown) -> dict[str, object]:
     }
 
 
+def lacks_json(results: Iterable[Result]) -> list[dict[str, object]]:
+    """Why evaluators gave no score: by metric at most three reasons, each with how often it was the reason."""
+    scores: dict[str, list[Score]] = {}
+    for result in results:
+        for score in result.scores:
+            scores.setdefault(score.metric, []).append(score)
+    return [
+        {"metric": metric, "reason": lack.reason, "count": lack.times}
+        for metric, found in scores.items()
+        for lack in lacks_of(found)
+    ]
+
+
 def calibration_json(shown: Shown, found: Sequence[Flake], trials: int) -> dict[str, object]:
     """What the gate can see."""
     return {
@@ -162,6 +178,7 @@ def _run_json(shown: Shown) -> dict[str, object]:
         "resumed": proof.resumed,
         "remembered": proof.remembered,
         "errors": proof.errors,
+        "evaluator_errors": lacks_json(proof.results),
         "spent": asdict(proof.spent),
     }
 
@@ -236,6 +253,12 @@ def _errors(proof: Proof) -> None:
             reasons[result.error] = reasons.get(result.error, 0) + 1
     for reason, count in sorted(reasons.items(), key=lambda item: -item[1])[:_MOST_NAMED]:
         say(f"error ({count}): {reason}")
+    _say_lacks(proof.results)
+
+
+def _say_lacks(results: Iterable[Result]) -> None:
+    for lack in lacks_json(results):
+        say(f"error ({lack['count']}): {lack['metric']}: {lack['reason']}")
 
 
 def _short(value: object) -> str:

@@ -13,7 +13,7 @@ from ..core.artifact.version import AgentVersion
 from ..core.proof.case import Case
 from ..core.proof.draft import draft_of
 from ..core.proof.evaluator import Evaluator
-from ..core.proof.score import Attempt, Result, Score
+from ..core.proof.score import Attempt, Result, Score, Status
 from ..core.proof.suite import Suite, case_digest
 from ..core.proof.table import ScoreTable, table_of
 from ..core.proof.text import answer_text
@@ -128,6 +128,8 @@ class Proof:
     """Of those made, the ones whose answer was known from another run."""
 
     errors: int
+    """Of those made, the ones without a run, or with a score that went wrong."""
+
     spent: Spending
     anew: str = ""
     """Why it is a new run although an earlier one was to be gone on with; empty if it is not."""
@@ -275,7 +277,7 @@ class _Run:
             if result is None:
                 return
             self._done += 1
-            self._errors += result.error is not None
+            self._errors += _went_wrong(result)
             self._log.keep(result)
             if self._order.enough is not None and self._order.enough(result):
                 self._budget.stop("enough is known")
@@ -412,6 +414,11 @@ def _scored(evaluator: Evaluator, case: Case, trace: Trace) -> Score:
         return evaluator.evaluate(case, trace)
     except Exception as error:  # noqa: BLE001 - an evaluator of the user's may raise anything: that is no score
         return Score.failed(evaluator.metric, _clean(f"{type(error).__name__}: {error}"))
+
+
+def _went_wrong(result: Result) -> bool:
+    """Whether there was no run to score, or a score of it that failed."""
+    return result.error is not None or any(score.status is Status.ERROR for score in result.scores)
 
 
 def _key(job: _Job, digests: Mapping[str, str]) -> str:

@@ -13,7 +13,7 @@ from surefoot.core.artifact.canonical import canonical
 from surefoot.core.proof.case import Case
 from surefoot.core.proof.judging import Hearing, JudgeSpec, Setting, hearing, prompt, read_verdict
 from surefoot.core.proof.rubrics import RUBRICS
-from surefoot.core.proof.score import Score, Status
+from surefoot.core.proof.score import ANSWERED, Score, Status
 from surefoot.core.proof.trace import Trace, TracedCall, TracedResult
 
 CASE = Case(id="c1", request="Where is my parcel?", expected="In Graz.", context="Parcel 7 is in Graz.")
@@ -102,6 +102,15 @@ def test_an_answer_outside_the_vocabulary_is_an_error_after_one_repair(text: str
     score = heard(spec(), text, text)
     assert (score.status, score.passed, score.value) == (Status.ERROR, None, None)
     assert score.judge == spec().fingerprint
+
+
+def test_an_error_says_what_was_wrong_and_begins_to_quote_it() -> None:
+    """Who reads the error sees what the judge answered, on one line and cut to 80 characters."""
+    reason = heard(spec(), "prose", "I would\n say " + "x" * 500).reason
+    wrong, _, quoted = reason.partition(ANSWERED)
+    assert wrong == "the judge's answer cannot be read: it is no JSON"
+    assert (quoted.startswith("I would say xxx"), len(quoted), quoted[-1]) == (True, 80, "\u2026")
+    assert heard(spec(), "", "").reason.endswith("it is empty")
 
 
 def test_a_repaired_answer_counts() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -90,11 +91,17 @@ class ModelJudge:
             key=hashlib.sha256(turn.encode("utf-8", "replace")).hexdigest(),
         )
         usage = self._usage(version.model, answer)
-        after = state.heard(answer.output if isinstance(answer.output, str) else None)
+        after = state.heard(self._without_key(answer.output) if isinstance(answer.output, str) else None)
         if isinstance(after, Score):
             return Judged(after, usage)
         waiting = Score.failed(self._spec.metric, "the judge has not ended", judge=self.fingerprint)
         return Judged(waiting, usage, partial(self._ask, after, key))
+
+    def _without_key(self, text: str) -> str:
+        """What the model said, which is quoted to people: an endpoint that echoes its key is not to be."""
+        name = self._endpoint.api_key_env
+        key = os.environ.get(name) if name else None
+        return text.replace(key, "***") if key else text
 
     def _usage(self, model: ModelRef, answer: Answer) -> Usage:
         inputs, outputs, cost = answer.input_tokens, answer.output_tokens, answer.seen.cost

@@ -13,7 +13,7 @@ from typing import Final
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from ...core.proof.gate import Decision, GateReport, Ruling
-from ...core.proof.table import Column, Sample, ScoreTable
+from ...core.proof.table import Column, Sample, ScoreTable, said_lacks
 from .documents import AttacksDocument, Document, GateDocument, ScoresDocument
 
 __all__ = ["junit"]
@@ -67,7 +67,8 @@ def _scores(root: Element, table: ScoreTable) -> None:
 def _judge(case: Element, sample: Sample, column: Column) -> None:
     if sample.n == 0:
         if sample.errors:
-            SubElement(case, "error", message=f"{sample.errors} trials gave no score")
+            why = f"; over all cases{said_lacks(column.lacks)}" if column.lacks else ""
+            SubElement(case, "error", message=_speakable(f"{sample.errors} trials gave no score{why}"))
         else:
             SubElement(case, "skipped", message="nothing to score")
     elif column.is_rate and sample.total * 2 <= sample.n:

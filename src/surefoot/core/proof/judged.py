@@ -9,7 +9,7 @@ from typing import NamedTuple
 from .baseline import COUNTS_SUITE
 from .gate import Decision, Ruling
 from .gate_kinds import BudgetGate, Gate, Gates, InvariantGate, RegressionGate, RuleGate, SuiteGate, ThresholdGate
-from .table import Column, Sample, ScoreTable
+from .table import Column, Sample, ScoreTable, said_lacks
 
 __all__ = ["Judged", "Scored", "draft", "percent", "scored", "settled", "sure", "worst_case"]
 
@@ -157,7 +157,7 @@ def _unscored(column: Column, most_errors: float) -> str:
     if not tried:
         return "nothing ran" if not skipped else f"every one of {skipped} trials was skipped"
     if not column.n:
-        return f"all {tried} trials ended without a score"
+        return f"all {tried} trials ended without a score{said_lacks(column.lacks)}"
     if column.errors > most_errors * tried:
-        return f"{column.errors} of {tried} trials ended without a score"
+        return f"{column.errors} of {tried} trials ended without a score{said_lacks(column.lacks)}"
     return ""

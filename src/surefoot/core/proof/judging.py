@@ -17,7 +17,7 @@ from typing import Final, NamedTuple, NoReturn, cast
 from ..artifact.canonical import EMPTY, CanonicalJson, Json, canonical, parse_object
 from .case import Case
 from .rubrics import Part, Rubric
-from .score import Score
+from .score import ANSWERED, Score
 from .text import answer_text
 from .trace import Trace, TracedCall
 
@@ -26,6 +26,9 @@ __all__ = ["Hearing", "JudgeSpec", "Question", "Setting", "Verdict", "hearing", 
 _MOST_VOTES: Final = 9
 _CUT: Final = 2_000
 """Characters of a broken answer that are shown to the judge again."""
+
+_QUOTED: Final = 80
+"""Characters of an answer that are shown to people who ask why there is no score."""
 
 _FENCE: Final = re.compile(r"```(?:json)?\s*\n(.*)\n\s*```", re.DOTALL)
 
@@ -156,9 +159,10 @@ class Hearing:
         except ValueError as error:
             if self.broken is None:
                 return replace(self, broken=text or "", problem=str(error))
+            why = f"{error}{_quoted(text)}"
             if self.asked == 1:
-                return self._error(f"the judge's answer cannot be read: {error}")
-            return self._counted(replace(self, lost=str(error), broken=None))
+                return self._error(f"the judge's answer cannot be read: {why}")
+            return self._counted(replace(self, lost=why, broken=None))
         return self._counted(replace(self, votes=(*self.votes, verdict), broken=None))
 
     def _counted(self, after: Hearing) -> Hearing | Score:
@@ -231,6 +235,13 @@ def read_verdict(rubric: Rubric, text: str | None) -> Verdict:
     if not rubric.lowest <= score <= rubric.highest:
         raise ValueError(f"the score is not from {rubric.lowest} to {rubric.highest}")
     return Verdict(reason.strip(), int(score))
+
+
+def _quoted(text: str | None) -> str:
+    """The beginning of an answer, on one line; nothing of an empty one."""
+    said = " ".join((text or "")[:_CUT].split())
+    cut = said if len(said) <= _QUOTED else said[: _QUOTED - 1] + "\u2026"
+    return f"{ANSWERED}{cut}" if cut else ""
 
 
 def _no_number(word: str) -> NoReturn:

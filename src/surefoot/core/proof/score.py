@@ -10,7 +10,10 @@ from typing import Final, NamedTuple
 from ..units import Digest
 from .draft import draft_of
 
-__all__ = ["Attempt", "Result", "Score", "Status"]
+__all__ = ["ANSWERED", "Attempt", "Result", "Score", "Status"]
+
+ANSWERED: Final = "; it answered: "
+"""Stands in a reason before what a model said: reasons that differ only after it are of one kind."""
 
 
 class Status(StrEnum):

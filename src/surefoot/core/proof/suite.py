@@ -14,7 +14,7 @@ from .case import Case
 from .chance import seed_of
 from .gate import Decision, GateReport, Ruling, decision_of
 from .rates import Cluster, bootstrap_means
-from .table import Column, ScoreTable
+from .table import Column, ScoreTable, said_lacks
 
 __all__ = ["JUDGE", "NO_LIMITS", "EvaluatorSpec", "Limits", "Suite", "case_digest", "lost_runs", "rule_suite"]
 
@@ -219,8 +219,8 @@ def _found(suite: Suite, spec: EvaluatorSpec, column: Column | None, stopped: st
     unseen = len(suite.cases) - (0 if column is None else len(column.samples))
     why_not = stopped or (f"{unseen} cases were not attempted" if unseen else "")
     if column is None or column.n == 0:
-        errors = 0 if column is None else column.errors
-        nothing = f"all {errors} runs ended in an error" if errors else "no run was scored: all were skipped"
+        errors, why = (0, "") if column is None else (column.errors, said_lacks(column.lacks))
+        nothing = f"all {errors} runs ended in an error{why}" if errors else "no run was scored: all were skipped"
         return _Found(Decision.UNDECIDED, why_not or nothing)
     if why_not:
         return _Found(Decision.UNDECIDED, why_not)
@@ -229,7 +229,7 @@ def _found(suite: Suite, spec: EvaluatorSpec, column: Column | None, stopped: st
     if column.is_rate and _rate_at_best(column) < spec.has_to_pass - _ROUNDING:
         return _Found(Decision.FAILED, says)
     if column.errors:
-        return _Found(Decision.UNDECIDED, f"{column.errors} runs ended in an error")
+        return _Found(Decision.UNDECIDED, f"{column.errors} runs ended in an error{said_lacks(column.lacks)}")
     if lost := lost_runs(suite, spec, column):
         return _Found(Decision.UNDECIDED, f"{says}; but {lost} runs were skipped where others like them were scored")
     return _Found(Decision.PASSED, says)

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from ..units import Digest
-from .score import Result, Score, Status
+from .score import ANSWERED, Result, Score, Status
 
-__all__ = ["Column", "Sample", "ScoreTable", "table_of"]
+__all__ = ["Column", "Lack", "Sample", "ScoreTable", "lacks_of", "said_lacks", "table_of"]
+
+_MOST_LACKS: Final = 3
 
 
 class Sample(NamedTuple):
@@ -46,6 +48,15 @@ class Sample(NamedTuple):
         )
 
 
+class Lack(NamedTuple):
+    """Why an evaluator gave no score, and how often."""
+
+    reason: str
+    """The first one that was said so; others may quote another answer of the judge."""
+
+    times: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
     """One metric of one version over the cases of a suite."""
@@ -58,6 +69,9 @@ class Column:
 
     judges: tuple[str, ...] = ()
     """Fingerprints of the judges that scored it, sorted. Scores of other judges cannot be compared with it."""
+
+    lacks: tuple[Lack, ...] = field(default=(), compare=False)
+    """Why its evaluator failed, at most three reasons, the most frequent first. To be read, and in no decision."""
 
     @property
     def n(self) -> int:
@@ -100,6 +114,7 @@ def table_of(suite: str, version: Digest, results: Iterable[Result], *, metrics:
     """
     wanted = tuple(dict.fromkeys(metrics))
     scores: dict[str, list[tuple[str, Score]]] = {metric: [] for metric in wanted}
+    wrong: dict[str, list[Score]] = {}
     for result in results:
         if result.attempt.version != version:
             continue
@@ -107,15 +122,33 @@ def table_of(suite: str, version: Digest, results: Iterable[Result], *, metrics:
         said = {score.metric: score for score in result.scores}
         for metric, score in said.items():
             scores.setdefault(metric, []).append((case, score))
+            if score.status is Status.ERROR:
+                wrong.setdefault(metric, []).append(score)
         for metric in wanted:
             if metric not in said:
                 scores[metric].append((case, Score.failed(metric, result.error or "the evaluator said nothing")))
-    return ScoreTable(
-        suite=suite, version=version, columns={metric: _column(found) for metric, found in scores.items()}
-    )
+    columns = {metric: _column(found, lacks_of(wrong.get(metric, ()))) for metric, found in scores.items()}
+    return ScoreTable(suite=suite, version=version, columns=columns)
 
 
-def _column(found: list[tuple[str, Score]]) -> Column:
+def lacks_of(scores: Iterable[Score]) -> tuple[Lack, ...]:
+    """The distinct reasons of scores that went wrong, at most three, the most frequent first."""
+    kinds: dict[str, Lack] = {}
+    for score in scores:
+        if score.status is Status.ERROR:
+            kind = score.reason.partition(ANSWERED)[0]
+            before = kinds.get(kind, Lack(score.reason, 0))
+            kinds[kind] = before._replace(times=before.times + 1)
+    return tuple(sorted(kinds.values(), key=lambda lack: -lack.times)[:_MOST_LACKS])
+
+
+def said_lacks(lacks: Iterable[Lack]) -> str:
+    """The reasons as the end of a sentence, `: REASON (2); REASON (1)`; empty where there is none."""
+    said = "; ".join(f"{lack.reason} ({lack.times})" for lack in lacks)
+    return f": {said}" if said else ""
+
+
+def _column(found: list[tuple[str, Score]], lacks: tuple[Lack, ...]) -> Column:
     scored = [score for _, score in found if score.status is Status.SCORED]
     is_rate = bool(scored) and all(score.passed is not None for score in scored)
     samples: dict[str, Sample] = {}
@@ -124,7 +157,8 @@ def _column(found: list[tuple[str, Score]]) -> Column:
         sample = _COUNTED[bool(score.passed)] if counted else _sample(score)
         before = samples.get(case)
         samples[case] = sample if before is None else before.plus(sample)
-    return Column(samples=samples, is_rate=is_rate, judges=tuple(sorted({score.judge for score in scored} - {""})))
+    judges = tuple(sorted({score.judge for score in scored} - {""}))
+    return Column(samples=samples, is_rate=is_rate, judges=judges, lacks=lacks)
 
 
 def _sample(score: Score) -> Sample:
