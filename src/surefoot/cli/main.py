@@ -120,20 +120,17 @@ def _ended(argv: Sequence[str], commands: Sequence[Command]) -> int:
         )
     except SurefootError as error:
         say_error(error.code, error.message, error.hint, as_json=as_json)
-        if isinstance(error, NothingToJudge):
-            return exits.undecided
-        return exits.infrastructure if isinstance(error, Unavailable) else exits.usage
+        return _code_of(error, exits)
     except typer.TyperException as error:
         _say_misused(error, as_json=as_json)
         return exits.usage
     except (typer.Abort, KeyboardInterrupt):
         return _interrupted(proves=proves)
-    except BrokenPipeError:
-        return _unread(exits, proves=proves, as_json=as_json)
-    except SystemExit as ended:
-        if not isinstance(ended.__context__, BrokenPipeError):
+    except (BrokenPipeError, SystemExit) as ended:
+        # typer makes of the first an exit with 1, which is a verdict
+        if isinstance(ended, SystemExit) and not isinstance(ended.__context__, BrokenPipeError):
             raise
-        return _unread(exits, proves=proves, as_json=as_json)  # typer makes it an exit with 1, which is a verdict
+        return _unread(exits, proves=proves, as_json=as_json)
     except OSError as error:
         say_error(Unavailable.code, _foreign(error), "check that it is there, and its permissions", as_json=as_json)
         return exits.infrastructure
@@ -145,6 +142,12 @@ def _ended(argv: Sequence[str], commands: Sequence[Command]) -> int:
     if outcome == _INTERRUPTED_EXIT:  # what typer makes of Ctrl-C
         return _interrupted(proves=proves)
     return outcome if isinstance(outcome, int) else 0
+
+
+def _code_of(error: SurefootError, exits: _Exits) -> int:
+    if isinstance(error, NothingToJudge):
+        return exits.undecided
+    return exits.infrastructure if isinstance(error, Unavailable) else exits.usage
 
 
 def _unread(exits: _Exits, *, proves: bool, as_json: bool) -> int:
