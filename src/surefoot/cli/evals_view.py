@@ -91,7 +91,7 @@ def show_suite(suite: Suite, runs: Sequence[ProofRun], newest: Iterable[Result] 
     say_table(
         ("metric", "evaluator", "with", "has to pass"),
         [
-            (spec.metric, spec.kind, str(spec.parameters), "" if spec.measures else f"{spec.pass_rate:.0%}")
+            (spec.metric, spec.kind, str(spec.parameters), "" if spec.measures else f"{spec.has_to_pass:.0%}")
             for spec in suite.evaluators
         ],
     )
