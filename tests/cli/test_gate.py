@@ -268,6 +268,7 @@ def test_what_was_tried_again_is_what_became_of_a_case(run):
     found = surefoot(root, *words, "--json").json
     assert (found["summary"]["degraded"], found["summary"]["no evidence"]) == (3, 57)
     assert [(case["case"], case["change"]) for case in found["cases"]] == [(f"c{at}", "degraded") for at in range(3)]
+    assert "flipped, to be tried again in both arms: c5\n" in surefoot(root, *words).out
 
 
 def test_the_newest_run_that_holds_the_versions_is_judged(run):

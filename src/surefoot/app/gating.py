@@ -155,13 +155,14 @@ class Gating:
         return tuple(found)
 
     def again(self, arms: Arms, *, trials: int = 5) -> tuple[Retrial, ...]:
-        """The cases to try again in both arms before anything is concluded from them."""
+        """The cases to try again in both arms before anything is concluded from them; none that was."""
         before = self.before(arms)
         table = before.table if isinstance(before, Baseline) else before
-        if table is None or table.suite != arms.candidate.suite or arms.fresh is not None:
+        if table is None or table.suite != arms.candidate.suite:
             return ()
         metrics = [gate.metric for gate in self.gates.gates if isinstance(gate, _COMPARING)]
-        return retrials(arms.candidate, table, metrics=metrics, trials=trials)
+        found = retrials(arms.candidate, table, metrics=metrics, trials=trials)
+        return tuple(one for one in found if arms.fresh is None or not arms.fresh.has(one.case))
 
 
 def read_scores(path: Path) -> Arms:

@@ -66,6 +66,13 @@ class FreshTrials:
     candidate: ScoreTable
     baseline: ScoreTable
 
+    def has(self, case: str) -> bool:
+        """Whether it was tried again on both sides."""
+        return all(
+            any(column.samples.get(case, Sample()) != Sample() for column in side.columns.values())
+            for side in (self.candidate, self.baseline)
+        )
+
 
 def gates_for(gates: Gates, suite: str) -> tuple[Gate, ...]:
     """The gates that look at this suite: its own, and those for any."""
@@ -88,14 +95,7 @@ def tried_again(gates: Gates, candidate: ScoreTable, baseline: ScoreTable, fresh
     """
     if _is_of_others(candidate, baseline, fresh):
         return Tables(candidate, baseline)
-    cases = [
-        case
-        for case in _flipped(gates, candidate, baseline)
-        if all(
-            any(case in column.samples and column.samples[case] != Sample() for column in side.columns.values())
-            for side in (fresh.candidate, fresh.baseline)
-        )
-    ]
+    cases = [case for case in _flipped(gates, candidate, baseline) if fresh.has(case)]
     return Tables(with_fresh(candidate, fresh.candidate, cases), with_fresh(baseline, fresh.baseline, cases))
 
 
