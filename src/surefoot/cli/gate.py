@@ -135,7 +135,8 @@ def gate(
     gating = _gating(root, gates, baseline)
     judged = _arms(root, suite, tag, agent, run=run, version=version, against=against)
     advice = None if as_json else _advice(root, gating, judged, suite + ("" if tag is None else f" --tag {tag}"))
-    _conclude(ctx, gating, [judged], record=True, out=out, by=by, as_json=as_json, advice=advice)
+    idle = _idle(root, gating, judged)
+    _conclude(ctx, gating, [judged], record=True, out=out, by=by, as_json=as_json, advice=advice, notes=idle)
 
 
 def bless(
@@ -202,6 +203,14 @@ def _arms(
         return replace(found, label=version or "", aside="" if tag is None else f"only the cases with the tag {tag}")
 
 
+def _idle(root: Path, gating: Gating, arms: Arms) -> Sequence[str]:
+    """Entries of the quarantine that do not hold anything back."""
+    from ..app.quarantine_notes import idle_entries
+
+    judged = frozenset(case for column in arms.candidate.columns.values() for case in column.samples)
+    return idle_entries(root, gating.quarantine, today=gating.today, judged=judged)
+
+
 def _advice(root: Path, gating: Gating, arms: Arms, suite: str) -> Sequence[str]:
     """How the cases that flipped are tried again: in a run of both versions, so that is first where there is none."""
     from ..app.proving import Proving
@@ -240,6 +249,7 @@ def _conclude(
     by: str | None,
     as_json: bool,
     advice: Sequence[str] | None = None,
+    notes: Sequence[str] = (),
 ) -> None:
     """Say what the gates say, keep it where asked to, and leave with its exit code."""
     reports = gating.reports(judged)
@@ -257,6 +267,8 @@ def _conclude(
             if again := gating.again(arms):
                 names = ", ".join(retrial.case for retrial in again[:10]) + (" ..." if len(again) > 10 else "")
                 say(f"flipped, to be tried again in both arms: {names}", *(advice or ()))
+    for note in notes:  # beside a document, where programs do not stumble over them
+        print(visible(note), file=sys.stderr if as_json else sys.stdout)
     raise typer.Exit(max(reports, key=lambda report: _RANK[report.decision]).exit_code)
 
 
