@@ -47,12 +47,12 @@ def test_list_and_show_print_what_a_model_is_asked(tmp_path):
     [
         ("quick_triage", 1, "unusable", 0),
         ("policy_chain_of_thought", 1, "unusable", 72),
-        ("policy_conversation", 0, "usable with correction", 0),
-        ("customer_outcome", 0, "usable with correction", 0),
+        ("policy_conversation", 1, "unusable", 0),
+        ("customer_outcome", 1, "unusable", 0),
     ],
 )
 def test_real_judges_are_calibrated(tmp_path, name, code, trust, outside):
-    """The judge that passes nearly everything and the one with words of its own end with 1, and say by which rule."""
+    """Passing nearly everything, words of its own, a correction that may be anything: 1, and by which rule."""
     path = REAL / f"retail.{name}_v1.jsonl"
     if not path.is_file():
         pytest.skip(f"no {path.name} beside the repository")

@@ -144,6 +144,7 @@ def _json(judge: str, found: Calibration, counts: tuple[int, int] | None) -> dic
             "of": counts[1],
             "corrected": None if asked is None else {"rate": asked.rate, "interval": list(asked.bounds)},
         },
+        "cases_needed": found.cases_needed,
         "trust": trust.value,
         "rule": rule,
     }

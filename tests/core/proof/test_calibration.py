@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from surefoot.core.proof.calibration import Calibration, Labelled, Trust, calibrate
+from surefoot.core.proof.calibration import WIDEST, Calibration, Labelled, Trust, calibrate
 
 REAL = Path(__file__).resolve().parents[4] / "shared" / "data" / "llm_judge"
 WORDS = {"pass": True, "fail": False}
@@ -37,12 +37,12 @@ def counted(pp: int, pf: int, fp: int, ff: int, outside: int = 0) -> Calibration
     [
         ("quick_triage", Trust.UNUSABLE, "better than chance"),
         ("policy_chain_of_thought", Trust.UNUSABLE, "72 of 114 answers are outside the vocabulary"),
-        ("policy_conversation", Trust.CORRECTED, "sensitivity may be as low as"),
-        ("customer_outcome", Trust.CORRECTED, "specificity may be as low as"),
+        ("policy_conversation", Trust.UNUSABLE, "anything from 0.033 to 1.000; about 550 like them"),
+        ("customer_outcome", Trust.UNUSABLE, "no gate could be decided by it"),
     ],
 )
 def test_real_judges_get_the_verdict_they_deserve(name: str, trust: Trust, rule: str) -> None:
-    """One that passes nearly everything and one with words of its own must not be used; two are better than chance."""
+    """Passing nearly everything, words of its own, and a correction that may be anything: none may decide a gate."""
     found = of_rows(real(name)).assessment
     assert found.trust is trust
     assert rule in found.rule
@@ -67,11 +67,24 @@ def test_figures_equal_a_plain_recount(name: str) -> None:
 
 def test_correcting_a_rate_gives_back_the_truth_of_the_cases_it_was_measured_on() -> None:
     """On its own labelled cases the corrected rate is the true one, inside its interval."""
-    found = of_rows(real("policy_conversation"))
+    found = counted(45, 5, 15, 35)
     fixed = found.corrected(found.passed, found.answered)
     assert fixed is not None
-    assert fixed.rate == pytest.approx(68 / 114)
-    assert fixed.bounds.low < 68 / 114 < fixed.bounds.high
+    assert fixed.rate == pytest.approx(0.5)
+    assert fixed.bounds == found.own_bounds
+    assert fixed.bounds.low < 0.5 < fixed.bounds.high
+
+
+@pytest.mark.parametrize("few", [(41, 27, 17, 29), (3, 0, 0, 3), (9, 1, 2, 8)])
+def test_as_many_labels_as_are_said_to_be_needed_are_enough(few: tuple[int, int, int, int]) -> None:
+    """Judging as well on so many cases, the judge may be used; on a tenth fewer it may not."""
+    found = counted(*few)
+    needed = found.cases_needed
+    assert found.assessment.trust is Trust.UNUSABLE
+    assert needed is not None
+    enough, short = (counted(*(round(n * share * needed / found.n) for n in few)) for share in (1.1, 0.9))
+    assert (enough.assessment.trust is Trust.UNUSABLE, short.assessment.trust) == (False, Trust.UNUSABLE)
+    assert (enough.cases_needed, found.corrected(found.passed, found.answered)) == (None, None)
 
 
 def test_an_unusable_judge_corrects_nothing() -> None:
@@ -85,7 +98,7 @@ def test_an_unusable_judge_corrects_nothing() -> None:
         (calibrate([]), Trust.UNUSABLE),
         (counted(50, 0, 0, 0), Trust.UNUSABLE),
         (counted(0, 0, 0, 50), Trust.UNUSABLE),
-        (counted(3, 0, 0, 3), Trust.CORRECTED),
+        (counted(3, 0, 0, 3), Trust.UNUSABLE),
         (counted(50, 0, 50, 0), Trust.UNUSABLE),
         (counted(5, 45, 45, 5), Trust.UNUSABLE),
         (counted(50, 0, 0, 50), Trust.USABLE),
@@ -114,3 +127,4 @@ def test_figures_stay_where_they_can_be(pp: int, pf: int, fp: int, ff: int, outs
     assert found.youden_bounds.low <= found.youden + 1e-12 <= found.youden_bounds.high + 2e-12 or not found.answered
     if found.assessment.trust is not Trust.UNUSABLE:
         assert found.youden_bounds.low > 0.0
+        assert found.own_bounds.high - found.own_bounds.low <= WIDEST

@@ -10,13 +10,18 @@ from typing import Final, NamedTuple
 
 from .rates import Bounds, Corrected, JudgeErrors, rogan_gladen, wilson
 
-__all__ = ["MOST_OUTSIDE", "Assessment", "Calibration", "Labelled", "Trust", "calibrate"]
+__all__ = ["MOST_OUTSIDE", "WIDEST", "Assessment", "Calibration", "Labelled", "Trust", "calibrate"]
 
 MOST_OUTSIDE: Final = 0.10
 """Share of answers outside the vocabulary above which a judge is of no use: what it leaves out is not left out by
 chance, and no correction knows it. The default of a gate's `max_errors`."""
 
+WIDEST: Final = 0.50
+"""Width of the corrected rate's interval on a judge's own labelled cases above which no gate is decided by it: most of
+the scale is then as likely as the rest, whatever the judge said."""
+
 _GOOD: Final = 0.80
+_MOST_TIMES: Final = 2**16
 
 
 class Labelled(NamedTuple):
@@ -131,6 +136,31 @@ class Calibration:
         high = math.hypot(self.sensitivity.high - se, self.specificity.high - sp)
         return Bounds(max(-1.0, self.youden - low), min(1.0, self.youden + high))
 
+    @property
+    def own_bounds(self) -> Bounds:
+        """Interval of the corrected rate of its own labelled cases; all of [0, 1] for one no better than chance."""
+        return _own(self.errors, self.confidence)
+
+    @property
+    def cases_needed(self) -> int | None:
+        """
+        About how many labelled cases would make that interval no wider than `WIDEST`, were it to go on judging as it
+        did on the same mix of cases. None where it is narrow enough, and where no number of them is known to do.
+        """
+        if not self.answered or _width(self.own_bounds) <= WIDEST:
+            return None
+        enough = 2
+        while _width(_own(_times(self.errors, enough), self.confidence)) > WIDEST:
+            enough *= 2
+            if enough > _MOST_TIMES:
+                return None
+        low, high = enough // 2 * self.answered, enough * self.answered
+        while high - low > 1:
+            middle = (low + high) // 2
+            wide = _width(_own(_times(self.errors, middle / self.answered), self.confidence)) > WIDEST
+            low, high = (middle, high) if wide else (low, middle)
+        return high
+
     def corrected(self, passed: float, n: float) -> Corrected | None:
         """The rate of true passes behind a rate that this judge found; None for a judge that must not be used."""
         if self.assessment.trust is Trust.UNUSABLE:
@@ -152,6 +182,12 @@ class Calibration:
         if low <= 0.0:
             rule = f"it is not shown to be better than chance: Youden's J is {self.youden:.3f}, at least {low:.3f}"
             return Assessment(Trust.UNUSABLE, rule)
+        own = self.own_bounds
+        if _width(own) > WIDEST:
+            needed = self.cases_needed
+            more = "" if needed is None else f"; about {_rounded_up(needed):,} like them would narrow it to {WIDEST:g}"
+            rule = f"no gate could be decided by it: corrected on its {self.answered} labelled cases, the rate is"
+            return Assessment(Trust.UNUSABLE, f"{rule} anything from {own.low:.3f} to {own.high:.3f}{more}")
         if min(self.sensitivity.low, self.specificity.low) >= _GOOD:
             return Assessment(Trust.USABLE, f"sensitivity and specificity are both at least {_GOOD:.2f}")
         worse, bound = min(("sensitivity", self.sensitivity.low), ("specificity", self.specificity.low), key=_second)
@@ -173,6 +209,33 @@ def calibrate(labelled: Iterable[Labelled], *, confidence: float = 0.95) -> Cali
         outside=counts[True, None] + counts[False, None],
         confidence=confidence,
     )
+
+
+def _own(errors: JudgeErrors, confidence: float) -> Bounds:
+    """Of the labelled cases themselves, as if their truth were not known."""
+    passed = errors.passed + errors.true_fails - errors.failed
+    fixed = rogan_gladen(passed, errors.true_passes + errors.true_fails, errors, confidence=confidence)
+    return Bounds(0.0, 1.0) if fixed is None else fixed.bounds
+
+
+def _times(errors: JudgeErrors, factor: float) -> JudgeErrors:
+    """As many cases, judged as well; rounded to whole cases."""
+    return JudgeErrors(
+        true_passes=round(errors.true_passes * factor),
+        passed=round(errors.passed * factor),
+        true_fails=round(errors.true_fails * factor),
+        failed=round(errors.failed * factor),
+    )
+
+
+def _width(bounds: Bounds) -> float:
+    return bounds.high - bounds.low
+
+
+def _rounded_up(count: int) -> int:
+    """To two digits: it is an estimate."""
+    step = int("1" + "0" * max(0, len(str(count)) - 2))
+    return -(-count // step) * step
 
 
 def _second(pair: tuple[str, float]) -> float:
