@@ -78,6 +78,7 @@ def test_only_a_worse_agent_is_blocked_where_gates_or_a_baseline_decide(project,
     absolute = report.split("### What misses its threshold")[1].split("###")[0]
     assert "**smoke: exact** (bot v2, told only)" in absolute
     assert "no pass\\_rate is written" in absolute
+    assert "| smoke: exact | ❌ failed, told only |" in report
 
 
 def test_a_written_pass_rate_blocks_beside_gates_and_is_no_regression(project):
@@ -99,7 +100,7 @@ def test_where_nothing_else_decides_every_case_has_to_pass(project, gates):
         (project / GATES).unlink()
     code, report = proved(project, right=26)
     assert code == 1, report
-    assert "told only: no pass" not in report
+    assert "no pass\\_rate is written" not in report
 
 
 def test_a_metric_of_which_nothing_is_known_still_holds(project):

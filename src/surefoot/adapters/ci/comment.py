@@ -73,6 +73,10 @@ def _is_compared(ruling: Ruling) -> bool:
     return ruling.kind in _COMPARING or ruling.p_value is not None
 
 
+def _told(ruling: Ruling) -> str:
+    return "" if ruling.is_blocking else ", told only"
+
+
 def _called(document: GateDocument) -> str:
     return document.label or _short(document.gate.version)
 
@@ -103,8 +107,7 @@ def _rulings(title: str, said: Sequence[_Said]) -> list[str]:
         return []
     lines = [f"### {title}", ""]
     for version, ruling in said:
-        told = "" if ruling.is_blocking else ", told only"
-        lines.append(f"- **{plain(ruling.gate)}** ({plain(version)}{told}): {plain(ruling.reason)}")
+        lines.append(f"- **{plain(ruling.gate)}** ({plain(version)}{_told(ruling)}): {plain(ruling.reason)}")
         lines += [f"  - {plain(case)}" for case in ruling.cases[:_MOST_CASES]]
         if len(ruling.cases) > _MOST_CASES:
             lines.append(f"  - and {len(ruling.cases) - _MOST_CASES} more")
@@ -158,8 +161,8 @@ def _attacks(document: AttacksDocument) -> list[str]:
 
 def _all_gates(said: Iterable[_Said]) -> list[str]:
     rows = [
-        f"| {plain(version)} | {plain(r.gate)} | {_SAID[r.decision]} | {_number(r.threshold)} | {_number(r.bound)} "
-        f"| {_number(r.p_value)} | {_number(r.false_alarms)} | {r.n} |"
+        f"| {plain(version)} | {plain(r.gate)} | {_SAID[r.decision]}{_told(r)} | {_number(r.threshold)} "
+        f"| {_number(r.bound)} | {_number(r.p_value)} | {_number(r.false_alarms)} | {r.n} |"
         for version, r in said
     ]
     if not rows:

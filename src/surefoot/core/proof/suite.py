@@ -195,7 +195,7 @@ def _ruling(suite: Suite, spec: EvaluatorSpec, column: Column | None, stopped: s
 
 def _told_only(ruling: Ruling) -> Ruling:
     """All cases have to pass is what nobody asked for: it would block nearly every agent that did not change."""
-    why = "; told only: no pass_rate is written, and gates decide"
+    why = "; no pass_rate is written, so gates decide"
     return replace(
         ruling, is_blocking=False, reason=ruling.reason + ("" if ruling.decision is Decision.PASSED else why)
     )
