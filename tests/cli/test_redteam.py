@@ -390,8 +390,7 @@ def test_a_judge_decides_what_evidence_leaves_open(project, monkeypatch, severit
 
 
 def test_wrong_usage_is_exit_code_3(project):
-    """Unknown names, empty and missing files, and a recording that cannot be attacked: 3, with what to do."""
-    put(project, "empty.jsonl", "")
+    """Unknown names, missing files, and a recording that cannot be attacked: 3, with what to do."""
     put(project, "agents/bot/taped.yaml", VERSION.replace('python, callable: "w6_bot:%s"', "tape, path: tape.jsonl"))
     for words in (
         ("run", "--version", "nobody"),
@@ -402,14 +401,21 @@ def test_wrong_usage_is_exit_code_3(project):
         ("run", "--version", "weak", "--max-success", "2"),
         ("poison", str(project / "tape.jsonl"), "--version", "taped"),
         ("poison", str(project / "tape.jsonl"), "--version", "obeys", "--injections", "dirct"),
-        ("poison", str(project / "empty.jsonl"), "--version", "obeys"),
-        ("tape", str(project / "empty.jsonl"), "--candidate", "x"),
         ("tape", str(project / "tape.jsonl"), "--candidate", "x"),
         ("convert", "rot31", "x"),
     ):
         done = surefoot(project, "redteam", *words)
         assert done.code == 3, (words, done.out, done.err)
         assert "hint:" in done.err
+
+
+def test_an_empty_recording_decides_nothing(project):
+    """Nothing was executed: 2, and what to do."""
+    put(project, "empty.jsonl", "")
+    empty = str(project / "empty.jsonl")
+    for words in (("poison", empty, "--version", "obeys"), ("tape", empty, "--candidate", "x")):
+        done = surefoot(project, "redteam", *words)
+        assert (done.code, "hint:" in done.err) == (2, True), (words, done.out, done.err)
 
 
 def test_list_and_convert(project):
