@@ -17,7 +17,7 @@ from surefoot.adapters.reports.documents import (
 from surefoot.adapters.reports.junit import junit
 from surefoot.core.proof.gate import Decision, GateReport, Ruling
 from surefoot.core.proof.redteam.report import AttackReport, Cell, Fates
-from surefoot.core.proof.table import Column, Sample, ScoreTable
+from surefoot.core.proof.table import Column, Lack, Sample, ScoreTable
 from surefoot.core.units import Digest
 from surefoot.errors import UsageError
 
@@ -93,6 +93,15 @@ def test_a_case_fails_errs_or_is_skipped_as_its_trials_did():
     assert {name: suite.get(name) for name in ("tests", "failures", "errors", "skipped")} == {
         "tests": "4", "failures": "1", "errors": "1", "skipped": "1",
     }  # fmt: skip
+
+
+def test_why_nothing_was_scored_outlives_the_document(tmp_path):
+    """A report made from documents alone still says what the judge did wrong."""
+    column = Column(samples={"a": Sample(errors=2)}, is_rate=False, lacks=(Lack("the judge said prose", 2),))
+    table = ScoreTable(suite="support@1", version=VERSION, columns={"success": column})
+    (tmp_path / "scores.json").write_bytes(written(ScoresDocument(candidate=table)))
+    said = junit(documents_under(tmp_path)).decode()
+    assert 'message="2 trials gave no score; over all cases: the judge said prose (2)"' in said
 
 
 def test_gates_that_were_not_decided_are_errors_and_no_gate_at_all_is_one():
