@@ -120,8 +120,7 @@ def _replay(
         redaction_key=_key(key_file) if redact or key_file is not None else None,
         allowed=Isolation(*(tuple(names or ()) for names in (allow_host, allow_env, allow_program))),
     )
-    held = None if gates is None else load_gates(spec.root, gates)
-    names = _Names(baseline, candidate, agent)
+    held, names = None if gates is None else load_gates(spec.root, gates), _Names(baseline, candidate, agent)
     found = _found(spec, traces, names, gates=held, where=_Where(on, workers, timeout), resume=resume, is_quiet=as_json)
     _write(found, out, junit_file, html_file)
     say_json(replay_json(found)) if as_json else show_replay(found)

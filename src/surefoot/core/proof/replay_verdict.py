@@ -189,9 +189,7 @@ def verdict(
         report = _with_a_baseline_that_agrees(report, baseline)
     elif level is not Level.POLICY and any(isinstance(gate, RegressionGate) for gate in held.gates):
         report = _with_a_sound_baseline(report, baseline)
-    known = {result.attempt.case: result for result in baseline.results}
-    others = {result.attempt.case: result for result in candidate.results}
-    rows = tuple(Row(case, known.get(case), others.get(case)) for case in dict.fromkeys((*known, *others)))
+    rows = _side_by_side(baseline, candidate)
     return Replayed(
         suite=suite,
         level=level,
@@ -206,6 +204,12 @@ def verdict(
         ratios=tuple(ratio for metric in ("latency_ms", "tokens") if (ratio := _ratio(metric, rows)) is not None),
         gates=report,
     )
+
+
+def _side_by_side(baseline: Arm, candidate: Arm) -> tuple[Row, ...]:
+    known = {result.attempt.case: result for result in baseline.results}
+    others = {result.attempt.case: result for result in candidate.results}
+    return tuple(Row(case, known.get(case), others.get(case)) for case in dict.fromkeys((*known, *others)))
 
 
 def _left(arm: Arm) -> frozenset[str]:
