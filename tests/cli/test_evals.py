@@ -61,9 +61,8 @@ def test_a_run_says_its_verdict_and_ends_with_its_code(project, body, code, word
 
 
 def test_wrong_usage_is_3_and_never_a_verdict(project):
-    """A suite, a version, a tag or a callable that is not there, and a suite that asks nothing."""
+    """A suite, a version, a tag or a callable that is not there."""
     root = project(v1="pass")
-    put(root, "evals/empty.yaml", "cases: []\nevaluators: [exact]\n")
     put(root, "agents/bot/v2.yaml", BOT % ("x", "nowhere"))
     for words in (
         ["smok", "--version", "v1"],
@@ -72,12 +71,19 @@ def test_wrong_usage_is_3_and_never_a_verdict(project):
         ["smoke", "--version", "v1", "--baseline", "v1"],
         ["smoke", "--version", "v1", "--again", "zz"],
         ["smoke", "--version", "v2"],
-        ["empty", "--version", "v1"],
         ["smoke"],
     ):
         ended = surefoot(root, "eval", "run", *words)
         assert (ended.code, ended.out) == (3, ""), words
         assert "hint:" in ended.err
+
+
+def test_a_suite_that_asks_nothing_decides_nothing(project):
+    """Nothing was executed: 2, and what to do."""
+    root = project(v1="pass")
+    put(root, "evals/empty.yaml", "cases: []\nevaluators: [exact]\n")
+    ended = surefoot(root, "eval", "run", "empty", "--version", "v1")
+    assert (ended.code, ended.out, "hint:" in ended.err) == (2, "", True)
 
 
 def test_results_that_cannot_be_kept_are_4(project):

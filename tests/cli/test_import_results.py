@@ -56,4 +56,4 @@ def test_an_empty_file_is_refused_and_nothing_is_written(tmp_path, source):
     put(tmp_path, "empty", "")
     out = tmp_path / "s.json"
     ended = surefoot(tmp_path, "eval", "import", str(tmp_path / "empty"), "--from", source, "--out", str(out))
-    assert (ended.code, out.exists()) == (3, False)
+    assert (ended.code, out.exists()) == (2, False)

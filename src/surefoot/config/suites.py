@@ -9,7 +9,7 @@ from typing import Final
 from ..core.proof.case import Case
 from ..core.proof.suite import NO_LIMITS, EvaluatorSpec, Limits, Suite, case_digest
 from ..core.proof.trace import TracedCall
-from ..errors import ArtifactError, SuiteError
+from ..errors import ArtifactError, NothingToJudge, SuiteError
 from .evaluators import read_evaluator
 from .files import confined, shown_path
 from .json_lines import read_json_lines
@@ -113,7 +113,7 @@ def read_cases(node: Node, folder: Path, root: Path) -> tuple[Case, ...]:
             raise node.error(f"no file {path.name!r} there", hint="paths are relative to the suite's file")
         found = _distinct(read_json_lines(path, source=shown_path(root.resolve(), path), errors=SuiteError))
     if not found:
-        raise node.error("a suite with no cases", hint="nothing that is asked proves nothing: add a case")
+        raise NothingToJudge(f"{node.place}: a suite with no cases", hint="nothing asked proves nothing: add a case")
     return found
 
 

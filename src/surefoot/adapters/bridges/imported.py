@@ -16,7 +16,7 @@ from ...core.proof.redteam.report import AttackReport
 from ...core.proof.score import Attempt, Result, Score
 from ...core.proof.table import ScoreTable, table_of
 from ...core.units import Digest
-from ...errors import UsageError
+from ...errors import NothingToJudge, UsageError
 
 __all__ = [
     "RUN_ENDED",
@@ -83,7 +83,7 @@ def parsed(path: Path, content: bytes, *, lines: bool = False) -> object:
 
 def refused(path: Path, what: str) -> NoReturn:
     """The file holds nothing that could be counted."""
-    raise UsageError(f"{path}: {what}", hint="name the results file of that program, see docs/judges.md")
+    raise NothingToJudge(f"{path}: {what}", hint="name the results file of that program, see docs/judges.md")
 
 
 def passed(metric: str, value: object, reason: str = "") -> Score:
