@@ -9,7 +9,6 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -18,6 +17,7 @@ from ..core.artifact.version import AgentVersion
 from ..core.units import AgentName, Digest, RolloutId
 from ..errors import StoreUnavailable, SurefootError, Unavailable, UnknownName, UsageError
 from ..ports.clock import Clock, Ids
+from .pauses import Pauses
 from .stable import first_stable
 
 if TYPE_CHECKING:  # loaded in the thread: whoever opens a project need not wait for the machinery of rollouts
@@ -77,7 +77,7 @@ class Engine:
         self._store: Store | None = None
         self._cases: Cases | None = None
         self._ready = asyncio.Event()
-        self._pauses: _Pauses
+        self._pauses: Pauses
         self._thread = threading.Thread(target=self._run, name="surefoot-engine", daemon=True)
         self._thread.start()
 
@@ -148,7 +148,7 @@ class Engine:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a coroutine without a task")
-        self._pauses = _Pauses(self._clock, task)
+        self._pauses = Pauses(self._clock, task)
         self._running.set_result((asyncio.get_running_loop(), task))
         from ..service.controller import Controller
         from ..store.registry import open_store
@@ -255,39 +255,6 @@ class Engine:
         if self._store is None:
             raise StoreUnavailable("the store is not open", hint="look at the store, and try again")
         return await self._store.version(digest)
-
-
-class _Pauses:
-    """
-    A clock for work that is to stop between two steps: whoever is cancelled in the middle of a write leaves it to a
-    connection that nobody closes, and the store stays locked for as long as the process lives.
-    """
-
-    def __init__(self, clock: Clock, task: asyncio.Task[None]) -> None:
-        self._clock = clock
-        self._task = task
-        self._is_stopping = self._is_resting = False
-
-    def now(self) -> datetime:
-        return self._clock.now()
-
-    async def sleep(self, seconds: float) -> None:
-        if self._is_stopping:
-            raise asyncio.CancelledError
-        self._is_resting = True
-        try:
-            if seconds == math.inf:
-                await asyncio.Event().wait()
-            else:
-                await self._clock.sleep(seconds)
-        finally:
-            self._is_resting = False
-
-    def stop(self) -> None:
-        """In the loop's thread: at once while it rests, else when it is about to."""
-        self._is_stopping = True
-        if self._is_resting:
-            self._task.cancel()
 
 
 def _is_process_ending(error: Exception) -> bool:

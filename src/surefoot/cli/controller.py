@@ -10,6 +10,7 @@ import typer
 
 from ..app.blessing import Blessing
 from ..app.control import Control
+from ..app.pauses import Pauses
 from ..service.controller import Controller
 from .control import controlled
 from .output import say
@@ -33,14 +34,18 @@ def _controller(
     """
 
     async def run(control: Control) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a coroutine without a task")
+        pauses = Pauses(control.clock, task)
         controller = Controller(
             store=control.store,
-            clock=control.clock,
+            clock=pauses,
             every=every,
             notifiers=[Blessing(project=control.project, clock=control.clock)],
         )
         if rounds is None:
-            await _until_told(controller)
+            await _until_told(controller, pauses)
         else:
             for _ in range(rounds):
                 await controller.round()
@@ -54,13 +59,22 @@ def _controller(
     controlled(ctx, run)
 
 
-async def _until_told(controller: Controller) -> None:
-    """Until SIGTERM, as service managers stop a process; Ctrl-C ends the whole command."""
-    work = asyncio.create_task(controller.run())
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, work.cancel)
+async def _until_told(controller: Controller, pauses: Pauses) -> None:
+    """Until SIGTERM, as service managers stop a process, or Ctrl-C: both end it between two steps of its work."""
+    loop, told = asyncio.get_running_loop(), list[signal.Signals]()
+
+    def stop(how: signal.Signals) -> None:
+        told.append(how)
+        loop.remove_signal_handler(how)  # who says it twice means at once
+        pauses.stop()
+
+    for how in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(how, stop, how)
     say("controlling; Ctrl-C stops this controller, not the rollouts")
     try:
-        await work
+        await controller.run()
     except asyncio.CancelledError:
-        if (task := asyncio.current_task()) is not None and task.cancelling():
+        if not told:
             raise
+    if signal.SIGINT in told:
+        raise KeyboardInterrupt
