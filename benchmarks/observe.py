@@ -135,7 +135,8 @@ def telemetry() -> dict[str, Callable[[], None]]:
 
 
 def _has_telemetry() -> bool:
-    return importlib.util.find_spec("opentelemetry") is not None
+    # The programming interface alone comes with other packages; what costs is the SDK.
+    return bool(importlib.util.find_spec("opentelemetry") and importlib.util.find_spec("opentelemetry.sdk"))
 
 
 def measure(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..adapters.clock import SystemClock
 from ..adapters.reports.documents import AttacksDocument, Document, GateDocument, ScoresDocument, written
@@ -15,7 +15,6 @@ from ..config.behaviours import list_behaviours, load_behaviour
 from ..config.files import NewFile, write_all
 from ..config.gates import GATES_FILE
 from ..config.suites import list_suites, load_suite
-from ..core.proof.baseline import Baseline
 from ..core.proof.gate import Decision, Ruling, decision_of
 from ..core.proof.gate_kinds import default_gates, is_attack_metric
 from ..core.proof.suite import Suite, rule_suite
@@ -24,17 +23,16 @@ from .behaving import Found, observe, report_of, scores_of
 from .changes import touched_versions
 from .ci_attacks import Attack, Attacked, attack_version, left_out
 from .gating import Arms, Gating, arms_of
-from .proving import Asked, Proving
+from .proving import Asked, Proving, Told
+from .trying_again import try_again
 
 if TYPE_CHECKING:
     from ..core.artifact.version import AgentVersion
     from ..core.proof.table import ScoreTable
 
-__all__ = ["Attack", "Proved", "Told", "prove_changes"]
+__all__ = ["Attack", "Proved", "prove_changes"]
 
 _KINDS: Final = {ScoresDocument: "scores", GateDocument: "gate", AttacksDocument: "attacks"}
-Told: TypeAlias = Callable[[str], None]
-"""Hears one line before each step: proofs take minutes."""
 
 
 class Proved(NamedTuple):
@@ -75,6 +73,7 @@ def prove_changes(root: Path, base: str, out: Path, told: Told, *, attack: Attac
         for version in touched.versions:
             ran = _suites(root, proving, version, told)
             gating = _gating(root, [one.arms for one in ran])
+            ran = [one._replace(arms=try_again(proving, gating, one.suite, one.arms, told)) for one in ran]
             found: list[Document] = [_own(root, gating, one, _name(version)) for one in ran]
             found += _behaviours(root, proving, version, told)
             before = touched.before.get(version.agent)
@@ -156,9 +155,9 @@ def _gated(gating: Gating, suites: Sequence[Arms], attacks: Attacked, name: str)
     found: list[Document] = []
     for arms, report in zip((*suites, *attacked), gating.reports([*suites, *attacked]), strict=True):
         if arms is not attacks.arms:
-            before = gating.before(arms)
-            table = before.table if isinstance(before, Baseline) else before
-            found.append(ScoresDocument(candidate=arms.candidate, baseline=table, label=name))
+            new, old = gating.tables(arms)
+            notes = (arms.note,) if arms.note else ()
+            found.append(ScoresDocument(candidate=new, baseline=old, label=name, notes=notes))
         found.append(GateDocument(gate=report, label=name))
     if attacks.usual is not None and not any(gate.is_blocking for gate in wanted):
         found.append(GateDocument(gate=attacks.usual, label=name))

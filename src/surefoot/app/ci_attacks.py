@@ -20,12 +20,11 @@ from .gating import Arms
 from .redteaming import Assault, attacked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from ..core.artifact.version import AgentVersion
     from ..core.proof.gate import GateReport
-    from .proving import Proving
+    from .proving import Proving, Told
 
 __all__ = ["Attack", "Attacked", "attack_version", "left_out"]
 
@@ -70,7 +69,7 @@ def attack_version(
     version: AgentVersion,
     before: AgentVersion | None,
     attack: Attack,
-    told: Callable[[str], None],
+    told: Told,
 ) -> Attacked:
     """
     What attacks achieve on it and, with the same, on the version before; alone it is held to an absolute rate.
@@ -93,7 +92,7 @@ def attack_version(
     return _told(attacked(proving, assault), version, notes, told)
 
 
-def _on_tape(root: Path, version: AgentVersion, before: AgentVersion | None, told: Callable[[str], None]) -> Attacked:
+def _on_tape(root: Path, version: AgentVersion, before: AgentVersion | None, told: Told) -> Attacked:
     mine = _recorded(root, version)
     if not mine.outcomes:
         told(f"{_called(version)}: a recording answers nothing that it was not asked, so it is not attacked")
@@ -115,7 +114,7 @@ def _on_tape(root: Path, version: AgentVersion, before: AgentVersion | None, tol
     return _told(found, version, notes, told)
 
 
-def _told(found: RedTeamed, version: AgentVersion, notes: tuple[str, ...], told: Callable[[str], None]) -> Attacked:
+def _told(found: RedTeamed, version: AgentVersion, notes: tuple[str, ...], told: Told) -> Attacked:
     for note in notes:
         told(f"{_called(version)}: {note}")
     document = AttacksDocument(attacks=found.report, label=_called(version), notes=notes)

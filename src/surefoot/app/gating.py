@@ -54,6 +54,9 @@ class Arms:
     beside: tuple[Digest, ...] = ()
     """Other versions of the same run, which were not asked for."""
 
+    note: str = ""
+    """What people should know of how it came about."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gating:
@@ -138,15 +141,20 @@ class Gating:
         """Whether a gate that blocks looks at these results."""
         return any(gate.is_blocking and self._looks(gate, arms) for gate in self.gates.gates)
 
-    def changes(self, arms: Arms) -> tuple[CaseChange, ...]:
-        """What became of every case, by its fresh trials if it flipped, under every metric that a gate compares."""
+    def tables(self, arms: Arms) -> tuple[ScoreTable, ScoreTable | None]:
+        """Both sides as they are to be told: a case that flipped by its fresh trials, where there are any."""
         before = self.before(arms)
         table = before.table if isinstance(before, Baseline) else before
-        if table is None or table.suite != arms.candidate.suite or table.suite == COUNTS_SUITE:
+        kept = tuple(gate for gate in self.gates.gates if self._looks(gate, arms))
+        if table is None or arms.fresh is None or not kept:
+            return arms.candidate, table
+        return tried_again(replace(self.gates, gates=kept), arms.candidate, table, arms.fresh)
+
+    def changes(self, arms: Arms) -> tuple[CaseChange, ...]:
+        """What became of every case, by its fresh trials if it flipped, under every metric that a gate compares."""
+        candidate, table = self.tables(arms)
+        if table is None or table.suite != candidate.suite or table.suite == COUNTS_SUITE:
             return ()
-        candidate, kept = arms.candidate, tuple(gate for gate in self.gates.gates if self._looks(gate, arms))
-        if arms.fresh is not None and kept:
-            candidate, table = tried_again(replace(self.gates, gates=kept), candidate, table, arms.fresh)
         found: list[CaseChange] = []
         for metric in dict.fromkeys(gate.metric for gate in self.gates.gates if isinstance(gate, _COMPARING)):
             held = [one.case for one in self.quarantine if one.until >= self.today and one.metric in {None, metric}]

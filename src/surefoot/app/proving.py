@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from ..adapters.clock import SystemClock, SystemIds
 from ..adapters.prices import PriceTable
@@ -35,7 +35,10 @@ from .sources import runs_code, source_digest
 if TYPE_CHECKING:
     from ..store.results import SqliteResults
 
-__all__ = ["RESULTS_FILE", "Asked", "Proving"]
+__all__ = ["RESULTS_FILE", "Asked", "Proving", "Told"]
+
+Told: TypeAlias = Callable[[str], None]
+"""Hears one line before each step: proofs take minutes."""
 
 _APART: Final = (JUDGE, ATTACK, PREDICATE)
 """Kinds of evaluators that are made elsewhere: they need a model, a plan of attacks, or code of the project."""
@@ -257,8 +260,12 @@ class Proving:
 
     def name_of(self, digest: Digest) -> str:
         """`AGENT@LABEL` of a version in the project; empty if it is not there."""
-        found = (f"{one.agent}@{one.label}" for one in self._versions() if one.digest == digest)
-        return next(found, "")
+        found = self.version_of(digest)
+        return "" if found is None else f"{found.agent}@{found.label}"
+
+    def version_of(self, digest: Digest) -> AgentVersion | None:
+        """The version in the project whose content has that digest, if it is there."""
+        return next((one for one in self._versions() if one.digest == digest), None)
 
     def _versions(self) -> Iterator[AgentVersion]:
         """Of all agents, those whose file can be read: a broken one must not stand between a gate and another."""

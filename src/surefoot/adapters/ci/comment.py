@@ -124,6 +124,7 @@ def _numbers(document: ScoresDocument, gates: Sequence[GateDocument]) -> list[st
     }
     lines = [
         f"### {_suite(table.suite)}: {plain(document.label) or _short(table.version)}",
+        *[line for note in document.notes for line in ("", plain(note))],
         "",
         "| metric | baseline | candidate | | cases | could see a drop of |",
     ]

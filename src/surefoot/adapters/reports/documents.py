@@ -39,6 +39,8 @@ class ScoresDocument(msgspec.Struct, frozen=True, kw_only=True, tag_field="suref
     baseline: ScoreTable | None = None
     label: str = ""
     baseline_label: str = ""
+    notes: tuple[str, ...] = ()
+    """How the counts came about, for people."""
 
 
 class AttacksDocument(msgspec.Struct, frozen=True, kw_only=True, tag_field="surefoot", tag="attacks/1"):
