@@ -82,10 +82,14 @@ def _checkout(root: Path, commit: str, target: Path) -> None:
         return  # the project is new, or the commit empty: an archive without a file is none that tarfile reads
     command = ["git", "-C", str(root), "archive", "--format=tar", tree]
     # The arguments are a digest that git itself gave and a folder's name, and no shell reads them.
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as archive:  # noqa: S603
-        _unpack(cast("IO[bytes]", archive.stdout), target)
-    if archive.returncode:
-        raise UsageError(f"git cannot show {tree}", hint="the commit may not be fetched whole: fetch-depth: 0")
+    with tempfile.TemporaryFile() as said:  # a pipe that nobody reads meanwhile would hold git up
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said) as archive:  # noqa: S603
+            _unpack(cast("IO[bytes]", archive.stdout), target)
+        if archive.returncode:
+            said.seek(0)
+            why = said.read(300).decode(errors="replace").strip()
+            hint = "the commit may not be fetched whole: fetch-depth: 0"
+            raise UsageError(f"git cannot show {tree}: {why}", hint=hint)
 
 
 def _unpack(archive: IO[bytes], target: Path) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
 from ..adapters.ci.comment import comment
-from ..adapters.ci.github import PullRequest, annotated, pull_request, summarise
+from ..adapters.ci.github import PullRequest, annotated, annotation, pull_request, summarise
 from ..adapters.ci.workflows import Provider, Written, workflow_files
 from ..adapters.reports.documents import Document, GateDocument, documents_under
 from ..adapters.reports.junit import junit
@@ -19,7 +20,7 @@ from ..core.proof.gate import EXIT_CODES, Decision, Ruling, decision_of
 from ..core.proof.suite import NO_LIMITS, Limits
 from ..core.units import MicroUsd
 from ..errors import AlreadyExists, SurefootError
-from .output import say, say_json
+from .output import say, say_json, visible
 from .project import project_of
 from .writable import refuse_unwritable_folder
 
@@ -136,7 +137,7 @@ def _report(
     else:
         say(text)
     if github:
-        _tell_github(text, rulings)
+        _tell_github(text, rulings, sys.stderr if as_json else sys.stdout)
     raise typer.Exit(EXIT_CODES[decision])
 
 
@@ -144,13 +145,15 @@ def _rulings(documents: Sequence[Document]) -> tuple[Ruling, ...]:
     return tuple(r for document in documents if isinstance(document, GateDocument) for r in document.gate.rulings)
 
 
-def _tell_github(text: str, rulings: tuple[Ruling, ...]) -> None:
-    """What GitHub refuses is said and changes no verdict: a fork's token may not comment, and that is no failure."""
-    say(*annotated(rulings))
+def _tell_github(text: str, rulings: tuple[Ruling, ...], out: TextIO) -> None:
+    """A refusal of GitHub's is said and changes no verdict: a fork's token may not comment, and that is no failure."""
+    told = list(annotated(rulings))
     summarise(text, os.environ)
     try:
         request = pull_request(os.environ)
         if isinstance(request, PullRequest):
-            say(f"comment: {request.upsert(text)}")
+            told.append(f"comment: {request.upsert(text)}")
     except SurefootError as error:
-        say(f"::warning title=no comment::{error.message}; {error.hint}")
+        told.append(annotation("warning", "no comment", f"{error.message}; {error.hint}"))
+    for line in told:  # the runner reads commands from either stream
+        print(visible(line), file=out)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from html import unescape
 
 from hypothesis import given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
-from surefoot.adapters.ci.comment import MARKER, comment, plain
+from surefoot.adapters.ci.comment import MARKER, comment, plain, shortened
 from surefoot.adapters.reports.documents import AttacksDocument, GateDocument, ScoresDocument
 from surefoot.core.proof.gate import Decision, GateReport, Ruling, decision_of
 from surefoot.core.proof.redteam.report import AttackReport, Cell, Fates
 from surefoot.core.proof.table import Column, Sample, ScoreTable
 from surefoot.core.units import Digest
+
+BETWEEN = "\u200b"
+"""What stands between a sign and what it would call or link."""
 
 VERSION, BEFORE = Digest("sha256:" + "a" * 64), Digest("sha256:" + "b" * 64)
 
@@ -81,11 +87,38 @@ def test_long_lists_are_cut_with_a_count():
     assert len(text) < 5000
 
 
-@given(st.text())
+TEXTS = (
+    st.text() | st.text(alphabet="@#:/.-1= wGHa\\`*_<>&;|[]()!~") | st.from_regex(r"(@|#\d|GH-\d|www\.|a://|1\. |- )+")
+)
+
+
+def rendered(markdown):
+    """What people read once GitHub has rendered it: the HTML, and its text."""
+    html = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(markdown)
+    return html, unescape(re.sub(r"<[^>]*>", "", html)).removesuffix("\n")
+
+
+@given(TEXTS)
 def test_nothing_in_anybodys_text_is_markdown(text):
-    """No mention, no HTML, no link, no table cell, no new line, however it is written."""
-    shown = plain(text)
-    assert not set("\n\r<>@") & set(shown)
-    assert "://" not in shown
-    bare = shown.replace("\\\\", "")
-    assert all(bare[i - 1] == "\\" for i, sign in enumerate(bare) if sign in "|`*_[]")
+    """It is one paragraph without anything in it, and says what was written."""
+    wanted = " ".join(text.split())[:300]
+    html, shown = rendered(plain(wanted))
+    assert set(re.findall(r"<[^>]*>", html)) <= {"<p>", "</p>"}
+    assert shown.replace(BETWEEN, "") == wanted.replace(BETWEEN, "").replace("\0", "\ufffd")
+
+
+@given(TEXTS)
+def test_nobody_is_called_and_nothing_is_linked_by_what_was_rendered(text):
+    """GitHub looks for names, references and addresses in what was rendered, without entities and backslashes."""
+    _, shown = rendered(plain(text))
+    assert not re.search(r"@\w|#\d|\bGH-\d|\bwww\.|://", shown, re.IGNORECASE)
+
+
+def test_a_comment_that_is_cut_closes_what_it_opened():
+    """The note that it was cut is seen, not folded away with the last table."""
+    text = comment([gates(*[Decision.PASSED] * 500)])
+    cut = shortened(text, 9_000)
+    assert len(cut) <= 9_000
+    assert cut.count("<details>") == cut.count("</details>") == 1
+    assert cut.rstrip().endswith("… cut: the whole report is in the step's summary.")
+    assert shortened(text, len(text)) == text

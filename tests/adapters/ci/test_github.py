@@ -21,6 +21,7 @@ class GitHub(BaseHTTPRequestHandler):
 
     comments: list[dict]
     status = 200
+    location = ""
     tokens: list[str]
 
     def do_GET(self):
@@ -46,6 +47,8 @@ class GitHub(BaseHTTPRequestHandler):
         body = json.dumps(value).encode()
         self.send_response(self.status)
         self.send_header("Content-Length", str(len(body)))
+        if self.location:
+            self.send_header("Location", self.location)
         self.end_headers()
         self.wfile.write(body)
 
@@ -108,6 +111,7 @@ def test_a_report_that_is_too_long_for_a_comment_is_cut_and_says_so(github, envi
     pull_request(environ).upsert(MARKER + "x" * 100_000)
     assert len(github.comments[0]["body"]) < 65_536
     assert "cut" in github.comments[0]["body"]
+    assert github.comments[0]["body"].startswith(MARKER)
 
 
 def test_a_refusal_says_what_the_workflow_needs_and_never_the_token(github, environ):
@@ -117,6 +121,22 @@ def test_a_refusal_says_what_the_workflow_needs_and_never_the_token(github, envi
         pull_request(environ).upsert(MARKER)
     assert "pull-requests: write" in refused.value.hint
     assert TOKEN not in str(refused.value) + repr(pull_request(environ))
+
+
+def test_the_token_does_not_follow_a_redirect(github, environ):
+    """An address that points elsewhere gets an error; whoever it points to gets nothing."""
+    elsewhere = type("Elsewhere", (GitHub,), {"comments": [], "tokens": []})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), elsewhere)
+    threading.Thread(target=server.serve_forever).start()
+    github.status, github.location = (
+        302,
+        f"http://127.0.0.1:{server.server_port}/repos/us/agents/issues/7/comments?page=1",
+    )
+    with pytest.raises(UsageError, match="302"):
+        pull_request(environ).upsert(MARKER)
+    server.shutdown()
+    server.server_close()
+    assert not elsewhere.tokens
 
 
 def test_a_github_that_is_away_is_an_error_with_a_hint(environ):
@@ -139,6 +159,8 @@ def test_outside_of_a_pull_request_there_is_nothing_to_comment_on(environ, tmp_p
         {"GITHUB_TOKEN": ""},
         {"GITHUB_REPOSITORY": "../../elsewhere"},
         {"GITHUB_API_URL": "file:///etc"},
+        {"GITHUB_API_URL": "http://github.example/api"},
+        {"GITHUB_API_URL": "http://127.0.0.1.github.example/api"},
         {"GITHUB_EVENT_PATH": "/nowhere"},
     ],
 )

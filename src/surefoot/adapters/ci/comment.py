@@ -17,7 +17,7 @@ from ...core.proof.redteam.report import Fates
 from ...core.proof.table import Column
 from ..reports.documents import AttacksDocument, Document, GateDocument, ScoresDocument
 
-__all__ = ["MARKER", "comment", "plain"]
+__all__ = ["MARKER", "comment", "plain", "shortened"]
 
 MARKER: Final = "<!-- surefoot-report -->"
 """The first line. By it an earlier comment is found, and updated instead of joined by another."""
@@ -28,7 +28,13 @@ _MOST_ROWS: Final = 40
 _MOST_TEXT: Final = 300
 _ARROWS: Final = {True: "↑", False: "↓", None: "→"}
 _SAID: Final = {Decision.PASSED: "✅ passed", Decision.FAILED: "❌ failed", Decision.UNDECIDED: "⚠️ not decided"}
-_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]()#+!|~])")
+_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]()+!|~]|#(?!8203;)|^[-=])")
+_NUMBERED: Final = re.compile(r"^(\d+)\.")
+_ACTS: Final = re.compile(r"@|#(?=\d)|\bGH-(?=\d)|\bwww(?=\.)|:(?=//)", re.IGNORECASE)
+"""
+What GitHub makes a mention, a reference or a link of. It looks at what was rendered, where an entity or a backslash is
+gone, so a space without width goes between.
+"""
 
 
 def plain(text: str) -> str:
@@ -36,9 +42,19 @@ def plain(text: str) -> str:
     line = " ".join(text.split())
     if len(line) > _MOST_TEXT:
         line = line[:_MOST_TEXT] + "…"
-    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("@", "&#64;")
-    line = line.replace("://", ":&#47;&#47;")
-    return _SPECIAL.sub(r"\\\1", line)
+    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _NUMBERED.sub(r"\1\\.", _SPECIAL.sub(r"\\\1", _ACTS.sub("\\g<0>&#8203;", line)))
+
+
+def shortened(text: str, most: int) -> str:
+    """The comment in at most so many characters, cut at the end of a line, and saying so where people see it."""
+    if len(text) <= most:
+        return text
+    end = "\n\n… cut: the whole report is in the step's summary.\n"
+    closing = "\n\n</details>"
+    room = text[: most - len(end) - len(closing)]
+    kept = room.rpartition("\n")[0] or room
+    return kept + closing * (kept.count("<details>") - kept.count("</details>")) + end
 
 
 class _Said(NamedTuple):

@@ -14,13 +14,13 @@ import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, Literal, TypeAlias, cast
 
 from ...core.proof.gate import Decision, Ruling
 from ...errors import SettingsError, UsageError
-from .comment import MARKER
+from .comment import MARKER, shortened
 
-__all__ = ["PullRequest", "annotated", "pull_request", "summarise"]
+__all__ = ["Level", "PullRequest", "annotated", "annotation", "pull_request", "summarise"]
 
 _REPOSITORY: Final = re.compile(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+")
 _MOST_BODY: Final = 65_000
@@ -28,6 +28,18 @@ _PAGE: Final = 100
 _MOST_PAGES: Final = 30
 _TIMEOUT_S: Final = 30.0
 _MOST_ANSWER: Final = 16 * 1024 * 1024
+_LOOPBACK: Final = re.compile(r"http://(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?(/|$)")
+Level: TypeAlias = Literal["error", "warning"]
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """Follows nothing: `urllib` would carry the token to whatever host a redirect names."""
+
+    def redirect_request(self, *_: object) -> None:
+        return None
+
+
+_opener: Final = urllib.request.build_opener(_Stay)
 
 
 def annotated(rulings: Iterable[Ruling]) -> Iterator[str]:
@@ -35,9 +47,13 @@ def annotated(rulings: Iterable[Ruling]) -> Iterator[str]:
     for ruling in rulings:
         if ruling.decision is Decision.PASSED:
             continue
-        level = "error" if ruling.is_blocking else "warning"
-        title = _escaped(f"{ruling.gate}: {ruling.decision}").replace(":", "%3A").replace(",", "%2C")
-        yield f"::{level} title={title}::{_escaped(f'{ruling.metric}: {ruling.reason}')}"
+        level: Level = "error" if ruling.is_blocking else "warning"
+        yield annotation(level, f"{ruling.gate}: {ruling.decision}", f"{ruling.metric}: {ruling.reason}")
+
+
+def annotation(level: Level, title: str, message: str) -> str:
+    """One annotation, as the line by which the runner is told. Nothing in either text is a command of its own."""
+    return f"::{level} title={_escaped(title).replace(':', '%3A').replace(',', '%2C')}::{_escaped(message)}"
 
 
 def summarise(text: str, environ: Mapping[str, str]) -> bool:
@@ -61,9 +77,7 @@ class PullRequest:
 
     def upsert(self, body: str) -> str:
         """Update our comment, or write the first; its address. Raises UsageError where GitHub refuses."""
-        text = (
-            body if len(body) <= _MOST_BODY else body[:_MOST_BODY] + "\n\n… cut: the whole is in the step's summary.\n"
-        )
+        text = shortened(body, _MOST_BODY)
         mine = self._mine()
         comments = f"/repos/{self.repository}/issues"
         if mine is None:
@@ -85,7 +99,7 @@ class PullRequest:
         return None
 
     def _call(self, method: str, path: str, body: object = None) -> object:
-        request = urllib.request.Request(  # noqa: S310  # `pull_request` lets nothing but http(s) through
+        request = urllib.request.Request(  # noqa: S310  # `pull_request` lets nothing but https, and http to this machine, through
             self.api + path,
             method=method,
             data=None if body is None else json.dumps(body).encode(),
@@ -97,7 +111,7 @@ class PullRequest:
             },
         )
         try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310  # as above
+            with _opener.open(request, timeout=_TIMEOUT_S) as answer:
                 return json.loads(answer.read(_MOST_ANSWER))
         except urllib.error.HTTPError as error:
             error.close()
@@ -127,7 +141,7 @@ def pull_request(environ: Mapping[str, str]) -> PullRequest | None:
     if not _REPOSITORY.fullmatch(repository):
         raise SettingsError(f"GITHUB_REPOSITORY is {repository!r}", hint="owner/name, as GitHub Actions sets it")
     api = environ.get("GITHUB_API_URL", "https://api.github.com").rstrip("/")
-    if not api.startswith(("https://", "http://")):
+    if not (api.startswith("https://") or _LOOPBACK.match(api)):
         raise SettingsError(f"GITHUB_API_URL is {api!r}", hint="an address that begins with https://")
     return PullRequest(api=api, repository=repository, number=number, token=token)
 
