@@ -14,7 +14,7 @@ from typing import Final
 
 from ..core.evidence.tally import ArmCounts, Delta, DeltaKey, History
 from ..core.units import RolloutId
-from .accumulate import Gathering, gathered, remembered
+from .accumulate import Gathering, NewFailures, gathered, remembered
 from .codec import decode, encode
 from .rules import gap
 from .statements import LAST_SEQUENCE, Ask, Row, micros
@@ -84,10 +84,11 @@ def _gathering(
     body: str = (yield Ask(_HOLD_TICK, place))[0][0]
     tick = decode(Gathering, body) if body else None
     for key, counts in items:
-        failed: dict[str, int] = {}
-        for metric, units in counts.failed.items():
-            failed[metric] = yield from _new_failures({**place, "metric": metric}, sorted(set(units)))
-        tick = gathered(tick, key, counts, failed, at)
+        new = NewFailures({}, {})
+        for found, named in ((new.failed, counts.failed), (new.late, counts.late)):
+            for metric, units in named.items():
+                found[metric] = yield from _new_failures({**place, "metric": metric}, sorted(set(units)))
+        tick = gathered(tick, key, counts, new, at)
     yield Ask(_KEEP_TICK, {**place, "body": encode(tick)})
 
 

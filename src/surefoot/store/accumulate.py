@@ -6,14 +6,24 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from ..core.evidence.observation import Arm
 from ..core.evidence.tally import PRESENCE, ArmCounts, ArmTick, Buckets, Count, DeltaKey, History, PairTotals, Tick
 from ..core.units import RolloutId
 from ..ports.store import OpenTick, ShadowPair
 
-__all__ = ["NOTHING", "NO_PAIRS", "Gathering", "closed", "gathered", "looked_at", "remembered", "with_pairs"]
+__all__ = [
+    "NOTHING",
+    "NO_PAIRS",
+    "Gathering",
+    "NewFailures",
+    "closed",
+    "gathered",
+    "looked_at",
+    "remembered",
+    "with_pairs",
+]
 
 NOTHING: Final = ArmTick()
 NO_PAIRS: Final = PairTotals()
@@ -31,16 +41,22 @@ class Gathering:
     candidate: ArmTick = NOTHING
 
 
-def gathered(
-    so_far: Gathering | None, key: DeltaKey, counts: ArmCounts, failed: Mapping[str, int], at: datetime
-) -> Gathering:
-    """The open tick with one more arm's counts. `failed`: per metric, how many units nobody had reported before."""
+class NewFailures(NamedTuple):
+    """Per metric, of how many failed units of a delta nobody had reported a failure before."""
+
+    failed: dict[str, int]
+    late: dict[str, int]
+    """Of those in `ArmCounts.late`, which are looked at last."""
+
+
+def gathered(so_far: Gathering | None, key: DeltaKey, counts: ArmCounts, new: NewFailures, at: datetime) -> Gathering:
+    """The open tick with one more arm's counts."""
     before = so_far or Gathering(opened_at=at)
     stable, candidate = before.stable, before.candidate
     if key.arm is Arm.STABLE:
-        stable = _plus(stable, counts, failed)
+        stable = _plus(stable, counts, new)
     else:
-        candidate = _plus(candidate, counts, failed)
+        candidate = _plus(candidate, counts, new)
     return Gathering(opened_at=min(before.opened_at, at), stable=stable, candidate=candidate)
 
 
@@ -73,9 +89,14 @@ def closed(rollout: RolloutId, epoch: int, tick: Gathering, *, sequence: int, at
 
 
 def remembered(history: History, counts: ArmCounts) -> History:
-    """A version's history with what one more delta recorded outside any rollout."""
+    """
+    A version's history with what one more delta recorded outside any rollout.
+
+    No names of units are kept there, so a failure that two processes report counts twice: on the bad side.
+    """
+    late = {metric: Count(0, len(set(units))) for metric, units in counts.late.items()}
     return History(
-        counts=_counts(history.counts, counts.resolved),
+        counts=_counts(_counts(history.counts, counts.resolved), late),
         amounts=_amounts(history.amounts, counts.amounts),
     )
 
@@ -106,15 +127,17 @@ def with_pairs(totals: PairTotals, pairs: Iterable[ShadowPair], dropped: int) ->
     )
 
 
-def _plus(arm: ArmTick, counts: ArmCounts, failed: Mapping[str, int]) -> ArmTick:
+def _plus(arm: ArmTick, counts: ArmCounts, new: NewFailures) -> ArmTick:
     first = {
-        metric: Count(counts.exposed.get(metric, 0), failed.get(metric, 0)) for metric in {**counts.exposed, **failed}
+        metric: Count(counts.exposed.get(metric, 0), new.failed.get(metric, 0))
+        for metric in {**counts.exposed, **new.failed}
     }
+    late = {metric: Count(0, units) for metric, units in new.late.items() if units}
     return ArmTick(
         requests=arm.requests + counts.requests,
         assigned=arm.assigned + counts.assigned,
-        first=_counts(arm.first, first),
-        resolved=_counts(arm.resolved, counts.resolved),
+        first=_counts(_counts(arm.first, first), late),
+        resolved=_counts(_counts(arm.resolved, counts.resolved), late),
         amounts=_amounts(arm.amounts, counts.amounts),
     )
 

@@ -19,7 +19,7 @@ from ..core.units import AgentName, Digest, Revision, RolloutId
 from ..errors import AlreadyExists, StoreUnavailable, UnknownName
 from ..ports.feed import Changes
 from ..ports.store import DueEffect, GateVerdict, OpenTick, ShadowPair, Stored
-from .accumulate import NO_PAIRS, Gathering, closed, gathered, looked_at, remembered, with_pairs
+from .accumulate import NO_PAIRS, Gathering, NewFailures, closed, gathered, looked_at, remembered, with_pairs
 from .rules import (
     after_commit,
     check_created,
@@ -235,13 +235,14 @@ class MemoryStore:
                 if key.rollout is None:
                     self._history[key.version] = remembered(self._history.get(key.version, History()), counts)
                     continue
-                failed: dict[str, int] = {}
-                for metric, units in counts.failed.items():
-                    fresh = {(key.rollout, key.epoch, metric, unit) for unit in units} - self._failed
-                    self._failed |= fresh
-                    failed[metric] = len(fresh)
+                new = NewFailures({}, {})
+                for found, named in ((new.failed, counts.failed), (new.late, counts.late)):
+                    for metric, units in named.items():
+                        fresh = {(key.rollout, key.epoch, metric, unit) for unit in units} - self._failed
+                        self._failed |= fresh
+                        found[metric] = len(fresh)
                 ticks = self._open.setdefault(key.rollout, {})
-                ticks[key.epoch] = gathered(ticks.get(key.epoch), key, counts, failed, delta.at)
+                ticks[key.epoch] = gathered(ticks.get(key.epoch), key, counts, new, delta.at)
             return True
 
     async def applied(self, source: str) -> int:

@@ -139,6 +139,21 @@ class EvidenceContract:
 
         told(where, story)
 
+    def test_a_failure_told_late_counts_where_none_is_known(self, where: StoreUnderTest) -> None:
+        """Once, in both streams and without a unit; whoever had failed before its end is not counted again."""
+
+        async def story(store: Store) -> None:
+            seen = counts(exposed=4, failed=("u-1",), resolved=Count(4, 1))
+            await store.absorb(delta(1, {Arm.CANDIDATE: seen}, source="s-1"))
+            told_late = {Arm.CANDIDATE: counts(late=("u-1", "u-2", "u-2"))}
+            await store.absorb(delta(1, told_late, source="s-2"))
+            await store.absorb(delta(1, told_late, source="s-3"))
+            tick = await store.close_tick(_ID, 1, sequence=1, at=NOON)
+            assert tick.candidate.first == {"success": Count(4, 2)}
+            assert tick.candidate.resolved == {"success": Count(4, 2)}
+
+        told(where, story)
+
     def test_any_number_of_units_may_fail_at_once(self, where: StoreUnderTest) -> None:
         """An outage that fails a thousand units in one delta is counted like any other."""
 

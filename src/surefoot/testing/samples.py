@@ -81,13 +81,21 @@ def switch(id: str = "k-1", *, tenant: str | None = None, at: datetime = NOON) -
     return KillSwitch(id=id, tenant=tenant, reason="it leaks", author="ada", raised_at=at)
 
 
-def counts(*, exposed: int = 0, failed: tuple[str, ...] = (), resolved: Count = _NONE, cost: int = 0) -> ArmCounts:
+def counts(
+    *,
+    exposed: int = 0,
+    failed: tuple[str, ...] = (),
+    late: tuple[str, ...] = (),
+    resolved: Count = _NONE,
+    cost: int = 0,
+) -> ArmCounts:
     """What one arm showed on `success`; `cost` units cost the amounts of buckets 3 and -2."""
     return ArmCounts(
         requests=exposed,
         assigned=exposed,
         exposed={"success": exposed} if exposed else {},
         failed={"success": failed} if failed else {},
+        late={"success": late} if late else {},
         resolved={"success": resolved} if resolved.n else {},
         amounts={"cost": {3: cost, -2: 1}} if cost else {},
     )

@@ -42,6 +42,11 @@ def totals(deltas):
             for name, units in counts.failed.items():
                 failed.update((key, name, unit) for unit in units)
                 sums[key, "failed", name] += len(units)
+            for name, units in counts.late.items():  # a store counts those whose failure nobody has reported
+                late = {(key, name, unit) for unit in units} - failed
+                failed |= late
+                sums[key, "failed", name] += len(late)
+                sums[key, "bad", name] += len(late)
             for name, (n, k) in counts.resolved.items():
                 sums[key, "resolved", name] += n
                 sums[key, "bad", name] += k
@@ -291,7 +296,24 @@ def test_a_failure_learned_after_the_session_was_resolved_adds_a_failure_and_no_
     assert fold.cut(Nanos(100 * SECOND)).counts[KEY].resolved == {}
     fold.add(turn("s", 101, BAD, late=True))
     fold.add(turn("s", 102, BAD, late=True))
-    assert fold.cut(Nanos(102 * SECOND)).counts[KEY].resolved == {"success": Count(0, 1)}
+    counts = fold.cut(Nanos(102 * SECOND)).counts[KEY]
+    assert (counts.exposed, counts.failed, counts.resolved) == ({}, {}, {})
+    assert counts.late == {"success": ("s",)}
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+@pytest.mark.parametrize("idle", [0, IDLE])
+def test_a_failure_that_is_reported_again_is_still_one(idle, elsewhere):
+    """A run that raised, and a webhook that says the same an hour later, here or in another process: one bad unit."""
+    fold, other = Fold("p1"), Fold("p2")
+    for i in range(20):
+        fold.add(turn(f"u{i}", i, BAD if i < 10 else GOOD, idle=idle))
+    deltas = [fold.cut(Nanos(4000 * SECOND))]
+    for i in range(10):
+        (other if elsewhere else fold).add(turn(f"u{i}", 4000 + i, BAD, late=True)._replace(assumed=True))
+    deltas += [other.close(FAR), fold.close(FAR)]
+    sums, _ = totals(deltas)
+    assert [sums[KEY, kind, "success"] for kind in ("exposed", "failed", "resolved", "bad")] == [20, 10, 20, 10]
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
@@ -318,7 +340,8 @@ def test_what_was_never_assumed_is_learned_as_a_unit():
     late = turn("s", 0, Observation(success=False, complaint=True), late=True)._replace(assumed=True)
     counts = one([late])
     assert counts.exposed == {"complaint": 1}
-    assert counts.resolved == {"success": Count(0, 1), "complaint": Count(1, 1)}
+    assert counts.resolved == {"complaint": Count(1, 1)}
+    assert counts.late == {"success": ("s",)}
 
 
 def test_a_clock_that_jumped_ahead_and_back_holds_nobody_up():

@@ -10,7 +10,7 @@ from msgspec import Struct
 from ..units import Nanos, UnitKey
 from .amount import AMOUNT_FIELDS, NO_AMOUNTS, Amounts, amounts_of, bucket_for
 from .observation import Assignment, Observation, Record
-from .outcome import BINARY_METRICS, outcomes, positions
+from .outcome import BINARY_METRICS, Outcomes, outcomes, positions
 from .tally import PRESENCE, ArmCounts, Count
 
 __all__ = ["SLOT", "Cohort", "Counts", "Unit"]
@@ -47,7 +47,7 @@ class Unit(Struct, gc=False):
 class Counts:
     """What one arm of one epoch adds to the next delta."""
 
-    __slots__ = ("_amounts", "_exposed", "_failed", "_resolved", "assigned", "present", "requests")
+    __slots__ = ("_amounts", "_exposed", "_failed", "_late", "_resolved", "assigned", "present", "requests")
 
     def __init__(self) -> None:
         self.requests = 0
@@ -57,26 +57,29 @@ class Counts:
 
         self._exposed = [0] * len(BINARY_METRICS)
         self._failed: list[list[UnitKey]] = [[] for _ in BINARY_METRICS]
+        self._late: list[list[UnitKey]] = [[] for _ in BINARY_METRICS]
         self._resolved = [[0, 0] for _ in BINARY_METRICS]
         self._amounts: list[dict[int, int]] = [{} for _ in AMOUNT_FIELDS]
 
-    def single(self, unit: UnitKey, seen: Observation) -> None:
-        """A unit of one run: assigned, exposed and resolved at once."""
+    def single(self, unit: UnitKey, seen: Observation) -> Outcomes:
+        """A unit of one run: assigned, exposed and resolved at once. Returns what it showed."""
         self.requests += 1
         self.assigned += 1
-        recorded, bad = outcomes(seen)
-        for bit in positions(recorded):
+        shown = outcomes(seen)
+        for bit in positions(shown.recorded):
             self._exposed[bit] += 1
-        for bit in positions(bad):
+        for bit in positions(shown.bad):
             self._failed[bit].append(unit)
-        self.resolve(recorded, bad)
+        self.resolve(*shown)
         self.settle(amounts_of(seen))
+        return shown
 
-    def expose(self, record: Record, unit: Unit, corrected: int = 0) -> int:
+    def expose(self, record: Record, unit: Unit, corrected: int = 0, settled: int = 0) -> int:
         """
         First-failure stream: count the unit once a slot until it has failed. Returns the metrics recorded.
 
-        `corrected`: metrics the unit was counted on when its run ended; a failure then adds no unit.
+        `corrected`: metrics the unit was counted on when its run ended; a failure then adds no unit. `settled`: metrics
+        on which it is final already, so that its first failure is missing in the resolved stream, too.
         """
         recorded, bad = outcomes(record.seen)
         slot = record.at // SLOT
@@ -88,13 +91,15 @@ class Counts:
             self._exposed[bit] += 1
         unit.in_slot |= counted
         if first := bad & ~unit.failed:
-            for bit in positions(first):
+            for bit in positions(first & ~settled):
                 self._failed[bit].append(record.unit)
+            for bit in positions(first & settled):
+                self._late[bit].append(record.unit)
             unit.failed |= first
         return recorded
 
     def resolve(self, recorded: int, failed: int) -> None:
-        """Resolved stream: these metrics of one unit are final. Those that failed and were final before add no unit."""
+        """Resolved stream: these metrics of one unit are final, and those of them that failed."""
         for bit in positions(recorded):
             self._resolved[bit][0] += 1
         for bit in positions(failed):
@@ -111,7 +116,7 @@ class Counts:
     def value(self) -> ArmCounts:
         """The same as a value; what was never counted has no entry."""
         exposed = {name: n for name, n in zip(BINARY_METRICS, self._exposed, strict=True) if n}
-        failed = {name: tuple(units) for name, units in zip(BINARY_METRICS, self._failed, strict=True) if units}
+        failed = _named(self._failed)
         if self.present:
             exposed[PRESENCE], failed[PRESENCE] = len(self.present), tuple(self.present)
         return ArmCounts(
@@ -119,9 +124,14 @@ class Counts:
             assigned=self.assigned,
             exposed=exposed,
             failed=failed,
+            late=_named(self._late),
             resolved={name: Count(n, k) for name, (n, k) in zip(BINARY_METRICS, self._resolved, strict=True) if n or k},
             amounts={field: buckets for field, buckets in zip(AMOUNT_FIELDS, self._amounts, strict=True) if buckets},
         )
+
+
+def _named(units: list[list[UnitKey]]) -> dict[str, tuple[str, ...]]:
+    return {name: tuple(some) for name, some in zip(BINARY_METRICS, units, strict=True) if some}
 
 
 class Cohort:

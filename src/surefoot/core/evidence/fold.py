@@ -14,8 +14,9 @@ is taken for one: where failures are only known much later, success should not b
 
 A unit that comes back after it was resolved may still fail for the first time, but is not resolved again. What is
 learned late (`Record.late`) about a unit that is not open counts in the resolved stream if it is new: as a unit on a
-metric that was never recorded, as a failure alone on one that was, or that the run id says was assumed (then also in a
-process that has never heard of the unit; it cannot know whether the run had failed anyway, and errs on the bad side).
+metric that was never recorded, as a failure alone on one that was, or that the run id says was assumed. Whether anybody
+has counted that failure before is more than one process can know, so its unit is named (`ArmCounts.late`), and the
+store counts it where no failure of that unit is known.
 A clock that jumps ahead and comes back is noticed at the next cut: whoever was seen in the future was seen then.
 
 What is remembered is bounded: beyond `capacity` open units the longest silent sixteenth is resolved early (counted in
@@ -112,8 +113,10 @@ class Fold:
             self._learn(cohort, record)
         elif record.idle > 0:
             self._follow(cohort, record)
-        else:
-            cohort.counts.single(record.unit, record.seen)
+        elif (shown := cohort.counts.single(record.unit, record.seen)).bad:
+            # Who reports the failure again, days later, adds nothing to it. Of a success there is nothing to remember.
+            unit = Unit(failed=shown.bad, recorded=shown.recorded, amounts=amounts_of(record.seen))
+            self._keep(cohort, record.unit, unit)
 
     def due(self, at: Nanos) -> bool:
         """Whether a cut at this time would hold anything."""
@@ -217,10 +220,10 @@ class Fold:
         if unit is None:
             unit = Unit()
             self._keep(cohort, record.unit, unit)
-        failed = unit.failed
-        recorded = counts.expose(record, unit, corrected)
-        new = recorded & ~unit.recorded & ~corrected
-        counts.resolve(new, (new | ~failed) & unit.failed)
+        settled = unit.recorded | corrected
+        recorded = counts.expose(record, unit, corrected, settled)
+        new = recorded & ~settled
+        counts.resolve(new, new & unit.failed)
         unit.recorded |= recorded
         learned = amounts_of(record.seen)
         counts.settle(tuple([None if old is not None else new for old, new in zip(unit.amounts, learned, strict=True)]))

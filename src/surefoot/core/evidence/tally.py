@@ -68,6 +68,12 @@ class ArmCounts:
     failed: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     """Per binary metric: hashes of units that failed for the first time here; the store keeps each once."""
 
+    late: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    """
+    Per binary metric: hashes of units that failed for the first time here, after their outcome was final: they are
+    missing in `resolved`. The store adds each to both streams, if nobody has reported a failure of that unit.
+    """
+
     resolved: Mapping[str, Count] = field(default_factory=dict[str, Count])
     """Per binary metric: units whose outcome became final, and how many of them had any failure."""
 
