@@ -205,6 +205,39 @@ def test_files_are_rotated_and_the_oldest_removed(tmp_path):
     assert max(line["request"] for line in traced.lines) == 39
 
 
+def test_rotation_removes_nothing_that_no_recorder_of_the_agent_wrote(tmp_path):
+    """Recordings that people keep beside it stay, and so do those of an agent whose name only begins alike."""
+    kept = [f"{AGENT}.v{number}.jsonl" for number in range(8)]
+    kept += [f"{AGENT}.eu.12.20250101T000000000000.0.jsonl", f"{AGENT}.jsonl", f"{AGENT}.12.20250101.0.jsonl"]
+    for name in kept:
+        (tmp_path / name).write_text("kept\n")
+        os.utime(tmp_path / name, (0, 0))
+    traced = Traced(tmp_path, file_bytes=600, files=2)
+    for number in range(6):
+        with traced.agent.observing(session="s") as run:
+            pass
+        traced.agent.trace(run, number, "x" * 500)
+        assert traced.recorder.flush(10)
+    assert traced.recorder.health.written == 6
+    left = {path.name for path in tmp_path.iterdir()}
+    assert set(kept) <= left
+    assert len(left) == len(kept) + 2
+
+
+def test_files_of_other_processes_of_the_agent_are_rotated_too(tmp_path):
+    """The limit is the folder's; the newest of them stay, whoever wrote them."""
+    others = [tmp_path / f"{AGENT}.{pid}.20250101T000000000000.0.jsonl" for pid in (7, 8, 9)]
+    for age, path in enumerate(others):
+        path.write_text("{}\n")
+        os.utime(path, (age, age))
+    traced = Traced(tmp_path, files=2)
+    with traced.agent.observing(session="s") as run:
+        pass
+    traced.agent.trace(run, "x", "y")
+    assert traced.recorder.flush(10)
+    assert [path.exists() for path in others] == [False, False, True]
+
+
 class Strange:
     """What is no JSON and says so loudly."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -57,7 +58,7 @@ class Traces:
     """What of an agent's traffic is recorded, and how much may be kept. Per process, but for the folder."""
 
     folder: Path
-    """`AGENT.PID.TIME.jsonl` files are written there, readable by their owner only."""
+    """`AGENT.PID.TIME.NUMBER.jsonl` files are written there, readable by their owner only."""
 
     share: float = 1.0
     """Of runs, 0 to 1. Which ones is fixed by their ids."""
@@ -72,7 +73,7 @@ class Traces:
     """After which a new file is begun."""
 
     files: int = 8
-    """Of this agent in the folder, whoever wrote them; the oldest are removed."""
+    """Recorded for this agent in the folder, by any process; the oldest are removed. Other files are left alone."""
 
     queue: int = 1024
     """Runs that may wait for the thread; further ones are lost, and counted."""
@@ -85,7 +86,7 @@ class Traces:
             raise UsageError(f"a share of {self.share}", hint="of runs: 0 to 1")
         if min(self.file_bytes, self.files, self.queue, self.characters) < 1 or len(self.key) > 64:
             raise UsageError(
-                "a limit on traces that lets nothing through", hint="sizes from 1; a key of 64 bytes at most"
+                "every limit on traces must be at least 1, and a key at most 64 bytes", hint="correct these settings"
             )
 
 
@@ -110,6 +111,7 @@ class TraceRecorder:
         self._clock = clock
         self._cut = int(settings.share * _POINTS)
         self._redactor = Redactor(key=settings.key)
+        self._own = re.compile(rf"{re.escape(agent)}\.\d+\.\d{{8}}T\d{{12}}\.\d+{re.escape(_SUFFIX)}")
         self._is_closed = False
         self._begin()
 
@@ -241,7 +243,7 @@ class TraceRecorder:
     def _next_file(self) -> Path:
         folder = self._settings.folder
         folder.mkdir(parents=True, exist_ok=True)
-        known = sorted(folder.glob(f"{self._agent}.*{_SUFFIX}"), key=lambda path: (path.stat().st_mtime_ns, path.name))
+        known = self._recorded(folder)
         for path in known[: max(0, len(known) - self._settings.files + 1)]:
             with suppress(OSError):
                 path.unlink()
@@ -250,6 +252,15 @@ class TraceRecorder:
         taken = {path.name for path in known}
         number = next(number for number in range(len(taken) + 1) if f"{name}.{number}{_SUFFIX}" not in taken)
         return folder / f"{name}.{number}{_SUFFIX}"
+
+    def _recorded(self, folder: Path) -> list[Path]:
+        """Files that a recorder of this agent named, oldest first. All others are somebody's own."""
+        found: list[tuple[int, Path]] = []
+        for path in folder.iterdir():
+            if self._own.fullmatch(path.name):
+                with suppress(OSError):  # another process has just removed it
+                    found.append((path.stat().st_mtime_ns, path))
+        return [path for _, path in sorted(found)]
 
     def _fail(self, error: str, count: int) -> None:
         if not self._error:
