@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -39,10 +40,18 @@ class TraceWriter:
 
 @contextmanager
 def writing_traces(path: Path) -> Generator[TraceWriter]:
-    """Write a file, also over the one that is read. Raises TraceError if the disk does not take it."""
+    """
+    Write a file, also over the one that is read. Raises TraceError if the disk does not take it.
+
+    A new file is readable by its owner only, as recordings are; one that is replaced keeps its permissions.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb", buffering=_BUFFER) as file:
+        with suppress(FileNotFoundError):  # left by a process that was killed and had the same id
+            temporary.unlink()
+        with open(temporary, "wb", buffering=_BUFFER, opener=_owner_only) as file:
+            with suppress(FileNotFoundError):
+                os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
             yield TraceWriter(file)
             file.flush()
             os.fsync(file.fileno())
@@ -54,3 +63,7 @@ def writing_traces(path: Path) -> Generator[TraceWriter]:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def _owner_only(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_EXCL, 0o600)
