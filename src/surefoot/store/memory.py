@@ -333,7 +333,10 @@ class MemoryStore:
     async def put_pairs(self, pairs: Sequence[ShadowPair], *, dropped: int, rollout: RolloutId) -> None:
         with self._reading():
             kept = self._pairs.setdefault(rollout, {})
-            fresh = {pair.run_id: pair for pair in pairs if pair.run_id not in kept}
+            fresh: dict[str, ShadowPair] = {}
+            for pair in pairs:
+                if pair.run_id not in kept:
+                    fresh.setdefault(pair.run_id, pair)
             counted: list[ShadowPair] = []
             for pair in fresh.values():
                 if (rollout, pair.unit) not in self._paired:

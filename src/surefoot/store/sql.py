@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import delete, select, text
+from sqlalchemy import Table, delete, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ..core.evidence.tally import Delta, History, PairTotals, Tick
 from ..core.traffic.kill import KillSwitch
@@ -188,23 +189,35 @@ class ShadowRows:
             hold = self.db.insert(pair_totals).values(rollout=rollout, body=encode(NO_PAIRS))
             held = hold.on_conflict_do_update(index_elements=[pair_totals.c.rollout], set_={"rollout": rollout})
             body = (await connection.execute(held.returning(pair_totals.c.body))).scalar_one()
-            counted: list[ShadowPair] = []
-            fresh = 0
+            once: dict[str, ShadowPair] = {}
             for pair in pairs:
-                row = {"rollout": rollout, "run_id": pair.run_id, "at": micros(pair.at), "body": encode(pair)}
-                added = self.db.insert(pair_rows).values(**row).on_conflict_do_nothing().returning(pair_rows.c.run_id)
-                if (await connection.execute(added)).first() is None:
-                    continue
-                fresh += 1
-                unit = self.db.insert(paired_units).values(rollout=rollout, unit=pair.unit)
-                first = unit.on_conflict_do_nothing().returning(paired_units.c.unit)
-                if (await connection.execute(first)).first() is not None:
-                    counted.append(pair)
-            is_repeat = bool(pairs) and not fresh
+                once.setdefault(pair.run_id, pair)
+            rows = [
+                {"rollout": rollout, "run_id": pair.run_id, "at": micros(pair.at), "body": encode(pair)}
+                for pair in once.values()
+            ]
+            new = await self._new(connection, pair_rows, "run_id", rows)
+            heads: dict[str, ShadowPair] = {}
+            for pair in once.values():
+                if pair.run_id in new:
+                    heads.setdefault(pair.unit, pair)
+            units = [{"rollout": rollout, "unit": unit} for unit in heads]
+            first = await self._new(connection, paired_units, "unit", units)
+            counted = [pair for unit, pair in heads.items() if unit in first]
+            is_repeat = bool(pairs) and not new
             totals = with_pairs(decode(PairTotals, body), counted, 0 if is_repeat else dropped)
             await connection.execute(
                 pair_totals.update().where(pair_totals.c.rollout == rollout).values(body=encode(totals))
             )
+
+    async def _new(
+        self, connection: AsyncConnection, table: Table, key: str, rows: Sequence[Mapping[str, object]]
+    ) -> set[str]:
+        """Put in what is not there yet, in few statements however many rows; the keys of what was put in."""
+        if not rows:
+            return set()
+        insert = self.db.insert(table).on_conflict_do_nothing().returning(table.c[key])
+        return set((await connection.execute(insert, rows)).scalars())
 
     async def pair_totals(self, rollout: RolloutId) -> PairTotals:
         async with self.db.reading() as connection:

@@ -216,6 +216,21 @@ class ShadowContract:
 
         told(where, story)
 
+    def test_a_large_batch_counts_like_its_pairs_one_by_one(self, where: StoreUnderTest) -> None:
+        """However many come at once: of a run that is repeated, and of a unit, the first pair counts."""
+
+        async def story(store: Store) -> None:
+            pairs = [pair(f"run-{n}", unit=f"u-{n // 2}", candidate=bool(n % 2)) for n in range(1_500)]
+            again = [replace(one, candidate_bad={"success": True}) for one in pairs[:300]]
+            await store.put_pairs([*pairs, *again], dropped=1, rollout=_ID)
+            totals = await store.pair_totals(_ID)
+            assert (totals.pairs, totals.only_candidate_bad, totals.dropped) == (750, {}, 1)
+            kept = await store.pairs(_ID, limit=2_000)
+            assert sorted(one.run_id for one in kept) == sorted(one.run_id for one in pairs)
+            assert sum(one.candidate_bad["success"] for one in kept) == 750
+
+        told(where, story)
+
     def test_pairs_are_shown_newest_first(self, where: StoreUnderTest) -> None:
         """They read back whole, at most as many as asked for."""
 
