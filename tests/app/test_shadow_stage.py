@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 import pytest
@@ -130,3 +131,22 @@ def test_what_exceeds_the_limits_is_dropped_and_counted_with_the_rollout(project
     totals, _ = project.control(pairs_of)
     assert (totals.pairs, totals.dropped) == (6, 14)
     assert project.health.shadows["bot"].dropped == {"full": 14}
+
+
+def test_a_forked_child_mirrors_too(project):
+    """As under a server that opens the project and then forks its workers: their pairs count like any others."""
+    shop = Shop(project)
+    project.control(lambda control: control.start("bot", GOOD, by="ann"))
+    shop.serve(3)
+    assert project.flush()
+    child = os.fork()
+    if not child:  # pragma: no cover - another process
+        code = 1
+        try:
+            shop.serve(4)
+            code = 0 if project.flush(20) and project.health.shadows["bot"].paired == 4 else 2
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    totals, pairs = project.control(pairs_of)
+    assert (totals.pairs, len(pairs), totals.dropped) == (7, 7, 0)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 import threading
 from contextlib import suppress
 from dataclasses import replace
@@ -16,7 +19,7 @@ from surefoot.core.artifact.canonical import canonical
 from surefoot.core.artifact.version import Effect, ToolSpec
 from surefoot.core.traffic.plan import UnitKind
 from surefoot.core.units import ALL_TRAFFIC, NO_TRAFFIC
-from surefoot.errors import Diverged, StoreUnavailable
+from surefoot.errors import Diverged, StoreUnavailable, UsageError
 from surefoot.testing.clock import ManualClock
 from tests.client.agents import OLD, TRAFFIC, Hosted, story
 
@@ -24,12 +27,14 @@ MIRRORING = replace(TRAFFIC, split=replace(TRAFFIC.split, share=NO_TRAFFIC, shad
 
 
 class Store:
-    """Keeps what is shipped; may be away for a while."""
+    """Keeps what is shipped; may be away for a while, or take a batch and be cut off before it says so."""
 
     def __init__(self):
         self.pairs, self.dropped, self.is_away = [], 0, False
+        self.batches = []
 
     def __call__(self, rollout, pairs, dropped, /):
+        self.batches.append((pairs, dropped))
         if self.is_away:
             raise StoreUnavailable("away", hint="wait")
         self.pairs += pairs
@@ -49,11 +54,16 @@ class Reading(Hosted):
 class Mirroring:
     """An agent in a shadow stage."""
 
-    def __init__(self, **limits):
+    def __init__(self, every=3600, **limits):
         self.store = Store()
-        self.shadow = Shadow(ShadowLimits(**limits), ships=self.store, clock=ManualClock(), every=3600)
+        self.shadow = Shadow(ShadowLimits(**limits), ships=self.store, clock=ManualClock(), every=every)
         self.hosted = Reading(MIRRORING, shadow=self.shadow)
         self.agent = self.hosted.agent
+
+    def any_run(self):
+        """A run of the rollout, to be dropped."""
+        with self.agent.observing(session="s") as run:
+            return run
 
     def settled(self):
         """All pairs, when every shadow run is over."""
@@ -399,13 +409,99 @@ def test_a_candidate_that_leaves_does_not_end_the_users_loop():
     assert (len(made.settled()), made.shadow.health.dropped) == (1, {"closed": 1})
 
 
-def test_a_shadow_that_closes_meanwhile_costs_the_user_nothing(mirroring):
-    """Admitted and then closed: dropped and counted, not raised into the user's request."""
-    mirroring.shadow._pool.shutdown()  # noqa: SLF001 - the moment between two steps of another thread
-    mirroring.agent.runs(lambda version, request, ctx: "fine")
-    assert mirroring.agent.run("x", session="s").output == "fine"
-    assert mirroring.shadow.flush()
-    assert mirroring.shadow.health.dropped == {"closed": 1}
+def test_a_shadow_that_closes_meanwhile_costs_the_user_nothing():
+    """What is under way, what waits for its turn and what comes later is dropped and counted, each once."""
+    made = Mirroring(concurrency=1)
+    begun, go, over = threading.Event(), threading.Event(), threading.Event()
+
+    @made.agent.runs
+    def answer(version, request, ctx):
+        if version.label == "v2":
+            begun.set()
+            go.wait(10)
+            over.set()
+        return "fine"
+
+    for i in range(2):
+        assert made.agent.run("x", session=f"s-{i}").output == "fine"
+    assert begun.wait(10)
+    made.shadow.close()
+    assert made.agent.run("x", session="later").output == "fine"
+    go.set()
+    assert over.wait(10)
+    assert made.shadow.flush()
+    assert made.shadow.health.dropped == {"closed": 3}
+    assert (made.store.pairs, made.store.dropped) == ([], 3)
+
+
+def test_a_candidate_that_hangs_in_its_thread_is_a_failure_and_another_thread_goes_on():
+    """It cannot be stopped; what it says in the end is not heard any more."""
+    made = Mirroring(every=0.01, concurrency=1, timeout=timedelta(milliseconds=10))
+    go, over = threading.Event(), threading.Event()
+
+    @made.agent.runs
+    def answer(version, request, ctx):
+        if (version.label, request) == ("v2", "hang"):
+            go.wait(30)
+            over.set()
+        return "fine"
+
+    made.agent.run("hang", session="a")
+    assert made.shadow.flush()
+    made.shadow.limits = ShadowLimits()
+    made.agent.run("answer", session="b")
+    assert made.shadow.flush()
+    go.set()
+    assert over.wait(10)
+    assert [pair.candidate_bad["success"] for pair in made.store.pairs] == [True, False]
+    made.shadow.close()
+
+
+def test_a_hung_candidate_does_not_keep_the_program_from_ending():
+    """A program that has nothing else to do ends, whatever the shadow run waits for."""
+    program = (
+        "import threading\n"
+        "from tests.client.test_shadow import Mirroring\n"
+        "made, begun = Mirroring(), threading.Event()\n"
+        "@made.agent.runs\n"
+        "def answer(version, request, ctx):\n"
+        "    if version.label == 'v2':\n"
+        "        begun.set()\n"
+        "        threading.Event().wait()\n"
+        "made.agent.run('x', session='s')\n"
+        "assert begun.wait(20)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_forked_child_mirrors_with_threads_of_its_own():
+    """Whatever the parent was doing: its runs and pairs are its own, and its locks do not stop the child."""
+    made = Mirroring(concurrency=1, queue=0)
+    begun, go = threading.Event(), threading.Event()
+
+    @made.agent.runs
+    def answer(version, request, ctx):
+        if (version.label, request) == ("v2", "wait"):
+            begun.set()
+            go.wait(30)
+        return "fine"
+
+    made.agent.run("before", session="a")
+    with made.shadow._idle:  # noqa: SLF001 - any other thread may hold it in the moment of the fork
+        made.shadow._idle.wait_for(lambda: made.shadow._ready, 10)  # noqa: SLF001
+    made.agent.run("wait", session="b")
+    assert begun.wait(10)
+    with made.shadow._lock:  # noqa: SLF001
+        child = os.fork()
+        if not child:  # pragma: no cover - another process
+            made.shadow.after_fork()
+            made.agent.run("child", session="c")
+            is_done = made.shadow.flush(10) and len(made.store.pairs) == 1 and made.shadow.health.paired == 1
+            os._exit(0 if is_done else 1)
+    go.set()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert len(made.settled()) == 2
 
 
 @pytest.mark.parametrize(
@@ -440,6 +536,108 @@ def test_pairs_wait_for_a_store_that_is_away(mirroring):
     mirroring.shadow.flush()
     mirroring.shadow.flush()
     assert (len(mirroring.store.pairs), mirroring.shadow.health.waiting) == (1, 0)
+
+
+def ready(made, count):
+    """So many pairs that wait to be shipped."""
+    for i in range(count):
+        made.agent.run("x", session=f"s-{i}")
+    with made.shadow._idle:  # noqa: SLF001 - `flush` would ship them
+        assert made.shadow._idle.wait_for(lambda: not made.shadow._open, 20)  # noqa: SLF001
+
+
+def test_more_pairs_than_may_wait_for_the_store_are_dropped_and_counted():
+    """Those that wait longest stay; the store hears of the others when it is back."""
+    made = Mirroring(pairs=3)
+    made.agent.runs(lambda version, request, ctx: "fine")
+    made.store.is_away = True
+    ready(made, 2)
+    with pytest.raises(StoreUnavailable):
+        made.shadow.flush()
+    ready(made, 3)
+    health = made.shadow.health
+    assert (health.paired, health.waiting, health.dropped) == (3, 3, {"full": 2})
+    made.store.is_away = False
+    assert len(made.settled()) == 3
+    assert made.store.dropped == 2
+
+
+def test_many_pairs_are_shipped_in_batches(mirroring):
+    """After an outage, each of them is small enough to be written in time; what was dropped is told once."""
+    mirroring.agent.runs(lambda version, request, ctx: "fine")
+    for _ in range(9):
+        ready(mirroring, 50)
+    mirroring.shadow.drop(mirroring.any_run(), "long")
+    assert len(mirroring.settled()) == 450
+    assert [(len(pairs), dropped) for pairs, dropped in mirroring.store.batches] == [(200, 1), (200, 0), (50, 0)]
+    assert mirroring.shadow.health.waiting == 0
+
+
+def test_a_batch_is_given_again_as_it_was(mirroring):
+    """The store may have taken it without being able to say so, and knows a repeated batch by its pairs."""
+    mirroring.agent.runs(lambda version, request, ctx: "fine")
+    ready(mirroring, 2)
+    mirroring.store.is_away = True
+    with pytest.raises(StoreUnavailable):
+        mirroring.shadow.flush()
+    ready(mirroring, 3)
+    mirroring.store.is_away = False
+    mirroring.settled()
+    first, again, rest = [[pair.run_id for pair in pairs] for pairs, _ in mirroring.store.batches]
+    assert first == again
+    assert (len(first), len(rest)) == (2, 3)
+
+
+def test_two_who_ship_at_once_ship_everything_once():
+    """The shipping thread and somebody's `flush` take turns."""
+    both = threading.Barrier(2)
+
+    class Slow(Store):
+        def __call__(self, rollout, pairs, dropped, /):
+            with suppress(threading.BrokenBarrierError):
+                both.wait(0.2)  # the other one would be here, too
+            super().__call__(rollout, pairs, dropped)
+
+    made = Mirroring()
+    made.store = made.shadow._ships = Slow()  # noqa: SLF001
+    made.agent.runs(lambda version, request, ctx: "fine")
+    ready(made, 5)
+    made.shadow.drop(made.any_run(), "long")
+    threads = [threading.Thread(target=made.shadow.flush) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert (len(made.store.pairs), made.store.dropped, len(made.store.batches)) == (5, 1, 1)
+
+
+def test_pairs_that_the_store_refuses_hold_up_no_others(mirroring, caplog):
+    """A refusal is no outage: it would be the same tomorrow."""
+
+    class Refusing(Store):
+        def __call__(self, rollout, pairs, dropped, /):
+            super().__call__(rollout, pairs, dropped)
+            if len(self.batches) == 1:
+                self.pairs.clear()
+                raise UsageError("not this one", hint="never")
+
+    mirroring.shadow._ships = store = Refusing()  # noqa: SLF001
+    mirroring.agent.runs(lambda version, request, ctx: "fine")
+    ready(mirroring, 1)
+    assert mirroring.shadow.flush()
+    mirroring.agent.run("x", session="s-1")
+    assert mirroring.shadow.flush()
+    assert mirroring.shadow.health.dropped == {"broken": 1}
+    assert (len(store.pairs), store.dropped) == (1, 1)
+    assert "refused 1 shadow pairs" in caplog.text
+
+
+def test_half_a_character_in_an_answer_is_shown_as_what_it_is_not(mirroring):
+    """A stream that was cut inside one leaves it; no store could keep it, nor any pair that waits behind it."""
+    mirroring.agent.runs(lambda version, request, ctx: "cut \ud83d")
+    mirroring.agent.run("x", session="s")
+    (pair,) = mirroring.settled()
+    assert pair.detail["candidate"] == "cut ?"
 
 
 def test_an_agent_that_nobody_declared_safe_is_never_mirrored(caplog):

@@ -108,12 +108,14 @@ class Engine:
 
     def ship_pairs(self, rollout: RolloutId, pairs: Sequence[ShadowPair], dropped: int) -> None:
         """Put shadow pairs into the store. Raises StoreUnavailable; nothing is lost, they may be given again."""
-        loop, _ = self._running.result(_VERSION_SECONDS)
-        written = asyncio.run_coroutine_threadsafe(self._write(rollout, pairs, dropped), loop)
+        written: Future[None] | None = None
         try:
+            loop, _ = self._running.result(_VERSION_SECONDS)
+            written = asyncio.run_coroutine_threadsafe(self._write(rollout, pairs, dropped), loop)
             written.result(_VERSION_SECONDS)
         except TimeoutError:
-            written.cancel()
+            if written is not None:
+                written.cancel()
             raise StoreUnavailable("the store did not take the shadow pairs", hint="they are tried again") from None
 
     def close(self, timeout: float) -> None:

@@ -254,7 +254,7 @@ class Surefoot:
         last = monotonic() + timeout
         self._recorder.close(timeout)
         for shadow in self._shadows.values():
-            shadow.close()
+            shadow.close(max(0.0, last - monotonic()))
         for traces in self._traces.values():
             traces.close(max(0.0, last - monotonic()))
         self.parts.router.close()
@@ -288,6 +288,8 @@ class Surefoot:
         for agent in self._agents.values():
             agent.router = self.parts.router
             agent.versions.after_fork()
+        for shadow in self._shadows.values():
+            shadow.after_fork()
 
     def _engine(self) -> Engine:
         return Engine(
