@@ -7,12 +7,16 @@ import logging
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from openfeature.api import get_client
 
 import surefoot
 from surefoot.adapters.clock import SystemClock, SystemIds
 from surefoot.app.stable import first_stable
+from surefoot.client.shadow import ShadowLimits
+from surefoot.client.traces import Traces
 from surefoot.core.traffic.plan import Check, Plan, Stage
 from surefoot.errors import ArtifactError, SettingsError, StoreUnavailable, UnknownName, UsageError
 from surefoot.service import rollouts
@@ -174,6 +178,41 @@ def test_an_agent_assumes_success_for_everybody_or_for_nobody(project):
         assert not agent.assumes_success
         with pytest.raises(UsageError, match="assume_success=False"):
             sf.agent("support-agent", assume_success=True)
+
+
+OPTIONS = {
+    "shadow": (ShadowLimits(concurrency=1), ShadowLimits(concurrency=2)),
+    "traces": (Traces(folder=Path("here"), key=b"secret"), Traces(folder=Path("there"), key=b"secret")),
+    "flags": (get_client("a"), get_client("b")),
+}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_an_agent_that_is_open_is_not_opened_otherwise(project, option):
+    """Who asks later with other limits, or with any where there are none, would not get them, and not hear of it."""
+    one, other = OPTIONS[option]
+    with surefoot.open(project) as sf:
+        agent = sf.agent("support-agent", **{option: one})
+        assert sf.agent("support-agent") is sf.agent("support-agent", **{option: one}) is agent
+        with pytest.raises(UsageError, match=f"open with other {option}") as refused:
+            sf.agent("support-agent", **{option: other})
+        assert "secret" not in str(refused.value)
+    with surefoot.open(project) as sf:
+        sf.agent("support-agent")
+        with pytest.raises(UsageError, match=f"open without {option}"):
+            sf.agent("support-agent", **{option: one})
+
+
+def test_equal_options_are_the_same_options(project):
+    """Whoever asks inside a function makes them anew each time; and what the file says may be said again."""
+    (project / "surefoot.yaml").write_text("traces: {folder: recorded, files: 3}\n")
+    with surefoot.open(project) as sf:
+        options = [
+            {"shadow": ShadowLimits(queue=7), "flags": get_client("a")},
+            {"shadow": ShadowLimits(queue=7), "flags": get_client("a")},
+            {"traces": Traces(folder=project / "recorded", files=3)},
+        ]
+        assert len({id(sf.agent("support-agent", **given)) for given in options}) == 1
 
 
 def test_versions_may_come_without_files(tmp_path):

@@ -126,6 +126,7 @@ class Surefoot:
         self._by_digest = {version.digest: version for known in self._versions.values() for version in known}
         self._agents: dict[AgentName, Agent] = {}
         self._flags: dict[AgentName, Flags] = {}
+        self._opened_with: dict[AgentName, Mapping[str, object]] = {}
         self._shadows: dict[AgentName, Shadow] = {}
         self._traces: dict[AgentName, TraceRecorder] = {}
         self._lock = threading.Lock()
@@ -152,7 +153,8 @@ class Surefoot:
         traces: Traces | None = None,
     ) -> Agent:
         """
-        An agent of the project, always the same object.
+        An agent of the project, always the same object. It is opened by the first who asks for it: give the same
+        options everywhere, or none later.
 
         `shadow`: in a shadow stage the candidate may answer too, within these limits. Give it only if everything with
         an effect is called through `ctx.tool`: nothing else keeps a shadow run from doing it. Without it nothing is
@@ -166,8 +168,9 @@ class Surefoot:
 
         `flags`: an OpenFeature client, asked for the arm where an experiment's plan says `cohort: {flag: NAME}`.
 
-        Raises UnknownName, UsageError for `flags` that is no such client, and at the very first start whatever keeps
-        the agent from being served: no version is known to be stable, the store is away (StoreUnavailable).
+        Raises UnknownName, UsageError for `flags` that is no such client and for options that differ from those the
+        agent is open with, and at the very first start whatever keeps the agent from being served: no version is known
+        to be stable, the store is away (StoreUnavailable).
         """
         known = _agent_name(name)
         with self._lock:
@@ -176,13 +179,26 @@ class Surefoot:
             if known not in self._agents:
                 self._take_flags(known, flags)
                 self._wait_for(known)
+                traces = self._traces_of(known) if traces is None else traces
                 self._agents[known] = self._opened(known, shadow, traces, assumes_success=assume_success is not False)
+                self._opened_with[known] = {"shadow": shadow, "traces": traces, "flags": flags}
             agent = self._agents[known]
             if assume_success not in (None, agent.assumes_success):
                 raise UsageError(
                     f"{known} is open with assume_success={agent.assumes_success}", hint="say the same, or nothing"
                 )
+            self._refuse_others(known, {"shadow": shadow, "traces": traces, "flags": flags})
             return agent
+
+    def _refuse_others(self, name: AgentName, given: Mapping[str, object]) -> None:
+        """An agent is opened once. What is asked for later, and is not so, would be missed in silence."""
+        for what, held in self._opened_with[name].items():
+            if given[what] is not None and not _are_alike(given[what], held):
+                # the values themselves may hold a key
+                how = f"without {what}" if held is None else f"with other {what}"
+                raise UsageError(
+                    f"{name} is open {how}", hint=f"give {what} where {name} is first asked for, or the same everywhere"
+                )
 
     def _opened(
         self, name: AgentName, shadow: ShadowLimits | None, traces: Traces | None, *, assumes_success: bool
@@ -328,8 +344,7 @@ class Surefoot:
         self._shadows[agent] = shadow
         return shadow
 
-    def _traces_within(self, agent: AgentName, given: Traces | None) -> TraceRecorder | None:
-        limits = self._traces_of(agent) if given is None else given
+    def _traces_within(self, agent: AgentName, limits: Traces | None) -> TraceRecorder | None:
         if limits is None:
             return None
         from ..client.traces import TraceRecorder
@@ -397,6 +412,13 @@ def _agent_name(name: object) -> AgentName:
     if not isinstance(name, str):
         raise UsageError(f"the agent is {name!r}", hint='say its name, as in agents/: sf.agent("support-agent")')
     return AgentName(name)
+
+
+def _are_alike(one: object, other: object) -> bool:
+    """Limits are compared as values, clients of OpenFeature by what they hold: each `get_client()` makes a new one."""
+    if one is other or one == other:
+        return True
+    return type(one) is type(other) and getattr(one, "__dict__", 1) == getattr(other, "__dict__", 2)
 
 
 _inherited: Final[list[_Parts]] = []
