@@ -32,6 +32,19 @@ def labelled(version, request, ctx):
     return f"{version.label}: {request}"
 
 
+def pieces(version, request, ctx):
+    yield from (version.label, " ", request)
+
+
+async def awaited_pieces(version, request, ctx):
+    yield version.label
+    yield request
+
+
+async def coroutine(version, request, ctx):
+    return request
+
+
 # --- answering
 
 
@@ -89,6 +102,41 @@ def test_a_promise_is_no_answer(hosted):
     with pytest.raises(UsageError, match="to be awaited"):
         hosted.agent.run("hello", session="s")
     assert hosted.seen.success is False
+
+
+@pytest.mark.parametrize("promise", [lambda: (piece for piece in "ab"), lambda: awaited_pieces(OLD, "x", None)])
+def test_a_generator_that_has_not_run_is_no_answer(hosted, promise):
+    """A decorator between hides that the function yields; nothing has happened yet that could be a success."""
+    hosted.agent.runs(lambda version, request, ctx: promise())
+    with pytest.raises(UsageError, match="generator") as refused:
+        hosted.agent.run("hello", session="s")
+    assert "agent.stream" in refused.value.hint
+    assert hosted.seen.success is False
+
+
+@story
+async def test_a_coroutine_that_returns_a_generator_has_not_answered_either(hosted):
+    """Awaited or not, it is only promised."""
+
+    @hosted.agent.runs
+    async def answer(version, request, ctx):
+        return awaited_pieces(version, request, ctx)
+
+    with pytest.raises(UsageError, match="generator"):
+        await answer.run("hello", session="s")
+    assert hosted.seen.success is False
+
+
+@pytest.mark.parametrize("function", [labelled, coroutine, pieces, awaited_pieces])
+def test_one_function_may_answer_for_two_agents(hosted, function):
+    """Decorated twice, it is of the same kind for both, and each records its own runs."""
+    other = Hosted()
+    inner = hosted.agent.runs(function)
+    outer = other.agent.runs(inner)
+    assert (type(outer), outer.function) == (type(inner), function)
+    if function is labelled:
+        assert outer.run("hello", session="s").output.endswith("hello")
+        assert (len(other.records), len(hosted.records)) == (1, 0)
 
 
 def test_the_function_stays_what_it_was(hosted):
@@ -458,10 +506,6 @@ async def test_a_fallback_answers_instead(hosted):
     assert (reply.output, reply.version, reply.run_id, reply.reason) == (None, "", "", Reason.KILLED)
     assert reply.killed is not None
     assert hosted.records == []
-
-
-def pieces(version, request, ctx):
-    yield from (version.label, " ", request)
 
 
 def test_a_fallback_of_a_stream_is_one_piece(hosted):

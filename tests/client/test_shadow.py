@@ -234,6 +234,21 @@ async def test_coroutines_are_mirrored_in_their_own_loop_and_their_tools_are_awa
 
 
 @story
+async def test_an_object_whose_call_is_a_coroutine_is_mirrored_as_one():
+    """It is awaited for the candidate as it was for the user."""
+
+    class Answering:
+        async def __call__(self, version, request, ctx):
+            return f"{version.label} says {request}"
+
+    made = Mirroring()
+    made.agent.runs(Answering())
+    await made.agent.run("hello", session="s")
+    (pair,) = await asyncio.to_thread(made.settled)
+    assert pair.detail["candidate"] == "v2 says hello"
+
+
+@story
 async def test_a_candidate_that_hangs_is_a_failure_of_the_candidate():
     """The time limit of shadow runs is its own."""
     made = Mirroring(timeout=timedelta(milliseconds=10))

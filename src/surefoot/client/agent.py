@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack, cast, overload
@@ -15,7 +14,7 @@ from ..core.traffic.route import Route
 from ..core.units import AgentName, Digest, Nanos, RolloutId
 from ..errors import UsageError
 from .counting import Counting, assignment_of, counted_as
-from .functions import NO_FALLBACK, Answers, AsyncAnswers, AsyncStreams, Streams, Wrapped, Written, wrapped
+from .functions import NO_FALLBACK, Answers, AsyncAnswers, AsyncStreams, Streams, Wrapped, Written, is_awaited, wrapped
 from .mirrored import Mirrored
 from .recorder import Recorder
 from .reply import Reply
@@ -183,7 +182,7 @@ class Agent:
             shadow.drop(run, "unknown")
             return
         job = Mirrored(run, version, request, output, function)
-        if inspect.iscoroutinefunction(function):
+        if is_awaited(function):
             shadow.offer_async(job)
         else:
             shadow.offer(job)

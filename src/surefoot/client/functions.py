@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar, Unpack, final
+from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar, Unpack, cast, final
 
 from ..core.artifact.version import AgentVersion
 from ..core.traffic.route import Reason
@@ -35,6 +35,7 @@ __all__ = [
     "Wrapped",
     "Written",
     "check_shape",
+    "is_awaited",
     "wrapped",
 ]
 
@@ -124,7 +125,7 @@ class AsyncAnswers(Generic[Q, O]):
         try:
             with run:
                 version = await run.ready()
-                output = await self.function(version, request, run)
+                output = _whole(await self.function(version, request, run))
         except Exception:
             self._agent.mirror(run, request, None, self.function)
             raise
@@ -181,11 +182,17 @@ Wrapped: TypeAlias = Answers[Any, Any] | AsyncAnswers[Any, Any] | Streams[Any, A
 
 
 def wrapped(agent: Begins, function: Written) -> Wrapped:
-    """The function as one of the four kinds. An object with `__call__` is told apart by that."""
+    """
+    The function as one of the four kinds. An object with `__call__` is told apart by that.
+
+    What another agent made of a function stands for the function: two decorators above one give it to two agents.
+    """
+    if isinstance(function, Answers | AsyncAnswers | Streams | AsyncStreams):
+        function = cast("Written", function.function)
     check_shape(function)
     if _is(inspect.isasyncgenfunction, function):
         return AsyncStreams(agent, function)
-    if _is(inspect.iscoroutinefunction, function):
+    if is_awaited(function):
         return AsyncAnswers(agent, function)
     if _is(inspect.isgeneratorfunction, function):
         return Streams(agent, function)
@@ -208,12 +215,22 @@ def check_shape(function: Callable[..., object]) -> None:
         ) from None
 
 
+def is_awaited(function: Callable[..., object]) -> bool:
+    """Whether what the function returns has to be awaited."""
+    return _is(inspect.iscoroutinefunction, function)
+
+
 def _is(kind: Callable[[object], bool], function: Callable[..., object]) -> bool:
     return kind(function) or kind(type(function).__call__)
 
 
 def _whole(output: O) -> O:
     """Refuse an answer that has only been promised: recorded now, it would count as a success of no time at all."""
+    if inspect.isgenerator(output) or inspect.isasyncgen(output):
+        raise UsageError(
+            "the function returned a generator, which has not run yet",
+            hint="write `yield` in the function itself and use agent.stream, or return the answer put together",
+        )
     if not inspect.isawaitable(output):
         return output
     if isinstance(output, Coroutine):
@@ -222,7 +239,7 @@ def _whole(output: O) -> O:
 
 
 def _chosen(run: Run) -> AgentVersion:
-    """The version of a stream, which says it from the beginning. If there is none the run has ended: it failed."""
+    """The version of a stream, known before the first piece. If it cannot be loaded, the run is recorded as failed."""
     try:
         return run.version
     except Exception:
