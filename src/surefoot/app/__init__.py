@@ -48,9 +48,9 @@ def open(  # noqa: A001 - `surefoot.open()`, as `shelve.open()` and `dbm.open()`
     Nothing has to be there but `agents/<agent>/<label>.yaml`. What is given here goes before the file; `versions` come
     besides those of `agents/`; another `clock` is for tests and demonstrations.
 
-    A version's file that cannot be harms its agent alone: it is logged, `health.trouble` names it, and the agent goes
-    on with its other versions. Raises SettingsError for settings that cannot be and for a folder without a project, and
-    UnknownName for a `stable` of an agent of which there is no version; returns before the store has answered.
+    An invalid version file affects its agent only: it is logged, `health.trouble` names it, and the agent keeps its
+    other versions. Returns before the store has answered. Raises SettingsError for invalid settings and for a folder
+    without a project, and UnknownName for a `stable` of an agent that has no version.
     """
     root = find_project(None if path is None else Path(path), Path.cwd())
     versions = tuple(versions)
@@ -78,7 +78,7 @@ def open(  # noqa: A001 - `surefoot.open()`, as `shelve.open()` and `dbm.open()`
 
 
 class _Found(NamedTuple):
-    """What `agents/` holds: versions, and what is wrong with the first file of an agent that is none."""
+    """What `agents/` holds: the versions, and for each agent the error of its first invalid file."""
 
     versions: list[AgentVersion]
     broken: dict[AgentName, SurefootError]

@@ -52,7 +52,7 @@ class Engine:
         project: Path | None = None,
     ) -> None:
         """
-        `creates`: where there is no store, make one. `broken`: agents with a file that cannot be, and what is wrong.
+        `creates`: where there is no store, make one. `broken`: agents with an invalid file, and the error.
         `project`: whose baselines a promoted version's results become, where its plan says so.
         """
         self.first_try: Future[None] = Future()

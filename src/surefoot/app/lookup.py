@@ -21,7 +21,7 @@ _LEAST_DIGITS: Final = 6
 
 
 async def known_agents(project: Path, store: Store) -> tuple[AgentName, ...]:
-    """The agents that the store knows and those of `agents/`, by name. A folder that cannot be read adds none."""
+    """The agents that the store knows and those of `agents/`, by name. An unreadable folder is skipped."""
     found = set((await store.snapshot()).agents)
     with suppress(SurefootError):
         found.update(list_agents(project))

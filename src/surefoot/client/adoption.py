@@ -83,7 +83,7 @@ def orphans(root: Path) -> Iterator[tuple[Path, int]]:
 def adopt_all(root: Path, sink: Sink, *, at: Nanos, pause: Callable[[], None]) -> Adopted:
     """
     Adopt every orphaned spool. Raises what the sink raises; what was not shipped stays for the next try. A spool that
-    the store refuses, or that cannot be understood, is set aside and keeps no other from being adopted.
+    the store refuses, or that cannot be understood, is set aside; the others are still adopted.
 
     `pause` is called now and then, to let others work.
     """

@@ -292,7 +292,7 @@ class Agent:
             self.versions.seek({traffic.stable, *candidate, *traffic.pins.values()})
 
     def stand_in(self, route: Route, tenant: str) -> AgentVersion | None:
-        """Stable's version for a route whose own is nowhere to be found, if stable is another one and may answer."""
+        """Stable's version for a route whose own cannot be loaded, if stable is another one and may answer."""
         snapshot = self.router.snapshot
         traffic = snapshot.agents.get(self.name)
         if traffic is None or traffic.stable == route.serve:

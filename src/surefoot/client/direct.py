@@ -107,7 +107,7 @@ class FunctionExecutor:
             found = await called(self._function, version, request, run)
         except SystemExit as left:
             raise ExecutorFailed(
-                f"the function left by {left!r}", hint="raise an error that is none of its own"
+                f"the function left by {left!r}", hint="raise an exception other than SystemExit"
             ) from None
         answer = found if isinstance(found, Answer) else Answer(output=found, seen=Observation())
         run.answered(answer)

@@ -37,7 +37,7 @@ class LastSeen:
 
     @property
     def is_there(self) -> bool:
-        """A store has been heard from: if there is none now, it is not because there never was one."""
+        """True if a store was reachable before, so that a missing store now is a lost one."""
         return bool(self._files())
 
     def load(self) -> Snapshot | None:

@@ -63,7 +63,7 @@ class Host(Protocol):
         ...
 
     def stand_in(self, route: Route, tenant: str) -> AgentVersion | None:
-        """Stable's version for a route whose own is nowhere to be found, if stable is another one and may answer."""
+        """Stable's version for a route whose own cannot be loaded, if stable is another one and may answer."""
         ...
 
     async def arrived(self, digest: Digest) -> None:
@@ -87,7 +87,7 @@ class _Seen:
 
     def __init__(self) -> None:
         self.stand_in: AgentVersion | None = None
-        """Who answers for a version that is nowhere to be found."""
+        """Who answers for a version that cannot be loaded."""
 
         self.values: Values = {}
         self.tools: list[ToolCall] = []
@@ -98,8 +98,8 @@ class Run:
     """
     One run: decided when it is made, timed and recorded as a context manager, sync or async.
 
-    An exception is a failure and goes on its way unchanged; where it is a timeout, the run exceeds every latency. A
-    cancellation is none: the run is recorded as unresolved, with the time it had taken.
+    An exception is a failure and is raised unchanged; where it is a timeout, the run exceeds every latency. A
+    cancellation is not a failure: the run is recorded as unresolved, with its duration so far.
     """
 
     # Without a constructor, and with the ids as a bare tuple: together a fifth of what a run costs.
@@ -171,7 +171,7 @@ class Run:
     @property
     def version(self) -> AgentVersion:
         """
-        The version that answers. Where its content is nowhere to be found, stable does in its place.
+        The version that answers. Where it cannot be loaded, stable answers in its place.
 
         Such a run stays in its arm and is its failure, whatever came of it (intention to treat): a candidate that
         cannot be served must not look like one that nobody asked. Raises UnknownName or StoreUnavailable if there is no

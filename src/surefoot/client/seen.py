@@ -92,7 +92,7 @@ def add(so_far: Values, said: Mapping[str, object]) -> None:
 
 
 def said_by(seen: Observation) -> dict[str, object]:
-    """An observation in the words of `add`, without what was not recorded."""
+    """The fields of an observation, as `add` takes them; None where nothing was recorded."""
     words: dict[str, object] = {name: getattr(seen, kind.field) for name, kind in _KINDS.items() if name != "cost_usd"}
     words["cost_usd"] = None if seen.cost is None else seen.cost / _MICRO
     return words

@@ -140,7 +140,7 @@ class Versions:
             if digest not in self._missed:
                 self._missed.add(digest)
                 _log.warning(
-                    "%s: version %s is nowhere to be found: %s. Where it is the candidate, stable answers in its place "
+                    "%s: version %s cannot be loaded: %s. Where it is the candidate, stable answers in its place "
                     "and the run counts as its failure. It is tried again every %g s",
                     self._agent, digest, error, RETRY_SECONDS,
                 )  # fmt: skip
