@@ -6,12 +6,12 @@ import asyncio
 import logging
 import math
 import threading
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ..core.artifact.version import AgentVersion
 from ..core.units import AgentName, Digest, RolloutId
@@ -83,40 +83,34 @@ class Engine:
 
     def version(self, digest: Digest) -> AgentVersion:
         """A version that only the store has. Raises UnknownName and StoreUnavailable."""
-        loop, _ = self._running.result(_VERSION_SECONDS)
-        found = asyncio.run_coroutine_threadsafe(self._read(digest), loop)
-        try:
-            return found.result(_VERSION_SECONDS)
-        except TimeoutError:
-            found.cancel()
-            raise StoreUnavailable(
-                f"the store did not answer within {_VERSION_SECONDS:g} s", hint="look at the store, and try again"
-            ) from None
+        late = StoreUnavailable(
+            f"the store did not answer within {_VERSION_SECONDS:g} s", hint="look at the store, and try again"
+        )
+        return self._done(lambda: self._read(digest), _VERSION_SECONDS, late)
 
     def control(self, body: Callable[[Control], Awaitable[T]], project: Path, ids: Ids, timeout: float) -> T:
         """Carry out an order in the engine's loop. Raises what it raises, and StoreUnavailable after `timeout`."""
-        loop, _ = self._running.result(timeout)
-        ordered = asyncio.run_coroutine_threadsafe(self._ordered(body, project, ids), loop)
-        try:
-            return ordered.result(timeout)
-        except TimeoutError:
-            ordered.cancel()
-            raise StoreUnavailable(
-                f"the order took longer than {timeout:g} s",
-                hint="look at the store; the order may have been carried out",
-            ) from None
+        late = StoreUnavailable(
+            f"the order took longer than {timeout:g} s", hint="look at the store; the order may have been carried out"
+        )
+        return self._done(lambda: self._ordered(body, project, ids), timeout, late)
 
     def ship_pairs(self, rollout: RolloutId, pairs: Sequence[ShadowPair], dropped: int) -> None:
         """Put shadow pairs into the store. Raises StoreUnavailable; nothing is lost, they may be given again."""
-        written: Future[None] | None = None
+        late = StoreUnavailable("the store did not take the shadow pairs", hint="they are tried again")
+        self._done(lambda: self._write(rollout, pairs, dropped), _VERSION_SECONDS, late)
+
+    def _done(self, work: Callable[[], Coroutine[Any, Any, T]], seconds: float, late: StoreUnavailable) -> T:
+        """Have it done in the engine's loop, from any other thread. Raises `late` if that takes too long."""
+        running: Future[T] | None = None
         try:
-            loop, _ = self._running.result(_VERSION_SECONDS)
-            written = asyncio.run_coroutine_threadsafe(self._write(rollout, pairs, dropped), loop)
-            written.result(_VERSION_SECONDS)
+            loop, _ = self._running.result(seconds)
+            running = asyncio.run_coroutine_threadsafe(work(), loop)
+            return running.result(seconds)
         except TimeoutError:
-            if written is not None:
-                written.cancel()
-            raise StoreUnavailable("the store did not take the shadow pairs", hint="they are tried again") from None
+            if running is not None:
+                running.cancel()
+            raise late from None
 
     def close(self, timeout: float) -> None:
         """Stop, within that many seconds if the store lets it. Idempotent."""

@@ -7,6 +7,7 @@ import atexit
 import os
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from concurrent.futures import wait
 from dataclasses import dataclass
 from functools import cache
 from time import monotonic
@@ -241,6 +242,8 @@ class Surefoot:
         is_done = self._recorder.flush(timeout)
         for traces in list(self._traces.values()):
             is_done = traces.flush(max(0.0, last - monotonic())) and is_done
+        if self._shadows:  # a process that has just begun, or was just forked, opens the store meanwhile
+            wait([self.parts.engine.first_try], max(0.0, last - monotonic()))
         for shadow in list(self._shadows.values()):
             try:
                 is_done = shadow.flush(max(0.0, last - monotonic())) and is_done
@@ -428,6 +431,10 @@ _inherited: Final[list[_Parts]] = []
 @cache
 def _survive_forks() -> WeakSet[Surefoot]:
     """All projects that this process has open; a child's begin anew."""
+    # Its hook makes a lock anew in the child, and has to do so before a thread of ours waits for that lock: hooks run
+    # in the order in which they were registered, this one when the module is loaded.
+    import concurrent.futures.thread  # noqa: F401
+
     projects: WeakSet[Surefoot] = WeakSet()
 
     def in_child() -> None:

@@ -363,6 +363,8 @@ class Shadow:
 
     def _send(self, last: float) -> bool:
         while self._batches:
+            if monotonic() > last:
+                return False
             batch = self._batches[0]
             try:
                 self._ships(*batch)
@@ -373,8 +375,6 @@ class Shadow:
                     self._lost[batch.rollout] += len(batch.pairs) + batch.dropped
             with self._lock:
                 self._batches.popleft()
-            if monotonic() > last:
-                return not self._batches
         return True
 
 
