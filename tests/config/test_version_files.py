@@ -260,6 +260,14 @@ BAD = {
         "api_key_env",
     ),
     "pasted key": (OPENAI + "  api_key_env: sk-abc\n", 6, "not the name of an environment", "never go into files"),
+    "half a price": (OPENAI + "  usd_per_million_input: 2.5\n", 6, "without usd_per_million_output", "needs both"),
+    "a price below 0": (
+        OPENAI + "  usd_per_million_input: -1\n  usd_per_million_output: 1\n",
+        6,
+        "-1 is less than 0",
+        "smallest",
+    ),
+    "no time at all": (OPENAI + "  timeout: 0s\n", 6, "'0s' is too short", "at least 1ms"),
     "wrong callable": (HEAD + "executor: {kind: python, callable: main}\n", 3, "names no callable", "module:function"),
     "tape outside": (HEAD + "executor: {kind: tape, path: ../../../t.jsonl}\n", 3, "leads outside", "move"),
     "broken YAML": (HEAD + "tools: [\n", 4, "this is no YAML", "brackets"),
@@ -305,6 +313,19 @@ def test_a_tape_is_found_from_the_project(tmp_path):
     assert version.executor.setting("path") == "traces/a.jsonl"
     file = list_versions(root, "support")[0]
     assert parse_version(root, file, version_text(version)) == version
+
+
+@settings(max_examples=60)
+@given(prices=st.tuples(*[st.floats(0, 1e9)] * 2))
+def test_an_endpoints_prices_are_read_and_written_as_they_are(prices):
+    """Dollars per million tokens, of whatever size, are the executor's settings and survive being written."""
+    file = VersionFile(agent=AgentName("support"), label="v1", path=Path("/p/agents/support/v1.yaml"))
+    given = dict(zip(("usd_per_million_input", "usd_per_million_output"), prices, strict=True))
+    endpoint = canonical({"base_url": "https://a.example/v1", **given})
+    version = replace(
+        parse_version(Path("/p"), file, HEAD), executor=ExecutorRef(kind=ExecutorKind.OPENAI, settings=endpoint)
+    )
+    assert parse_version(Path("/p"), file, version_text(version)).digest == version.digest
 
 
 def test_a_version_with_prompt_files_is_not_one_text(tmp_path):

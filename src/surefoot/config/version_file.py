@@ -35,9 +35,10 @@ T = TypeVar("T")
 
 _TOP: Final = ("model", "prompt", "tools", "policies", "executor", "sub_agents")
 _MODEL: Final = ("provider", "name", "role", "pinned", "parameters", "may_move")
+_PRICES: Final = ("usd_per_million_input", "usd_per_million_output")
 _EXECUTORS: Final[Mapping[ExecutorKind, tuple[str, ...]]] = {
     ExecutorKind.PYTHON: ("kind", "callable", "settings"),
-    ExecutorKind.OPENAI: ("kind", "base_url", "api_key_env", "timeout"),
+    ExecutorKind.OPENAI: ("kind", "base_url", "api_key_env", "timeout", *_PRICES),
     ExecutorKind.TAPE: ("kind", "path"),
 }
 _CALLABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_.]*")
@@ -281,5 +282,15 @@ def _openai(fields: Fields) -> dict[str, Json]:
             raise key.error("not the name of an environment variable", hint="write its NAME; keys never go into files")
         settings["api_key_env"] = key.text()
     if timeout is not None:
-        settings["timeout_ms"] = millis(timeout)
-    return settings
+        settings["timeout_ms"] = millis(timeout, minimum=1)
+    return settings | _prices(fields)
+
+
+def _prices(fields: Fields) -> dict[str, Json]:
+    """What a million tokens cost, for input and output; empty where the file does not say."""
+    written = {key: node for key in _PRICES if (node := fields.get(key)) is not None}
+    for key, node in written.items():
+        if len(written) < len(_PRICES):
+            other = next(name for name in _PRICES if name != key)
+            raise node.error(f"{key} without {other}", hint=f"a cost needs both: add `{other}:`, in US dollars")
+    return {key: float(node.number(minimum=0)) for key, node in written.items()}

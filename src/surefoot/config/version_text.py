@@ -132,7 +132,8 @@ def _executor(executor: ExecutorRef) -> dict[str, object]:
                 entries["settings"] = settings
         case ExecutorKind.OPENAI:
             timeout = settings.pop("timeout_ms", None)
-            entries |= settings | ({} if timeout is None else {"timeout": f"{timeout}ms"})
+            prices = {key: Decimal(repr(value)) for key, value in settings.items() if isinstance(value, int | float)}
+            entries |= settings | prices | ({} if timeout is None else {"timeout": f"{timeout}ms"})
         case ExecutorKind.TAPE:
             # the setting is relative to the project, the file's paths to agents/<agent>/
             entries["path"] = f"../../{settings['path']}"
