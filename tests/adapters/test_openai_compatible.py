@@ -71,9 +71,9 @@ def answering(payload: object, status: int = 200) -> Handler:
     return handler
 
 
-async def ask(handler: Handler, request: object = "hi", **settings: float | str) -> Answer:
+async def ask(handler: Handler, request: object = "hi", *, key: str = "run-1", **settings: float | str) -> Answer:
     async with endpoint(handler) as url:
-        return await OpenAICompatibleExecutor().run(version(url, **settings), request, key="run-1")
+        return await OpenAICompatibleExecutor().run(version(url, **settings), request, key=key)
 
 
 def test_a_missing_package_is_an_error_with_the_way_out(monkeypatch):
@@ -133,6 +133,13 @@ def test_the_models_tool_calls_are_in_the_answer_even_when_unreadable() -> None:
     [
         (answering({"error": f"bad key {KEY}"}, 401), "answered 401"),
         (answering({"error": "busy"}, 503), "answered 503"),
+        (
+            answering({"error": {"message": f"no model tiny-1 {KEY}", "code": 404}}, 404),
+            "answered 404: no model tiny-1",
+        ),
+        (answering({"error": {"message": f"{'x' * 195}{KEY}"}}, 400), "answered 400: xxx"),
+        (answering({"error": {"message": "context is too long"}}), "answered with an error: context is too long"),
+        (answering({"error": "busy"}), "answered with an error: busy"),
         (answering({"choices": []}), "no choice"),
         (answering([1, 2]), "no chat completion"),
         (answering({"choices": [{"message": {"content": 3}}]}), "no chat completion"),
@@ -146,11 +153,14 @@ def test_an_endpoint_that_breaks_its_promise_is_an_executor_failure(
     with pytest.raises(ExecutorFailed, match=says) as raised:
         asyncio.run(ask(handler, api_key_env="BOT_KEY"))
     assert raised.value.hint
-    assert KEY not in str(raised.value)
+    assert KEY[:5] not in str(raised.value)
 
 
-def test_an_endpoint_that_is_silent_is_given_up_at_the_versions_own_limit() -> None:
-    """`max_latency` bounds the wait."""
+@pytest.mark.parametrize(("timeout", "latency"), [(50, None), (50, 2_000), (90_000, 50), (None, 50)])
+def test_an_endpoint_that_is_silent_is_given_up_at_the_versions_own_limit(
+    timeout: int | None, latency: int | None
+) -> None:
+    """The executor's `timeout` and the policies' `max_latency` both bound the wait: the shorter one wins."""
 
     async def silent(request: web.Request) -> web.Response:
         await asyncio.Event().wait()
@@ -164,8 +174,8 @@ def test_an_endpoint_that_is_silent_is_given_up_at_the_versions_own_limit() -> N
                 label="v2",
                 model=quick.model,
                 prompt=quick.prompt,
-                policies=Policies(max_latency=Millis(50)),
-                executor=quick.executor,
+                policies=Policies(max_latency=None if latency is None else Millis(latency)),
+                executor=version(url, **({} if timeout is None else {"timeout_ms": timeout})).executor,
             )
             await OpenAICompatibleExecutor().run(quick, "hi", key="k")
 
@@ -220,11 +230,115 @@ def test_a_stream_arrives_in_pieces_and_ends_with_the_whole_answer() -> None:
     assert answer.seen.ttft_ms is not None
 
 
-@pytest.mark.parametrize("handler", [streaming(delta("a"), cut=True), streaming(delta("a"), "{nonsense")])
-def test_a_stream_that_breaks_off_is_a_failure_not_a_short_answer(handler: Handler) -> None:
-    """Half an answer never counts as one."""
-    with pytest.raises(ExecutorFailed):
+@pytest.mark.parametrize(
+    ("handler", "says"),
+    [
+        (streaming(delta("a"), cut=True), "ended in the middle"),
+        (streaming(delta("a"), "{nonsense"), "no chat completion"),
+        (streaming(delta("a"), {"error": {"message": "out of memory"}}), "out of memory"),
+        (streaming(delta("a"), delta("b" * (3 << 20))), "too long"),
+        (streaming(*[delta("b" * 900_000)] * 20), "more than 16 MiB"),
+    ],
+)
+def test_a_stream_that_breaks_off_is_a_failure_not_a_short_answer(handler: Handler, says: str) -> None:
+    """Half an answer never counts as one, and what the endpoint says about it is passed on."""
+    with pytest.raises(ExecutorFailed, match=says):
         asyncio.run(hear(handler))
+
+
+def part(index: int | None, arguments: str, name: str | None = None) -> dict[str, object]:
+    call = {"function": {"name": name, "arguments": arguments}, **({} if index is None else {"index": index})}
+    return {"choices": [{"delta": {"tool_calls": [call]}}]}
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [part(0, "", "look"), part(0, '{"at"'), part(0, ": 1}"), part(1, "", "wait"), part(1, "{}")],
+        [part(0, "", "look"), part(1, "", "wait"), part(0, '{"at"'), part(1, "{}"), part(0, ": 1}")],
+        [part(None, '{"at": 1}', "look"), part(None, "", "wait")],
+    ],
+)
+def test_a_stream_that_calls_tools_ends_with_its_calls(parts: list[object]) -> None:
+    """They come in parts that are put together by index, and are those that an answer in one piece would have."""
+    pieces, answer = asyncio.run(hear(streaming(*parts, delta(None, "tool_calls"))))
+    assert pieces == []
+    assert answer is not None
+    assert answer.output is None
+    assert [(call.name, dict(call.arguments)) for call in answer.tool_calls] == [("look", {"at": 1}), ("wait", {})]
+
+
+def test_what_a_listener_raises_is_not_the_endpoints_fault() -> None:
+    """An error that is thrown into a stream comes out as it is."""
+
+    async def scenario() -> None:
+        async with endpoint(streaming(delta("a"), delta("b", "stop"))) as url:
+            stream = OpenAICompatibleExecutor().stream(version(url), "hi", key="k")
+            await anext(stream)
+            await stream.athrow(ValueError("mine"))  # type: ignore[attr-defined]  # an async generator
+
+    with pytest.raises(ValueError, match="mine"):
+        asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_is_refused(status: int) -> None:
+    """Prompts go to the address in the version and nowhere else, whatever the endpoint answers."""
+    went: list[str] = []
+
+    async def elsewhere(request: web.Request) -> web.Response:
+        went.append(request.path)
+        return web.json_response(completion())
+
+    async def scenario() -> None:
+        async with endpoint(elsewhere) as other:
+
+            async def pointing(request: web.Request) -> web.Response:
+                return web.Response(status=status, headers={"Location": f"{other}/chat/completions"})
+
+            await ask(pointing)
+
+    with pytest.raises(ExecutorFailed, match=f"answered {status}: it points elsewhere") as refused:
+        asyncio.run(scenario())
+    assert not refused.value.transient
+    assert went == []
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_an_endless_answer_is_refused(status: int) -> None:
+    """An endpoint that never stops sending does not fill the memory: an answer and an error page both have an end."""
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(status=status)
+        await response.prepare(request)
+        while True:
+            await response.write(b"x" * (1 << 20))
+
+    with pytest.raises(ExecutorFailed, match="more than 16 MiB" if status == 200 else "answered 500: xxx") as refused:
+        asyncio.run(ask(endless, timeout_ms=60_000))
+    assert len(str(refused.value)) < 500
+
+
+@pytest.mark.parametrize("key", ["bot:case\nX-Evil: 1:0", "bot:größe:0", "x" * 300, " ", ""])
+def test_the_id_of_a_case_may_be_any_text(key: str) -> None:
+    """What no header can hold is sent as its hash, the same each time."""
+    sent: list[str] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        sent.append(request.headers["Idempotency-Key"])
+        return web.json_response(completion())
+
+    for _ in range(2):
+        asyncio.run(ask(handler, key=key))
+    assert sent[0] == sent[1]
+    assert len(sent[0]) == 64
+
+
+def test_a_key_with_a_line_break_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be refused as a header without a word of where it comes from."""
+    monkeypatch.setenv("BOT_KEY", f"{KEY}\n")
+    with pytest.raises(ExecutorFailed, match="BOT_KEY holds no key"):
+        asyncio.run(ask(answering(completion()), api_key_env="BOT_KEY"))
 
 
 def test_giving_up_on_a_stream_closes_the_connection() -> None:
