@@ -17,11 +17,13 @@ import pytest
 
 import surefoot
 from surefoot.adapters.distributed.process_workers import InProcess, ProcessWorkers
+from surefoot.adapters.reports.replay_rows import why_it_ended
 from surefoot.app.replay_parts import ReplaySpec
 from surefoot.app.replaying import kept_results, planned_replay
 from surefoot.core.artifact.canonical import canonical
 from surefoot.core.artifact.version import ToolSpec
 from surefoot.core.proof.gate import Decision
+from surefoot.core.proof.gate_kinds import Gates, RegressionGate
 from surefoot.core.proof.replay import Level, Outcome
 from surefoot.core.proof.score import Result
 from surefoot.core.proof.tape import schema_digest
@@ -100,23 +102,48 @@ def test_a_stale_tape_is_counted_and_left_out(tmp_path):
     assert found.gates.decision is Decision.PASSED
 
 
-def test_a_worker_that_dies_costs_its_own_batch(tmp_path):
-    """Tried again once in a new process, then an error of each of its attempts; never a pass, and the rest goes on."""
+def test_why_a_run_raised_is_shown_once(tmp_path):
+    """Two of its scores say it, a person reads it once; and errors alone decide nothing."""
+    found = replayed(project(tmp_path), "broken")
+    assert {why_it_ended(row.candidate) for row in found.rows} == {"ValueError: no such thing; missing_call: refund"}
+    assert found.exit_code == 2
+    assert found.gates.rulings[-1].reason.startswith("every run of the candidate ended in an error")
+
+
+@pytest.mark.parametrize("gates", [None, Gates(gates=(RegressionGate(name="success", metric="success"),))])
+def test_a_process_that_dies_costs_the_run_that_it_died_of(tmp_path, gates):
+    """Neither its neighbours nor the baseline pay for it; it is no success, and no share of good runs is a pass."""
     root = project(tmp_path)
-    found = surefoot.replay(root / "tape.jsonl", baseline="good", candidate="deadly", project=root, workers=2)
-    errors = [row.candidate.error for row in found.rows if row.candidate and row.candidate.error]
-    assert len(errors) == 2
-    assert all("its process died 2 times (exit code 7)" in error for error in errors)
+    asked = {"baseline": "good", "candidate": "deadly", "project": root, "workers": 2, "gates": gates}
+    found = surefoot.replay(root / "tape.jsonl", **asked)
+    assert outcomes(found.baseline_totals) == {Outcome.PASS: 12}
+    assert outcomes(found.candidate_totals) == {Outcome.PASS: 11, Outcome.ERROR: 1}
+    assert found.candidate_totals.success == pytest.approx(11 / 12)
+    (row,) = (row for row in found.rows if row.is_changed)
+    assert row.case == "t003"
+    assert why_it_ended(row.candidate) == "its process died 2 times (exit code 7)"
     assert found.gates.decision is Decision.UNDECIDED
+    assert "t003: its process died 2 times (exit code 7)" in found.gates.rulings[-1].reason
+
+
+def test_two_versions_that_die_alike_are_told_apart_from_none(tmp_path):
+    """A trace that kills both is a failure of both, and the candidate is no worse for it."""
+    root = project(tmp_path)
+    twin = (root / "agents" / "shop" / "deadly.yaml").read_text(encoding="utf-8").replace("prompt: ", "prompt: a ")
+    (root / "agents" / "shop" / "twin.yaml").write_text(twin, encoding="utf-8")
+    found = surefoot.replay(root / "tape.jsonl", baseline="deadly", candidate="twin", project=root, workers=2)
+    assert outcomes(found.baseline_totals) == outcomes(found.candidate_totals) == {Outcome.PASS: 11, Outcome.ERROR: 1}
+    assert "the process survives" not in {ruling.gate for ruling in found.gates.rulings}
 
 
 def test_a_run_that_hangs_is_ended(tmp_path):
-    """Its process is killed after the time that its batch has, and the replay goes on; it is an error, not a pass."""
+    """Its process is killed after the time that it has; the replay goes on, and the baseline is not harmed."""
     root = project(tmp_path, count=2)
     asked = {"baseline": "good", "candidate": "hanging", "project": root, "workers": 1}
-    found = surefoot.replay(root / "tape.jsonl", timeout=0.5, **asked)
+    found = surefoot.replay(root / "tape.jsonl", timeout=1.5, **asked)
     assert found.exit_code == 2
-    assert {row.candidate.error for row in found.rows if row.candidate} == {"it was not done after 2 s"}
+    assert outcomes(found.baseline_totals) == {Outcome.PASS: 2}
+    assert {why_it_ended(row.candidate) for row in found.rows} == {"it was not done after 1.5 s"}
 
 
 def test_a_run_that_exits_fails_alone(tmp_path):
@@ -129,7 +156,7 @@ def test_a_run_that_exits_fails_alone(tmp_path):
         text=True,
         check=False,
     )
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert json.loads(done.stdout)["candidate"]["outcomes"]["error"] == 12
     assert "about to leave" in done.stderr
 

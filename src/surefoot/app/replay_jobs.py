@@ -15,7 +15,7 @@ from ..adapters.traces import trace_of
 from ..client.replayed import rerun
 from ..core.artifact.version import AgentVersion, Effect, ExecutorKind
 from ..core.proof.call_keys import arguments_key, normalised_key
-from ..core.proof.replay import Level, Played, blocked, result_of, virtual_latency
+from ..core.proof.replay import Level, Played, blocked, died, result_of, virtual_latency
 from ..core.proof.replay_refused import left_by_refusal, told_of_refusals
 from ..core.proof.score import Attempt, Result
 from ..core.proof.tape import Answering, PlayedCall, Served, Source, Tape, TapeReport
@@ -60,6 +60,19 @@ class ReplayBatch(NamedTuple):
     def attempts(self) -> Sequence[Attempt]:
         """What it will have results for."""
         return [job.attempt for job in self.jobs]
+
+    def apart(self) -> Sequence[ReplayBatch]:
+        """A batch for each job."""
+        return [self._replace(jobs=(job,)) for job in self.jobs]
+
+    def lost(self, why: str) -> Sequence[Result]:
+        """A function that its process dies of, or that never ends, has failed; of a model's run nothing is known."""
+        return [
+            died(job.attempt, trace_of(job.tape), why, limits=self.spec.limits)
+            if job.version.executor.kind is ExecutorKind.PYTHON
+            else Result(attempt=job.attempt, error=why)
+            for job in self.jobs
+        ]
 
 
 def play_batch(batch: ReplayBatch) -> list[Result]:

@@ -63,7 +63,7 @@ RECORDED: Final = "recorded:"
 """`recorded:NAME` is no version of the project but the runs in the trace file whose agent, or version, is NAME."""
 
 RUN_SECONDS: Final = 120.0
-"""How long one run may take, on average over those that a process is given at once."""
+"""How long one run may take: on average over those that a process is given at once, then alone."""
 
 _UNNAMED: Final = re.compile(r"[^A-Za-z0-9_.+-]")
 _LONG_BATCH: Final = 200
@@ -288,7 +288,8 @@ def workers_for(
     Processes, one a processor; this process for recordings that are replayed before another one has started; or Ray.
 
     They are isolated wherever anything of the user's, or a model, runs; never in this process, which it would harm. A
-    process that is not done after `timeout` seconds a run is ended, and its runs are errors.
+    process that is not done after `timeout` seconds a run is ended; then its runs have a process each, to tell which of
+    them is to blame.
 
     Raises UnknownName for anything but `process` and `ray`.
     """
@@ -301,7 +302,10 @@ def workers_for(
         raise UnknownName("place to run", on, ("process", "ray"))
     if count is None and plan.is_quick and plan.total < _WORTH_PROCESSES:
         return InProcess()
-    patience = timeout * (_LONG_BATCH if plan.is_quick else _SHORT_BATCH)
+
+    def patience(batch: ReplayBatch) -> float:
+        return timeout * len(batch.jobs)
+
     return ProcessWorkers(usable_processors() if count is None else count, patience=patience, isolation=isolation)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, NamedTuple, Protocol, TypeVar
+from itertools import chain
+from typing import Final, NamedTuple, Protocol, Self, TypeVar
 
 from ..core.proof.gate_kinds import Gates
 from ..core.proof.replay import Level, Limits
@@ -23,6 +24,14 @@ class Batch(Protocol):
     @property
     def attempts(self) -> Sequence[Attempt]:
         """What will have a result when it is done."""
+        ...
+
+    def apart(self) -> Sequence[Self]:
+        """The same replays, each in a batch of its own."""
+        ...
+
+    def lost(self, why: str) -> Sequence[Result]:
+        """What it comes to where the worker died of it, for this reason."""
         ...
 
 
@@ -74,14 +83,13 @@ def replay(
     Make every replay that is not kept yet, keep it, and judge all of them.
 
     `batches` is given the attempts that are finished and makes the others. Raises StoreUnavailable where a result
-    cannot be kept: what was kept before stays, and nothing is judged. A batch whose worker died is an error of each of
-    its attempts.
+    cannot be kept: what was kept before stays, and nothing is judged. The replays of a batch whose worker died are made
+    again one by one: only the one that its worker dies of has died.
     """
     results.begin(order.run)
     done = errors = 0
     before = results.finished(order.run.id)
-    for finished in workers.run(play, batches(before)):
-        found = _lost(finished.job, finished.answer) if isinstance(finished.answer, Lost) else finished.answer
+    for found in _made(batches(before), play, workers):
         results.append(order.run.id, found)
         done += len(found)
         errors += sum(result.error is not None for result in found)
@@ -105,5 +113,14 @@ def _arm(side: Side, kept: Iterable[Result]) -> Arm:
     return Arm(side.label, side.version, tuple(mine))
 
 
-def _lost(batch: Batch, lost: Lost) -> list[Result]:
-    return [Result(attempt=attempt, error=lost.why) for attempt in batch.attempts]
+def _made(batches: Iterable[B], play: Callable[[B], Sequence[Result]], workers: Workers) -> Iterator[Sequence[Result]]:
+    lost: list[B] = []
+    for finished in workers.run(play, batches):
+        if not isinstance(finished.answer, Lost):
+            yield finished.answer
+        elif len(finished.job.attempts) == 1:
+            yield finished.job.lost(finished.answer.why)
+        else:
+            lost.append(finished.job)
+    if lost:
+        yield from _made(chain.from_iterable(batch.apart() for batch in lost), play, workers)

@@ -8,8 +8,19 @@ from hypothesis import strategies as st
 
 from surefoot.core.artifact.version import Policies
 from surefoot.core.proof.gate import Decision
+from surefoot.core.proof.gate_kinds import Gates, RegressionGate
 from surefoot.core.proof.misuse import ToolRules
-from surefoot.core.proof.replay import Level, Limits, Outcome, Played, blocked, outcome_of, result_of, virtual_latency
+from surefoot.core.proof.replay import (
+    Level,
+    Limits,
+    Outcome,
+    Played,
+    blocked,
+    died,
+    outcome_of,
+    result_of,
+    virtual_latency,
+)
 from surefoot.core.proof.replay_case import tasks
 from surefoot.core.proof.replay_verdict import Arm, verdict
 from surefoot.core.proof.score import Attempt, Result
@@ -20,10 +31,10 @@ from tests.core.proof.recordings import called, trace
 OLD, NEW = Digest("sha256:" + "0" * 64), Digest("sha256:" + "1" * 64)
 
 
-def scored(case="c", version=NEW, *, level=Level.RUN, limits=Limits(), good=True, **played):  # noqa: B008
+def scored(case="c", version=NEW, *, level=Level.RUN, limits=Limits(), good=True, rules=ToolRules(), **played):  # noqa: B008
     run = trace(outcome=None if good is None else "success" if good else "failure", latency_ms=None)
     found = Played(**{"run": run, "recorded": trace(), **played})
-    return result_of(found, Attempt(case, version), rules=ToolRules(), limits=limits, level=level)
+    return result_of(found, Attempt(case, version), rules=rules, limits=limits, level=level)
 
 
 def scores(result):
@@ -114,11 +125,13 @@ def test_runs_of_one_task_are_told_apart():
 
 
 def arms(before, after, **played):
-    """Both arms from their outcomes: p(ass), f(ail), d(iverged), e(rror), r(aised)."""
+    """Both arms from their outcomes: p(ass), f(ail), d(iverged), e(rror), r(aised), x (its process died)."""
 
     def one(place, letter, version):
         if letter == "e":
             return Result(attempt=Attempt(f"c{place}", version), error="it died")
+        if letter == "x":
+            return died(Attempt(f"c{place}", version), trace(), "its process died", limits=Limits())
         more = {"first_divergence": 0} if letter == "d" else {"good": letter == "p", "is_crash": letter == "r"}
         return scored(f"c{place}", version, **more, **played)
 
@@ -148,12 +161,38 @@ def judged(before, after, **more):
         ("f" * 30, "f" * 30, Decision.UNDECIDED),
         ("p" * 14 + "f" * 16, "p" * 30, Decision.UNDECIDED),
         ("p" * 16 + "f" * 14, "p" * 30, Decision.PASSED),
-        ("p" * 30, "r" * 30, Decision.FAILED),
+        ("p" * 30, "r" * 30, Decision.UNDECIDED),
+        ("p" * 30, "r" * 15 + "e" * 15, Decision.UNDECIDED),
+        ("p" * 30, "r" * 29 + "f", Decision.FAILED),
+        ("p" * 30, "r" * 15 + "p" * 15, Decision.FAILED),
+        ("p" * 300, "x" + "p" * 299, Decision.UNDECIDED),
+        ("p" * 30, "x" * 15 + "p" * 15, Decision.FAILED),
+        ("p" * 30, "x" * 30, Decision.UNDECIDED),
+        ("x" * 30, "p" * 30, Decision.UNDECIDED),
     ],
 )
 def test_what_is_not_known_is_never_a_pass(before, after, decision):
     """Nothing, errors, too few and off the tape are undecided; only a shown regression fails."""
     assert judged(before, after).gates.decision is decision
+
+
+def test_one_dead_process_is_no_pass_whatever_is_asked():
+    """One run of 300 is in no rate, and a version that takes its process along is not let through by one."""
+    only = Gates(gates=(RegressionGate(name="success", metric="success"),))
+    for after, decision in (("x" + "p" * 299, Decision.UNDECIDED), ("p" * 300, Decision.PASSED)):
+        found = verdict("tape@1", *arms("p" * 300, after), level=Level.RUN, limits=Limits(), gates=only)
+        assert found.gates.decision is decision
+
+
+def test_kinds_of_misuse_are_counted_and_not_read_out_of_a_text():
+    """Words of a tool's own in a reason are no kind, and findings that no reason has room for count."""
+    calls = [called(f"tool_{number}", order_id=number) for number in range(300)]
+    found = scored(
+        run=trace(*calls, allowed_tools=()), rules=ToolRules(problems={"tool_7": lambda _: "id: bad; name: bad"})
+    )
+    (_, arm) = arms("p", "p")
+    totals = verdict("t@1", arm, arm._replace(results=(found,)), level=Level.RUN, limits=Limits()).candidate_totals
+    assert totals.misuse == {"forbidden_tool": 300, "bad_arguments": 1}
 
 
 @pytest.mark.parametrize(
@@ -193,7 +232,7 @@ def test_a_verdict_that_hangs_on_those_that_left_is_not_decided():
 
 
 @settings(max_examples=25)
-@given(st.text("pfder", min_size=10, max_size=40))
+@given(st.text("pfderx", min_size=10, max_size=40))
 def test_a_version_against_itself_never_fails(outcomes):
     """Whatever the tape does to it, it does to both."""
     found = judged(outcomes, outcomes)

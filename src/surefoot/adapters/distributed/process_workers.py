@@ -45,6 +45,9 @@ serve(number)
 """
 """The path comes first: what is asked for may stand anywhere on it."""
 
+_START_S: Final = 60.0
+"""How long a worker may take to start, beyond the time of its job."""
+
 _PATIENCE_S: Final = 2.0
 """How long a worker may take to end when there is nothing left to do."""
 
@@ -69,6 +72,10 @@ def answered(function: Callable[[J], A], job: J) -> A | Raised:
         return Raised(isinstance(error, UsageError), error.message, error.hint)
     except Exception as error:  # noqa: BLE001  # whatever it is, the other process has to be told
         return Raised(is_usage=False, message=f"{type(error).__name__}: {error}", hint="this is a defect: report it")
+
+
+class _Ready(NamedTuple):
+    """The first thing a worker says: from here on its job's time counts, and not that of starting a process."""
 
 
 class InProcess:
@@ -97,22 +104,25 @@ class _Worker(NamedTuple):
 
 
 class _Try(NamedTuple, Generic[J]):
-    """A job, how often it was begun, and when."""
+    """A job, how often it was begun, and when it has taken too long."""
 
     job: J
     nth: int
-    began: float = 0.0
+    until: float | None = None
 
 
 class ProcessWorkers:
     """
     `Workers` as processes of this machine; not forked, because a fork would copy threads and connections.
 
-    What they print goes to standard error. A job that takes longer than `patience` seconds is lost with its process.
+    What they print goes to standard error. A job that takes longer than its `patience`, in seconds, is lost with its
+    process.
     With an `isolation` they see and reach what it allows, from before anything of the job's is imported.
     """
 
-    def __init__(self, count: int, *, patience: float | None = None, isolation: Isolation | None = None) -> None:
+    def __init__(
+        self, count: int, *, patience: Callable[[Any], float] | None = None, isolation: Isolation | None = None
+    ) -> None:
         self._count = max(1, count)
         self._patience = patience
         self._isolation = isolation
@@ -130,9 +140,12 @@ class ProcessWorkers:
                 for ready in wait(list(busy), timeout=self._left(busy)) or self._too_long(busy):
                     worker, attempt = busy.pop(cast("_Line", ready))
                     try:
-                        answer: A | Raised = worker.connection.recv()
+                        answer: A | Raised | _Ready = worker.connection.recv()
                     except (EOFError, OSError):
                         yield from self._buried(worker, attempt, again)
+                        continue
+                    if isinstance(answer, _Ready):
+                        busy[worker.connection] = (worker, attempt._replace(until=self._until(attempt.job)))
                         continue
                     idle.append(worker)
                     if isinstance(answer, Raised):
@@ -153,40 +166,44 @@ class ProcessWorkers:
             attempt = again.popleft() if again else next((_Try(job, 1) for job in waiting), None)
             if attempt is None:
                 return
+            until = self._until(attempt.job, ready_in=0.0 if idle else _START_S)
             worker = idle.pop() if idle else _started(function, self._isolation)
-            busy[worker.connection] = (worker, attempt._replace(began=monotonic()))
+            busy[worker.connection] = (worker, attempt._replace(until=until))
             with suppress(OSError):  # a worker that died meanwhile is found when it is listened to
                 worker.connection.send(attempt.job)
 
+    def _until(self, job: J, *, ready_in: float = 0.0) -> float | None:
+        return None if self._patience is None else monotonic() + ready_in + self._patience(job)
+
     def _left(self, busy: Mapping[_Line, tuple[_Worker, _Try[J]]]) -> float | None:
         """Seconds until the next job has taken too long."""
-        if self._patience is None:
-            return None
-        return max(0.0, min(attempt.began for _, attempt in busy.values()) + self._patience - monotonic())
+        ends = [attempt.until for _, attempt in busy.values() if attempt.until is not None]
+        return max(0.0, min(ends) - monotonic()) if ends else None
 
     def _too_long(self, busy: Mapping[_Line, tuple[_Worker, _Try[J]]]) -> list[_Line]:
         """Those that have, ended: their pipes are closed then, as when they die by themselves."""
-        late = [(worker, attempt) for worker, attempt in busy.values() if self._is_late(attempt)]
-        for worker, _ in late:
+        late = [worker for worker, attempt in busy.values() if _is_late(attempt)]
+        for worker in late:
             worker.process.kill()
             worker.process.wait()
-        return [worker.connection for worker, _ in late]
-
-    def _is_late(self, attempt: _Try[J]) -> bool:
-        return self._patience is not None and monotonic() - attempt.began >= self._patience
+        return [worker.connection for worker in late]
 
     def _buried(self, worker: _Worker, attempt: _Try[J], again: deque[_Try[J]]) -> Iterator[Finished[J, Any]]:
         worker.connection.close()
         worker.process.wait()
         worker.clear()
-        if self._is_late(attempt):
-            yield Finished(attempt.job, Lost(f"it was not done after {self._patience:g} s"))
+        if self._patience is not None and _is_late(attempt):
+            yield Finished(attempt.job, Lost(f"it was not done after {self._patience(attempt.job):g} s"))
         elif attempt.nth < _TRIES:
             again.append(_Try(attempt.job, attempt.nth + 1))
         else:
             yield Finished(
                 attempt.job, Lost(f"its process died {_TRIES} times (exit code {worker.process.returncode})")
             )
+
+
+def _is_late(attempt: _Try[J]) -> bool:
+    return attempt.until is not None and monotonic() >= attempt.until
 
 
 def _started(function: Callable[[J], object], isolation: Isolation | None) -> _Worker:
@@ -220,6 +237,7 @@ def serve(number: int) -> None:
         if isolation is not None:
             isolation.guard()
         function = connection.recv()
+        connection.send(_Ready())
         while True:
             connection.send(answered(function, connection.recv()))
     if home is not None:  # the parent takes it away where it still can

@@ -56,7 +56,7 @@ def why_it_ended(result: Result | None) -> str:
     if result.error is not None:
         return result.error
     said = {score.metric: score.reason for score in result.scores if score.reason}
-    return "; ".join(said[metric] for metric in _TOLD if metric in said)
+    return "; ".join(dict.fromkeys(said[metric] for metric in _TOLD if metric in said))
 
 
 def _overruns(found: Replayed) -> Iterator[TotalRow]:

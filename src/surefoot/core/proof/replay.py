@@ -18,6 +18,7 @@ from .trace import Trace, observation_of, usable
 
 __all__ = [
     "CALLS_MADE_AGAIN",
+    "DIED",
     "METRICS",
     "RAISED",
     "SUCCEEDED_THEN",
@@ -26,6 +27,7 @@ __all__ = [
     "Outcome",
     "Played",
     "blocked",
+    "died",
     "outcome_of",
     "result_of",
     "virtual_latency",
@@ -36,6 +38,9 @@ METRICS: Final = ("success", "tool_misuse", "no_tool_misuse", "diverged")
 
 RAISED: Final = "raised"
 """Of a run whose own code raised. It is no success either: a version that crashes where its baseline works is worse."""
+
+DIED: Final = "process_died"
+"""Of a run that its process died of, or that never ended, alone and each time it was tried."""
 
 SUCCEEDED_THEN: Final = "succeeded_then"
 """Of a run whose recording is a success."""
@@ -107,6 +112,9 @@ class Played:
 
     why: str = ""
     """What happened there."""
+
+    is_refused: bool = False
+    """It left because an effect was refused; when, no tape has recorded."""
 
     agreement: float | None = None
     """At the step level: share of the decisions that were the recorded ones."""
@@ -208,6 +216,20 @@ def result_of(
     )
 
 
+def died(attempt: Attempt, recorded: Trace, why: str, *, limits: Limits) -> Result:
+    """The scores of a run that its process died of: no success, and nobody knows what else it did."""
+    scores = [
+        Score.scored("success", 0.0, passed=False, reason=why),
+        *(Score.failed(metric, why) for metric in ("tool_misuse", "no_tool_misuse")),
+        Score.scored("diverged", 0.0, passed=None),
+        *_amounts(Trace(trace_id=recorded.trace_id, request=recorded.request), limits),
+        *(Score.scored(metric, 1.0, passed=None, reason=why) for metric in (RAISED, DIED)),
+    ]
+    if observation_of(recorded).success:
+        scores.append(Score.scored(SUCCEEDED_THEN, 1.0, passed=None))
+    return Result(attempt=attempt, scores=tuple(scores))
+
+
 def outcome_of(result: Result) -> Outcome:
     """How it ended, read from what is kept of it."""
     if result.error is not None:
@@ -265,14 +287,16 @@ def _misuse(found: Sequence[Misuse]) -> list[Score]:
     """As an amount to be compared, and as what must never happen."""
     text = "; ".join(map(str, found))[:_LONGEST]
     return [
-        Score.scored("tool_misuse", float(len(found)), passed=None, reason=text),
+        Score.scored(
+            "tool_misuse", float(len(found)), passed=None, reason=text, kinds=tuple(one.kind.value for one in found)
+        ),
         Score.scored("no_tool_misuse", float(not found), passed=not found, reason=text),
     ]
 
 
 def _divergence(played: Played) -> list[Score]:
     place = played.first_divergence
-    reason = "" if place is None else f"at call {place + 1}: {played.why}"
+    reason = "" if place is None or played.is_refused else f"at call {place + 1}: {played.why}"
     scores = [Score.scored("diverged", float(place is not None), passed=None, reason=reason)]
     if played.report is not None:
         if played.report.fidelity is not None:

@@ -14,7 +14,6 @@ __all__ = ["REFUSED", "left_by_refusal", "told_of_refusals"]
 REFUSED: Final = "refused"
 """How many effects a run was refused, whether or not its code caught the error. Only of runs that were."""
 
-_WHY: Final = "an effect was refused"
 _LONGEST: Final = 2_000
 
 
@@ -26,7 +25,7 @@ def left_by_refusal(played: Played, refused: Mapping[str, int]) -> Played:
     """
     if not refused or played.first_divergence is not None:
         return played
-    return replace(played, first_divergence=len(played.run.tool_calls), why=_WHY)
+    return replace(played, first_divergence=len(played.run.tool_calls), why="an effect was refused", is_refused=True)
 
 
 def told_of_refusals(result: Result, refused: Mapping[str, int]) -> Result:
@@ -35,13 +34,5 @@ def told_of_refusals(result: Result, refused: Mapping[str, int]) -> Result:
         return result
     text = "; ".join(f"{what}, {count} times" if count > 1 else what for what, count in refused.items())[:_LONGEST]
     said = Score.scored(REFUSED, float(sum(refused.values())), passed=None, reason=text)
-    scores = [_without_a_place(score) for score in result.scores]
     error = None if result.error is None else f"{text}; {result.error}"
-    return replace(result, scores=(*scores, said), error=error)
-
-
-def _without_a_place(score: Score) -> Score:
-    """No tape has recorded when it was refused, so no call is named."""
-    if score.metric == "diverged" and score.reason.endswith(f": {_WHY}"):
-        return Score.scored("diverged", 1.0, passed=None)
-    return score
+    return replace(result, scores=(*result.scores, said), error=error)

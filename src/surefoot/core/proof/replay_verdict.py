@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from ..units import Digest
 from .gate import Decision, GateReport, Ruling, decision_of
 from .gate_kinds import BudgetGate, Gate, Gates, RegressionGate
 from .gating import Conduct, rule
-from .replay import CALLS_MADE_AGAIN, METRICS, RAISED, SUCCEEDED_THEN, Level, Limits, Outcome, outcome_of
+from .replay import CALLS_MADE_AGAIN, DIED, METRICS, RAISED, SUCCEEDED_THEN, Level, Limits, Outcome, outcome_of
 from .replay_refused import REFUSED
 from .score import Result, Score
 from .significance import mcnemar
@@ -22,11 +21,10 @@ from .table import ScoreTable, table_of
 
 __all__ = ["Arm", "Ratio", "Replayed", "Row", "Totals", "replay_gates", "verdict"]
 
-_KIND: Final = re.compile(r"(?:^|; )([a-z_]+): ")
 _KEPT: Final = frozenset({*METRICS, "step_agreement"})
 """What is known of a run that left its tape."""
 
-_NOT_COUNTED: Final = frozenset({CALLS_MADE_AGAIN, RAISED, REFUSED, SUCCEEDED_THEN})
+_NOT_COUNTED: Final = frozenset({CALLS_MADE_AGAIN, DIED, RAISED, REFUSED, SUCCEEDED_THEN})
 """What says how a run ended, and what it is held against: nothing that one version has more of than another."""
 
 _LEAST_AGREEMENT: Final = 0.5
@@ -190,6 +188,7 @@ def verdict(
     elif level is not Level.POLICY and any(isinstance(gate, RegressionGate) for gate in held.gates):
         report = _with_a_sound_baseline(report, baseline)
     rows = _side_by_side(baseline, candidate)
+    report = _with_a_candidate_that_runs(_with_processes_that_live(report, rows), candidate)
     return Replayed(
         suite=suite,
         level=level,
@@ -254,6 +253,33 @@ def _with_a_sound_baseline(report: GateReport, baseline: Arm) -> GateReport:
     return _undecided(report, "the baseline works", "success", reason, len(then))
 
 
+def _with_processes_that_live(report: GateReport, rows: Sequence[Row]) -> GateReport:
+    """Undecided where the candidate takes its process along and the baseline does not: no rate makes up for that."""
+    dead = [row for row in rows if _score(row.candidate, DIED) and not _score(row.baseline, DIED)]
+    if not dead:
+        return report
+    first = dead[0]
+    reason = (
+        f"the candidate ended or held up its process in {len(dead)} traces in which the baseline did not "
+        f"({first.case}: {_raised(first.candidate)})"
+    )
+    return _undecided(report, "the process survives", "success", reason, len(dead))
+
+
+def _with_a_candidate_that_runs(report: GateReport, candidate: Arm) -> GateReport:
+    """Undecided where every run of the candidate ended in an error, which may be the machine's fault."""
+    if not candidate.results or any(outcome_of(one) is not Outcome.ERROR for one in candidate.results):
+        return report
+    first = next((reason for one in candidate.results if (reason := _raised(one))), "")
+    reason = f"every run of the candidate ended in an error, so nothing was compared{first and f': {first}'}"
+    rulings = tuple(
+        replace(one, decision=Decision.UNDECIDED) if one.decision is Decision.FAILED else one for one in report.rulings
+    )
+    return _undecided(
+        replace(report, rulings=rulings), "the candidate works", "success", reason, len(candidate.results)
+    )
+
+
 def _with_a_baseline_that_agrees(report: GateReport, baseline: Arm) -> GateReport:
     """Undecided against a baseline that hardly decides as was recorded: its steps say nothing about anybody's."""
     shares, again = (_values(baseline.results, metric) for metric in ("step_agreement", CALLS_MADE_AGAIN))
@@ -276,9 +302,9 @@ def _undecided(report: GateReport, gate: str, metric: str, reason: str, n: int) 
     return replace(report, rulings=rulings, decision=decision_of(rulings))
 
 
-def _raised(result: Result) -> str:
+def _raised(result: Result | None) -> str:
     said = _score(result, RAISED)
-    return (result.error or "") if said is None else said.reason
+    return said.reason if said is not None else "" if result is None else result.error or ""
 
 
 def _sensitive(report: GateReport, strict: GateReport) -> GateReport:
@@ -318,7 +344,7 @@ def _totals(results: Sequence[Result]) -> Totals:
     for result in results:
         said = _score(result, "tool_misuse")
         if said is not None:
-            kinds.update(_KIND.findall(said.reason))
+            kinds.update(said.kinds)
     fidelity = _values(results, "fidelity")
     return Totals(
         traces=len(results),

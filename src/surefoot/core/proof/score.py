@@ -43,12 +43,26 @@ class Score:
     judge: str = ""
     """Fingerprint of the model, prompt and parameters that gave the score; empty for a deterministic one."""
 
+    kinds: tuple[str, ...] = ()
+    """The kind of each finding that was counted, where the evaluator tells findings apart."""
+
     @classmethod
-    def scored(cls, metric: str, value: float, *, passed: bool | None, reason: str = "", judge: str = "") -> Score:
+    def scored(
+        cls,
+        metric: str,
+        value: float,
+        *,
+        passed: bool | None,
+        reason: str = "",
+        judge: str = "",
+        kinds: tuple[str, ...] = (),
+    ) -> Score:
         """A score. What is no finite number becomes an error: nothing compares with it."""
         if not math.isfinite(value):
             return cls.failed(metric, f"{value} is no score", judge=judge)
-        score = _Draft(metric=metric, status=Status.SCORED, value=value, passed=passed, reason=reason, judge=judge)
+        score = _Draft(
+            metric=metric, status=Status.SCORED, value=value, passed=passed, reason=reason, judge=judge, kinds=kinds
+        )
         score.__class__ = Score
         return score
 
