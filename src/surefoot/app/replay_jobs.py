@@ -22,17 +22,18 @@ from ..core.proof.tape import Answering, PlayedCall, Served, Source, Tape, TapeR
 from ..core.proof.text import answer_text
 from ..core.proof.trace import Trace, TracedCall, TracedResult, observation_of
 from ..errors import ExecutorFailed, SurefootError
+from ..ports.clock import Clock
 from ..ports.executor import Answer, Executor
 from ..ports.world import World, WorldFactory
+from ..service.calls import pause
 from .replay_parts import Parts, ReplaySpec, parts_of
 
-__all__ = ["ReplayBatch", "ReplayJob", "play_batch"]
+__all__ = ["Patient", "ReplayBatch", "ReplayJob", "play_batch"]
 
 _AT_ONCE: Final = 8
 """Runs of one worker that wait for a model at the same time."""
 
 _TRIES: Final = 4
-_FIRST_WAIT_S: Final = 0.5
 
 _AT_IMPORT: Final[Counter[str]] = Counter()
 """What modules were refused when this process imported them: what every run in it rests on."""
@@ -198,7 +199,7 @@ async def _run(
         )
     if parts.executor is None:
         raise ExecutorFailed("nothing runs this version", hint="give it an executor")
-    looped = await loop(_Patient(parts.executor), job.version, recorded, answering, key=key)
+    looped = await loop(Patient(parts.executor), job.version, recorded, answering, key=key)
     return replace(
         _bare(recorded, report()),
         response=looped.output,
@@ -216,7 +217,7 @@ async def _by_step(version: AgentVersion, recorded: Trace, parts: Parts, key: st
     points = prefixes(recorded)
     if not points:
         raise ExecutorFailed("the trace records no decision", hint="record tool calls with their results")
-    executor, calls = _Patient(parts.executor), list[TracedCall]()
+    executor, calls = Patient(parts.executor), list[TracedCall]()
     agreed, again = list[bool](), list[bool]()
     first, why = None, ""
     for place, point in enumerate(points):
@@ -293,22 +294,23 @@ class _Counting:
         return TapeReport(tuple(self._calls), None, None, (), ())
 
 
-class _Patient:
+class Patient:
     """An executor that is asked again where its transport failed."""
 
-    def __init__(self, executor: Executor) -> None:
+    def __init__(self, executor: Executor, clock: Clock | None = None) -> None:
         self._executor = executor
+        self._clock = clock or SystemClock()
         self.stream = executor.stream
 
     async def run(self, version: AgentVersion, request: object, *, key: str) -> Answer:
         """Answer once. Raises ExecutorFailed after some tries."""
-        for nth in range(_TRIES):
+        for nth in range(1, _TRIES + 1):
             try:
                 return await self._executor.run(version, request, key=key)
             except ExecutorFailed as error:
-                if not error.transient or nth == _TRIES - 1:
+                if not error.transient or nth == _TRIES:
                     raise
-                await SystemClock().sleep(error.retry_after or _FIRST_WAIT_S * 2**nth)
+                await self._clock.sleep(pause(nth, error, jitter=1.0))
         raise AssertionError("the last try returns or raises")
 
 

@@ -13,7 +13,7 @@ from ..ports.judge import Usage
 from .budget import Budget
 from .throttle import Throttle
 
-__all__ = ["Calls", "Failure", "Lane", "PaidFailure", "own_task"]
+__all__ = ["Calls", "Failure", "Lane", "PaidFailure", "own_task", "pause"]
 
 T = TypeVar("T")
 
@@ -41,18 +41,24 @@ class Lane:
         self.failed_in_a_row = 0
 
 
-class PaidFailure(ExecutorFailed):
-    """A call that failed after it had used something."""
+class PaidFailure(Exception):
+    """A call that failed after it had used something. For `Calls.make`: nobody else sees it."""
 
     def __init__(self, failed: ExecutorFailed, usage: Usage) -> None:
-        super().__init__(
-            failed.message,
-            hint=failed.hint,
-            transient=failed.transient,
-            overloaded=failed.overloaded,
-            retry_after=failed.retry_after,
-        )
+        super().__init__(failed.message)
+        self.failed = failed
         self.usage = usage
+
+
+def pause(nth: int, failed: ExecutorFailed, *, jitter: float) -> float:
+    """
+    Seconds to wait after the `nth` attempt, from 1: longer each time, and as long as the endpoint asks.
+
+    At most a minute, whatever it asks: who has to wait for longer than that is better told so. `jitter` shortens the
+    wait, so that those that failed together do not come back together.
+    """
+    longest: float = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2 ** (nth - 1))
+    return max(longest * jitter, min(failed.retry_after or 0.0, 2 * _LONGEST_WAIT_S))
 
 
 def own_task() -> asyncio.Task[object]:
@@ -114,10 +120,12 @@ class Calls:
                 lane.throttle.release(place)
                 return None
             self._began[task] = self._look
+            paid: Usage | None = None
             try:
                 answer = await call(*given)
             except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it raises is its result
-                failed = self._explained(task, error)
+                paid = error.usage if isinstance(error, PaidFailure) else None
+                failed = self._explained(task, error.failed if isinstance(error, PaidFailure) else error)
             else:
                 lane.throttle.release(place)
                 lane.failed_in_a_row = 0
@@ -128,8 +136,8 @@ class Calls:
                 if self._too_long:
                     self._too_long.discard(task)
             lane.throttle.release(place, overloaded=failed.overloaded)
-            if isinstance(failed, PaidFailure):
-                self._budget.settle(payer, failed.usage)
+            if paid is not None:
+                self._budget.settle(payer, paid)
             else:
                 self._budget.settle_failed(payer, charged=isinstance(failed, _TooLong))
             if not failed.transient:
@@ -152,9 +160,7 @@ class Calls:
         return ExecutorFailed(said, hint="")
 
     async def _wait(self, nth: int, failed: ExecutorFailed) -> None:
-        longest = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2 ** (nth - 1))
-        wait = longest * self._chance.uniform(0.5, 1.0)
-        await self._clock.sleep(max(wait, min(failed.retry_after or 0.0, 2 * _LONGEST_WAIT_S)))
+        await self._clock.sleep(pause(nth, failed, jitter=self._chance.uniform(0.5, 1.0)))
 
     def _gave_up(self, lane: Lane, failed: ExecutorFailed) -> Failure:
         lane.failed_in_a_row += 1
