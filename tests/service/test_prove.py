@@ -7,14 +7,17 @@ from dataclasses import replace
 
 import pytest
 
+from surefoot.core.proof.case import Case
 from surefoot.core.proof.gate import Decision
 from surefoot.core.proof.score import Score, Status
 from surefoot.core.proof.suite import EvaluatorSpec, Limits, rule_suite
 from surefoot.core.proof.text_evaluators import Exact, Excludes, Length, NoPii
+from surefoot.core.proof.trace import Trace
 from surefoot.core.units import MicroUsd, Millis
 from surefoot.errors import ExecutorFailed, StoreUnavailable, UsageError
 from surefoot.ports.executor import Answer
 from surefoot.ports.judge import Judged, Usage
+from surefoot.service.judge import Run, judge_runs
 from surefoot.store.results import MemoryResults
 from surefoot.testing.clock import ManualClock
 from surefoot.testing.samples import version
@@ -295,6 +298,43 @@ class Judging:
         if self.asked <= self.patience:
             raise busy()
         return Judged(Score.scored("exact", 1.0, passed=True, judge="j1"), self.usage)
+
+
+def test_an_answer_that_was_paid_for_outlives_a_stop_before_it_was_judged():
+    """The budget ends among the judges: the next run pays for the judging, and not for the answers again."""
+    results, agent = MemoryResults(), Agent(lambda request, nth: answer(request, usd=0.01, tokens=1))
+    few = suite_of(1, limits=Limits(calls=1))
+    asked = contender(agent, evaluators=(), judges=(Judging(Usage(0.0, 0), patience=0),), remembers=True)
+    stopped = proven(order(few, asked), results=results, answers=results)
+    assert (stopped.results, "limit of 1 calls" in stopped.stopped) == ((), True)
+    wanted = order(replace(few, limits=Limits()), asked)
+    proof = proven(replace(wanted, run=replace(wanted.run, id="r2")), results=results, answers=results)
+    assert (proof.remembered, len(agent.asked), proof.stopped) == (1, 1, "")
+
+
+@pytest.mark.parametrize(
+    ("limits", "says"),
+    [
+        (Limits(usd=MicroUsd(100_000_000), tokens=10), "the limit of 10 tokens is reached: 10 used"),
+        (Limits(usd=MicroUsd(20_000), tokens=1_000), "the limit of $0.02 is reached: $0.02 spent, 10 tokens"),
+    ],
+)
+def test_the_limit_that_was_reached_is_the_one_that_is_named(limits, says):
+    """Of two caps, the one without room for another call."""
+    agent = Agent(lambda request, nth: answer(request, usd=0.01, tokens=5))
+    assert proven(order(suite_of(9, limits=limits), contender(agent))).stopped == says
+
+
+def test_an_error_of_whoever_is_told_comes_out_of_judging_as_itself():
+    """Not as a group of errors, which no command catches."""
+
+    def told(done):
+        raise StoreUnavailable("full", hint="free some space")
+
+    trace = Trace(trace_id="t", request="x", response="y")
+    runs = [Run(Case(id="c", request="x"), trace)] * 3
+    with pytest.raises(StoreUnavailable, match="full"):
+        asyncio.run(judge_runs((Judging(Usage(), patience=0),), runs, clock=ManualClock(), seed=1, told=told))
 
 
 def test_judges_go_through_the_same_chokepoint():

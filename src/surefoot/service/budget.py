@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from ..core.proof.suite import Limits
 from ..ports.judge import Usage
@@ -26,12 +26,23 @@ class Spending:
     calls: int = 0
 
 
+class _Cap(NamedTuple):
+    """A cap on one unit."""
+
+    limit: float
+    rounding: float = 0.0
+
+    def has_room(self, spent: float, reserved: float) -> bool:
+        """Whether a call may begin, with what it and those under way may use at most."""
+        return spent + reserved <= self.limit + self.rounding and spent < self.limit - self.rounding
+
+
 class Budget:
     """
     The caps of one run, on money, tokens, calls, and whatever else stops it. For one event loop.
 
-    What a call will use is not known before; it is reserved at the dearest that its payer's calls have been so far, and
-    until the first one is settled a payer has one call under way at most. So a cap is passed by at most what the calls
+    What a call will use is not known before; it reserves the cost of its payer's most expensive call so far, and until
+    the first one is settled a payer has one call under way at most. So a cap is passed by at most what the calls
     under way cost more than those before them.
     """
 
@@ -39,8 +50,8 @@ class Budget:
         self.stopped = ""
         """Why nothing more is launched; empty while it goes on. The first reason stays."""
 
-        self._usd = None if limits.usd is None else limits.usd / _MICRO
-        self._tokens = limits.tokens
+        self._usd = None if limits.usd is None else _Cap(limits.usd / _MICRO, _ROUNDING)
+        self._tokens = None if limits.tokens is None else _Cap(limits.tokens)
         self._calls = limits.calls
         self._metered = limits.usd is not None or limits.tokens is not None
         self._spent_usd, self._spent_tokens, self._made = 0.0, 0, 0
@@ -70,7 +81,7 @@ class Budget:
             elif self._under_way.total():
                 await self._settled()
             else:
-                self.stop(self._reached())
+                self.stop(self._reached(payer))
         return False
 
     def try_reserve(self, payer: str) -> bool:
@@ -93,8 +104,8 @@ class Budget:
             self._under_way[payer] -= 1
             before = self._dearest.get(payer, (0.0, 0))
             self._dearest[payer] = (max(before[0], usd), max(before[1], count))
-            for limit, value, what in ((self._usd, usage.usd, "cost"), (self._tokens, usage.tokens, "token count")):
-                if limit is not None and value is None:
+            for cap, value, what in ((self._usd, usage.usd, "cost"), (self._tokens, usage.tokens, "token count")):
+                if cap is not None and value is None:
                     self.stop(f"there is a limit, and the {what} of a call of {payer} is not known")
             self._wake()
 
@@ -110,18 +121,25 @@ class Budget:
     def _fits(self, payer: str) -> bool:
         if payer not in self._dearest and self._under_way[payer]:
             return False
-        reserved = [(self._dearest.get(name, (0.0, 0)), n) for name, n in self._under_way.items() if n]
-        usd, count = self._dearest.get(payer, (0.0, 0))
-        usd += self._spent_usd + sum(dearest[0] * n for dearest, n in reserved)
-        count += self._spent_tokens + sum(dearest[1] * n for dearest, n in reserved)
-        return (self._usd is None or (usd <= self._usd + _ROUNDING and self._spent_usd < self._usd - _ROUNDING)) and (
-            self._tokens is None or (count <= self._tokens and self._spent_tokens < self._tokens)
+        usd, count = self._reserved(payer)
+        return (self._usd is None or self._usd.has_room(self._spent_usd, usd)) and (
+            self._tokens is None or self._tokens.has_room(self._spent_tokens, count)
         )
 
-    def _reached(self) -> str:
-        if self._usd is not None:
-            return f"the limit of ${self._usd:g} is reached: ${self._spent_usd:.6g} spent, {self._spent_tokens} tokens"
-        return f"the limit of {self._tokens} tokens is reached: {self._spent_tokens} used"
+    def _reserved(self, payer: str) -> tuple[float, int]:
+        """Dollars and tokens that the calls under way, and one more of this payer, may use."""
+        calls = [(payer, 1), *self._under_way.items()]
+        each = [(self._dearest.get(name, (0.0, 0)), n) for name, n in calls if n]
+        return sum(dearest[0] * n for dearest, n in each), sum(dearest[1] * n for dearest, n in each)
+
+    def _reached(self, payer: str) -> str:
+        """Which cap has no room for one more call."""
+        usd, _ = self._reserved(payer)
+        if self._usd is not None and not self._usd.has_room(self._spent_usd, usd):
+            spent = f"${self._spent_usd:.6g} spent, {self._spent_tokens} tokens"
+            return f"the limit of ${self._usd.limit:g} is reached: {spent}"
+        assert self._tokens is not None  # noqa: S101 - else nothing would have been refused
+        return f"the limit of {self._tokens.limit:g} tokens is reached: {self._spent_tokens} used"
 
     async def _settled(self) -> None:
         waiting = asyncio.get_running_loop().create_future()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from ..ports.clock import Clock
 from ..ports.judge import Judge, Judged, Usage
 from .budget import Budget, Spending
 from .calls import Calls, Failure, Lane, own_task
+from .limited import limited
 
 __all__ = ["Pace", "Run", "RunsJudged", "judge_runs", "judged"]
 
@@ -76,7 +76,11 @@ async def judge_runs(
     pace: Pace | None = None,
     told: Callable[[int], None] | None = None,
 ) -> RunsJudged:
-    """Judge runs that are there already. `told` hears how many are done. What cannot be judged is an error score."""
+    """
+    Judge runs that are there already. `told` hears how many are done; what it raises is raised here.
+
+    What cannot be judged is an error score.
+    """
     asked = pace or Pace()
     budget = Budget(asked.limits)
     calls = Calls(budget=budget, clock=clock, timeout=asked.timeout, tries=asked.tries, seed=seed)
@@ -100,23 +104,10 @@ async def judge_runs(
             if told is not None:
                 told(done)
 
-    tasks = [asyncio.create_task(calls.watch())]
-    if asked.limits.time is not None:
-        tasks.append(asyncio.create_task(_ended(clock, budget, asked.limits.time / 1000)))
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(asked.concurrency, len(waiting))):
-                group.create_task(work())
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    async with limited(calls, budget, clock, asked.limits) as group:
+        for _ in range(min(asked.concurrency, len(waiting))):
+            group.create_task(work())
     return RunsJudged(tuple(scores), budget.spent, budget.stopped if done < len(scores) else "")
-
-
-async def _ended(clock: Clock, budget: Budget, seconds: float) -> None:
-    await clock.sleep(seconds)
-    budget.stop(f"the limit of {seconds:g} s is reached")
 
 
 def _used(said: Judged) -> Usage:

@@ -7,7 +7,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
 from ..core.artifact.version import AgentVersion
 from ..core.proof.case import Case
@@ -28,6 +28,7 @@ from ..ports.results import ProofRun, Results
 from .budget import Budget, Spending
 from .calls import Calls, Failure, Lane, PaidFailure, own_task
 from .judge import judged
+from .limited import limited
 from .run_trace import trace_of
 
 __all__ = ["Contender", "Order", "Progress", "Proof", "prove", "recorded_cost"]
@@ -192,20 +193,13 @@ class _Run:
 
     async def through(self) -> None:
         """Until everything is done, or something stops it."""
-        tasks = [asyncio.create_task(self._calls.watch())]
-        if (limit := self._order.suite.limits.time) is not None:
-            tasks.append(asyncio.create_task(self._ended(limit / 1000)))
+        suite = self._order.suite
         try:
-            async with asyncio.TaskGroup() as group:
+            async with limited(self._calls, self._budget, self._clock, suite.limits) as group:
                 for endpoint, jobs in self._jobs.items():
-                    for _ in range(min(self._order.suite.concurrency, len(jobs))):
+                    for _ in range(min(suite.concurrency, len(jobs))):
                         group.create_task(self._work(self._lane(endpoint), jobs))
-        except BaseExceptionGroup as errors:
-            raise _first(errors) from None
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             self._log.flush()
         if self._log.failure is not None:
             raise self._log.failure
@@ -324,10 +318,6 @@ class _Run:
         score = await judged(self._calls, self._lane(judge.endpoint), judge, case, trace)
         return score and replace(score, reason=_clean(score.reason))
 
-    async def _ended(self, seconds: float) -> None:
-        await self._clock.sleep(seconds)
-        self._budget.stop(f"the limit of {seconds:g} s is reached")
-
     def _tell(self) -> None:
         if self._told is not None:
             self._told(Progress(self._done, self._total, self._errors, self._budget.spent))
@@ -358,15 +348,20 @@ class _Log:
             asyncio.get_running_loop().call_soon(self.flush)
 
     def flush(self) -> None:
-        """Into the store. What cannot be kept stops the run: paying for results that are lost helps nobody."""
-        if not self._waiting or self.failure is not None:
+        """
+        Into the store: results, and answers that were paid for, whether or not they were judged before the end.
+
+        What cannot be kept stops the run: paying for results that are lost helps nobody.
+        """
+        if self.failure is not None or not (self._waiting or self.answers):
             return
         results, self._waiting = self._waiting, []
         answers, self.answers = self.answers, {}
         try:
             if answers and self._kept is not None:
                 self._kept.keep(answers)
-            self.results.append(self._run, results)
+            if results:
+                self.results.append(self._run, results)
         except SurefootError as error:
             self.failure = error
             self._budget.stop(error.message)
@@ -431,11 +426,3 @@ def _clean(text: str) -> str:
     """Cut to what a person would read, and without half characters, which no file takes."""
     cut = text if len(text) <= _LONGEST_OUTPUT else text[: _LONGEST_OUTPUT - 1] + "\u2026"
     return cut if cut.isascii() else cut.encode("utf-8", "replace").decode("utf-8")
-
-
-def _first(errors: BaseExceptionGroup[BaseException]) -> BaseException:
-    for error in errors.exceptions:
-        return (
-            _first(cast("BaseExceptionGroup[BaseException]", error)) if isinstance(error, BaseExceptionGroup) else error
-        )
-    return errors
