@@ -11,6 +11,7 @@ import pytest
 
 from surefoot.adapters.executors import executor_for
 from surefoot.adapters.executors.tape import TapeExecutor
+from surefoot.app.sources import source_digest
 from surefoot.core.artifact.canonical import canonical
 from surefoot.core.artifact.version import AgentVersion, ExecutorKind, ExecutorRef, ModelRef, Prompt
 from surefoot.core.units import AgentName
@@ -93,6 +94,14 @@ def test_a_tape_outside_the_project_or_unnamed_is_refused(project: Path) -> None
     for settings in ({"path": "../../etc/passwd"}, {}):
         with pytest.raises(ArtifactError):
             asyncio.run(TapeExecutor(project).run(version(**settings), "hi", key="k"))
+
+
+def test_no_digest_is_taken_of_a_tape_outside_the_project(project: Path) -> None:
+    """A version that somebody else's store knows may name any path: whoever reads its tape asks first."""
+    (project.parent / "secret").write_text("x", encoding="utf-8")
+    with pytest.raises(ArtifactError, match="outside the project"):
+        source_digest(version(path="../secret"), project)
+    assert source_digest(version(path="none.jsonl"), project) == ""
 
 
 def test_a_missing_tape_is_a_trace_error(project: Path) -> None:

@@ -19,6 +19,7 @@ from ..adapters.clock import SystemIds
 from ..adapters.distributed.isolation import Isolation
 from ..adapters.distributed.process_workers import InProcess, ProcessWorkers
 from ..adapters.distributed.processes import usable_processors
+from ..adapters.executors.tape import tape_path
 from ..adapters.traces import TraceLine, read_lines
 from ..config.agents import list_agents, load_version
 from ..config.project import find_project
@@ -344,7 +345,7 @@ class _Tape:
             return _Runs(None)
         if name.startswith(RECORDED):
             return _Runs({task: line.text for task, line in _tasks(self._named(name))})
-        path = root / str(version.executor.setting("path"))
+        path = tape_path(version, root)
         return _Runs({task: line.text for task, line in _tasks(tuple(read_lines(path)))})
 
     def _named(self, name: str) -> tuple[TraceLine, ...]:

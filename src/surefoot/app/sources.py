@@ -11,6 +11,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from ..adapters.executors.tape import tape_path
 from ..core.artifact.version import AgentVersion, ExecutorKind
 
 __all__ = ["runs_code", "source_digest", "source_digests"]
@@ -33,13 +34,13 @@ def source_digest(version: AgentVersion, project: Path) -> str | None:
     """
     Of the code of a version's Python function, or of its tape; None for a version whose own digest says all.
 
-    Empty where the file is not there: whoever runs it says so.
+    Empty where the file is not there: whoever runs it says so. Raises ArtifactError for a tape outside the project.
     """
     executor = version.executor
     if executor.kind is ExecutorKind.PYTHON and isinstance(named := executor.setting("callable"), str):
         return _digest(named, project)
-    if executor.kind is ExecutorKind.TAPE and isinstance(path := executor.setting("path"), str):
-        tape = project / path
+    if executor.kind is ExecutorKind.TAPE and isinstance(executor.setting("path"), str):
+        tape = tape_path(version, project)
         return _sha(tape.read_bytes()) if tape.is_file() else ""
     return None
 

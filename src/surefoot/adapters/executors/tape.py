@@ -15,7 +15,7 @@ from ...errors import ArtifactError, ExecutorFailed, TraceError
 from ...ports.executor import Answer, ToolCall
 from ..traces import read_traces
 
-__all__ = ["TapeExecutor"]
+__all__ = ["TapeExecutor", "tape_path"]
 
 _SHOWN: Final = 80
 
@@ -59,7 +59,7 @@ class TapeExecutor:
         return [runs[0].request for runs in self._recorded(version).values()]
 
     def _recorded(self, version: AgentVersion) -> dict[str, list[Trace]]:
-        path = self._path(version)
+        path = tape_path(version, self._project)
         if path not in self._tapes:
             state = _state(path)
             known = self._broken.get(path)
@@ -72,20 +72,23 @@ class TapeExecutor:
                 raise
         return self._tapes[path]
 
-    def _path(self, version: AgentVersion) -> Path:
-        setting = version.executor.setting("path")
-        if not isinstance(setting, str):
-            raise ArtifactError(
-                f"the executor of {version.agent} {version.label} names no tape",
-                hint="write executor: {kind: tape, path: ../../traces/v1.jsonl}",
-            )
-        path = (self._project / setting).resolve()
-        if not path.is_relative_to(self._project):
-            raise ArtifactError(
-                f"the tape {setting!r} of {version.agent} {version.label} lies outside the project",
-                hint="name a file inside the project's folder",
-            )
-        return path
+
+def tape_path(version: AgentVersion, project: Path) -> Path:
+    """The file of a version's tape. Raises ArtifactError for a version that names none, or one outside the project."""
+    setting = version.executor.setting("path")
+    if not isinstance(setting, str):
+        raise ArtifactError(
+            f"the executor of {version.agent} {version.label} names no tape",
+            hint="write executor: {kind: tape, path: ../../traces/v1.jsonl}",
+        )
+    root = project.resolve()
+    path = (root / setting).resolve()
+    if not path.is_relative_to(root):
+        raise ArtifactError(
+            f"the tape {setting!r} of {version.agent} {version.label} lies outside the project",
+            hint="name a file inside the project's folder",
+        )
+    return path
 
 
 class _Broken(NamedTuple):
