@@ -69,6 +69,9 @@ RUN_SECONDS: Final = 120.0
 _UNNAMED: Final = re.compile(r"[^A-Za-z0-9_.+-]")
 _LONG_BATCH: Final = 200
 _SHORT_BATCH: Final = 4
+_TRIES: Final = 2
+"""How often a run's own process may die before the run has died."""
+
 _WORTH_PROCESSES: Final = 4_000
 """Replays of recordings below which starting processes takes longer than the replays."""
 
@@ -307,7 +310,11 @@ def workers_for(
     def patience(batch: ReplayBatch) -> float:
         return timeout * len(batch.jobs)
 
-    return ProcessWorkers(usable_processors() if count is None else count, patience=patience, isolation=isolation)
+    def tries(batch: ReplayBatch) -> int:
+        return 1 if len(batch.jobs) > 1 else _TRIES  # several are tried one by one next
+
+    processes = usable_processors() if count is None else count
+    return ProcessWorkers(processes, patience=patience, tries=tries, isolation=isolation)
 
 
 def _is_candidate_first(place: int) -> bool:

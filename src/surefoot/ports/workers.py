@@ -29,7 +29,7 @@ class Workers(Protocol):
     Runs a function on jobs, several at a time.
 
     Duties: each job is answered exactly once, in the order in which they finish; jobs are taken from the iterable only
-    as they are needed; a worker that dies is replaced, and its job is tried once more before it is lost. What the
+    as they are needed; a worker that dies is replaced, and its job may be tried again before it is lost. What the
     function raises is raised here, after which nothing new begins. Function, jobs and answers can be pickled.
     """
 

@@ -31,7 +31,6 @@ A = TypeVar("A")
 _Line: TypeAlias = "Connection[Any, Any]"
 """To a worker: jobs go one way, answers come back."""
 
-_TRIES: Final = 2
 _PROGRAM: Final = """\
 import os, sys
 from multiprocessing.connection import Connection
@@ -116,15 +115,21 @@ class ProcessWorkers:
     `Workers` as processes of this machine; not forked, because a fork would copy threads and connections.
 
     What they print goes to standard error. A job that takes longer than its `patience`, in seconds, is lost with its
-    process.
+    process. One whose process dies is begun anew, twice in all or as often as `tries` says.
     With an `isolation` they see and reach what it allows, from before anything of the job's is imported.
     """
 
     def __init__(
-        self, count: int, *, patience: Callable[[Any], float] | None = None, isolation: Isolation | None = None
+        self,
+        count: int,
+        *,
+        patience: Callable[[Any], float] | None = None,
+        tries: Callable[[Any], int] | None = None,
+        isolation: Isolation | None = None,
     ) -> None:
         self._count = max(1, count)
         self._patience = patience
+        self._tries = tries or _twice
         self._isolation = isolation
 
     def run(self, function: Callable[[J], A], jobs: Iterable[J], /) -> Iterator[Finished[J, A]]:
@@ -194,12 +199,15 @@ class ProcessWorkers:
         worker.clear()
         if self._patience is not None and _is_late(attempt):
             yield Finished(attempt.job, Lost(f"it was not done after {self._patience(attempt.job):g} s"))
-        elif attempt.nth < _TRIES:
+        elif attempt.nth < self._tries(attempt.job):
             again.append(_Try(attempt.job, attempt.nth + 1))
         else:
-            yield Finished(
-                attempt.job, Lost(f"its process died {_TRIES} times (exit code {worker.process.returncode})")
-            )
+            often = f" {attempt.nth} times" if attempt.nth > 1 else ""
+            yield Finished(attempt.job, Lost(f"its process died{often} (exit code {worker.process.returncode})"))
+
+
+def _twice(job: object) -> int:
+    return 2
 
 
 def _is_late(attempt: _Try[J]) -> bool:

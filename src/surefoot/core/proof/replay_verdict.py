@@ -260,7 +260,7 @@ def _with_processes_that_live(report: GateReport, rows: Sequence[Row]) -> GateRe
         return report
     first = dead[0]
     reason = (
-        f"the candidate ended or held up its process in {len(dead)} traces in which the baseline did not "
+        f"in {len(dead)} of {len(rows)} traces the candidate ended or held up its process, and the baseline did not "
         f"({first.case}: {_raised(first.candidate)})"
     )
     return _undecided(report, "the process survives", "success", reason, len(dead))
