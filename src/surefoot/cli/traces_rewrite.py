@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, cast
 
 import msgspec
 import typer
@@ -114,7 +114,8 @@ def _redacted(text: bytes, redactor: Redactor, counts: Counter[str]) -> bytes:
     members: dict[str, object] = msgspec.json.decode(text)
     found: Counter[str] = Counter()
     for name in members.keys() - _KEPT:
-        members[name], finds = redactor.value(members[name])
+        value, finds = redactor.value({name: members[name]})  # with its name, which may say what it is
+        [members[name]] = cast("dict[str, object]", value).values()
         found.update(finds)
     line = msgspec.json.encode(members)
     counts.update(found)

@@ -33,13 +33,26 @@ texts = st.lists(st.one_of(st.text(max_size=20), pieces), max_size=6).map(" ".jo
     ("text", "kind", "value"),
     [
         ("write to Bob.O'Neil+x@mail.example.co.uk.", PiiKind.EMAIL, "Bob.O'Neil+x@mail.example.co.uk"),
+        ("an rené@example.com.", PiiKind.EMAIL, "rené@example.com"),
+        ("jürgen.müller@exämple.de", PiiKind.EMAIL, "jürgen.müller@exämple.de"),
+        ("rene\u0301@example.com", PiiKind.EMAIL, "rene\u0301@example.com"),
+        ("राम@example.com", PiiKind.EMAIL, "राम@example.com"),
+        ("почта@пример.рф", PiiKind.EMAIL, "почта@пример.рф"),
+        ("用户@例子.广告", PiiKind.EMAIL, "用户@例子.广告"),
+        ("请联系bob@example.com谢谢", PiiKind.EMAIL, "bob@example.com"),
+        ("bob@example.com으로", PiiKind.EMAIL, "bob@example.com"),
+        ("“bob@example.com”", PiiKind.EMAIL, "bob@example.com"),
+        ("-bob@example.com", PiiKind.EMAIL, "bob@example.com"),
+        ("me@xn--e1afmkfd.xn--p1ai", PiiKind.EMAIL, "me@xn--e1afmkfd.xn--p1ai"),
         ("card 4111-1111-1111-1111 please", PiiKind.CARD, "4111-1111-1111-1111"),
         ("my cc 630427373398", PiiKind.CARD, "630427373398"),
         ("IBAN DE89 3704 0044 0532 0130 00 today", PiiKind.IBAN, "DE89 3704 0044 0532 0130 00"),
         ("from 2001:db8:0:1::7 to", PiiKind.IP_ADDRESS, "2001:db8:0:1::7"),
         ("ssn 078-05-1120", PiiKind.SSN, "078-05-1120"),
         ("passport number is X1234567", PiiKind.DOCUMENT, "X1234567"),
-        ('"date_of_birth": "1985-06-15"'.replace("_", " "), PiiKind.BIRTH_DATE, "1985-06-15"),
+        ('"date_of_birth": "1985-06-15"', PiiKind.BIRTH_DATE, "1985-06-15"),
+        ("born on 2nd of January 1990", PiiKind.BIRTH_DATE, "2nd of January 1990"),
+        ('{"passport_number": "X1234567"}', PiiKind.DOCUMENT, "X1234567"),
         ("call me at 5551234567", PiiKind.PHONE, "5551234567"),
         ("(555-123-2002)", PiiKind.PHONE, "555-123-2002"),
         ("+46 (0)8 928 571 38", PiiKind.PHONE, "+46 (0)8 928 571 38"),
@@ -119,6 +132,45 @@ def test_a_json_value_keeps_its_shape_and_its_finds_are_counted():
     card = Redactor().token(PiiKind.CARD, "4111111111111111")
     assert redacted == {"to": [token, 7, None, True], token: {"card": card}, "n": 1.5}
     assert counts == {PiiKind.EMAIL: 2, PiiKind.CARD: 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kind"),
+    [
+        ("ssn", "078051120", PiiKind.SSN),
+        ("ssn", 78051120, PiiKind.SSN),
+        ("socialSecurityNumber", "078 05 1120", PiiKind.SSN),
+        ("dob", "1990-01-02", PiiKind.BIRTH_DATE),
+        ("birth_date", 19900102, PiiKind.BIRTH_DATE),
+        ("dateOfBirth", "Jan 2, 1990", PiiKind.BIRTH_DATE),
+        ("customer_phone", "5551234567", PiiKind.PHONE),
+        ("mobile", 4369912345678, PiiKind.PHONE),
+        ("passport", "X12345678", PiiKind.DOCUMENT),
+        ("driver_license", "AB123456", PiiKind.DOCUMENT),
+        ("card_number", "630427373398", PiiKind.CARD),
+        ("password", "hunter two", PiiKind.SECRET),
+    ],
+)
+def test_the_name_of_a_field_is_a_word_beside_its_value(name, value, kind):
+    """What a text would say in a sentence, tool arguments say by their names: alone, in a list or in an object."""
+    token = Redactor().token(kind, str(value).zfill(9) if kind is PiiKind.SSN else str(value))
+    assert Redactor().value({name: value}) == ({name: token}, {kind: 1})
+    assert Redactor().value({name: [value]}).value == {name: [token]}
+    assert Redactor().value({"customer": {name: value}}).value == {"customer": {name: token}}
+
+
+@pytest.mark.parametrize("name", ["id", "total", "hotel", "cancelled", "phone_id", "tokens", "token_count"])
+def test_the_name_of_another_field_makes_nothing_personal(name):
+    """Numbers and dates in fields named otherwise stay as they are."""
+    value = {name: ["5551234567", 5551234567, "1990-01-02", "078051120", True]}
+    assert Redactor().value(value) == (value, {})
+
+
+@given(st.dictionaries(st.sampled_from(["ssn", "phone", "password", "dob", "x"]), texts))
+def test_redacting_fields_twice_is_redacting_them_once(value):
+    """No token is taken for a value by the name of its field."""
+    once = Redactor().value(value).value
+    assert Redactor().value(once).value == once
 
 
 def test_only_the_kinds_asked_for_are_replaced():

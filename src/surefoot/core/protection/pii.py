@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from .checksums import is_card, is_iban, is_ssn
 
-__all__ = ["Pii", "PiiKind", "find_pii"]
+__all__ = ["Pii", "PiiKind", "find_in_member", "find_pii"]
 
 
 class PiiKind(StrEnum):
@@ -51,9 +51,23 @@ class Pii(NamedTuple):
 
 # Every repetition is bounded or begins where no part of it can stand before, so that no text takes more than linear
 # time; ASCII digits only, because other digits are no numbers to a card network or a telephone.
-_EMAIL: Final = re.compile(
-    r"(?<![A-Za-z0-9._%+'-])[A-Za-z0-9_%+'][A-Za-z0-9._%+'-]{0,63}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b"
+_CJK: Final = (
+    r"\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\ua960-\ua97f"
+    r"\uac00-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff"
 )
+"""Scripts without spaces, and Hangul, whose endings follow a name without one: an address begins and ends at them."""
+
+_NO_LETTER: Final = r"\x00-\x24\x26-\x2c\x2f\x3a-\x40\x5b-\x60\x7b-\xa9\xab-\xb4\xb6-\xb9\xbb-\xbf\xd7\xf7\u1680"
+_SIGNS: Final = r"\u2000-\u2bff\u2e00-\u303f\ud800-\udfff\ufe00-\ufe4f\uff00-\uffef\U0001f000-\U0001ffff"
+_NAME: Final = rf"(?:[^{_NO_LETTER}{_SIGNS}{_CJK}]|[_+'])"
+_LETTER: Final = rf"[^{_NO_LETTER}{_SIGNS}{_CJK}%.0-9-]"
+_LABEL: Final = rf"[^{_NO_LETTER}{_SIGNS}%.]"
+_EMAIL: Final = re.compile(
+    rf"(?:(?<![{_CJK}])[{_CJK}]++|(?<!{_NAME}){_NAME}++)@(?:{_LABEL}{{1,63}}\.){{1,8}}"
+    rf"(?:xn--[A-Za-z0-9-]{{1,59}}|{_LETTER}{{2,24}}|[{_CJK}]{{2,24}})(?!{_LETTER}|[0-9])"
+)
+"""Local parts and domains of any script (RFC 6531), composed or not."""
+
 _IBAN: Final = re.compile(
     r"(?<![A-Za-z0-9])[A-Za-z]{2}[0-9]{2}(?: ?[A-Za-z0-9]{4}){2,7}(?: ?[A-Za-z0-9]{1,4})?(?![A-Za-z0-9])"
 )
@@ -77,13 +91,17 @@ _SECRET: Final = re.compile(
     r"(?:-----END (?:[A-Z]{1,12} ){0,3}PRIVATE KEY-----)?"
 )
 _DOCUMENT: Final = re.compile(
-    r"\b(?:driver'?’?s?'? licen[cs]e|driving licen[cs]e|passport|identity card)"
-    r"(?: (?:number|no\.?|nr\.?|#))?(?: is)?\s{0,2}[:=#]?\s{0,2}([A-Z]{0,3}[0-9][A-Z0-9-]{4,17})\b",
+    r"(?<![A-Za-z])(?:driver'?’?s?'?[ _-]?licen[cs]e|driving[ _-]?licen[cs]e|passport|identity[ _-]?card)"
+    r"(?:[ _-]?(?:number|no\.?|nr\.?|#))?[\"']?(?: is)?\s{0,2}[:=#]?\s{0,2}[\"']?([A-Z]{0,3}[0-9][A-Z0-9-]{4,17})\b",
     re.IGNORECASE,
 )
+_MONTH: Final = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.?"
 _BIRTH: Final = re.compile(
-    r"\b(?:date of birth|birth ?date|birthday|dob|born(?: on)?)[\"']?(?: is|[.]? ?it'?s|:|=)?\s{0,2}[\"']?"
-    r"([0-9]{1,4}[-./][0-9]{1,2}[-./][0-9]{1,4})\b",
+    r"(?<![A-Za-z])(?:date[ _-]?of[ _-]?birth|birth[ _-]?date|birthday|dob|born(?:[ _-]?on)?)"
+    r"[\"']?(?: is|[.]? ?it'?s|:|=)?\s{0,2}[\"']?"
+    r"([0-9]{1,4}[-./][0-9]{1,2}[-./][0-9]{1,4}(?=\b|T[0-9])|(?:19|20)[0-9]{6}\b"
+    rf"|[0-9]{{1,2}}(?:st|nd|rd|th|\.)?[ -](?:of )?{_MONTH},?[ -][0-9]{{4}}\b"
+    rf"|{_MONTH}[ -][0-9]{{1,2}}(?:st|nd|rd|th)?,?[ -][0-9]{{4}}\b)",
     re.IGNORECASE,
 )
 _PHONE_WORDS: Final = re.compile(
@@ -96,7 +114,19 @@ _AMOUNT: Final = re.compile("[1-9][0-9]{0,2}(?:[ .][0-9]{3}){1,2}")
 
 _PHONE_WORDS_AFTER: Final = re.compile(r"[\s-]{0,2}(?:office|fax|mobile|phone|desk)", re.IGNORECASE)
 _CARD_WORDS: Final = re.compile(r"(?:card|\bcc)\W{0,3}(?:number|no\.?|#)?(?: is)?\W{0,3}$", re.IGNORECASE)
-_SSN_WORDS: Final = re.compile(r"(?:ssn|social security)[^0-9]{0,20}$", re.IGNORECASE)
+_SSN_WORDS: Final = re.compile(r"(?:ssn|social[ _-]?security)[^0-9]{0,20}$", re.IGNORECASE)
+_TELLING: Final = re.compile(
+    "phone|mobile|cell|tel|fax|whatsapp|sms|card|cc|ssn|social|birth|dob|born|passport|licen[cs]e|identity"
+    "|pass|pwd|key|token|secret",
+    re.IGNORECASE,
+)
+"""What a field's name has to hold for it to be read at all: of a thousand names a handful do."""
+
+_HUMPS: Final = re.compile("(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
+_CREDENTIAL: Final = re.compile(
+    "(?:^| )(?:pass(?:word|wd|phrase)|pwd|api key|(?:access|auth|bearer|refresh) token|client secret|secret key)$"
+)
+_TOKEN: Final = re.compile("<[a-z_]{2,12}:[a-z]{12}>")
 _BEFORE: Final = 32
 """Characters before a number in which a word may say what it is."""
 
@@ -126,6 +156,26 @@ def find_pii(text: str, kinds: frozenset[PiiKind] = frozenset(PiiKind)) -> tuple
     return tuple(sorted((found for found in taken if found.kind in kinds), key=lambda found: found.start))
 
 
+def find_in_member(name: str, text: str, kinds: frozenset[PiiKind] = frozenset(PiiKind)) -> tuple[Pii, ...]:
+    """
+    The same in the text of a field, whose name may be the word beside it: `{"ssn": "078051120"}`, `homePhone`.
+
+    What a field named as a password, key or token holds is a secret of whatever form.
+    """
+    if _TELLING.search(name) is None:
+        return find_pii(text, kinds)
+    said = " ".join(_HUMPS.sub(" ", name).casefold().split())
+    if PiiKind.SECRET in kinds and _CREDENTIAL.search(said) and text.strip() and not _TOKEN.fullmatch(text):
+        return (Pii(PiiKind.SECRET, 0, len(text)),)
+    before = f"{said.removesuffix('s')}: "  # `phones` holds phones
+    start = len(before)
+    return tuple(
+        Pii(found.kind, found.start - start, found.end - start)
+        for found in find_pii(before + text, kinds)
+        if found.start >= start
+    )
+
+
 def _secrets(text: str) -> Iterator[Pii]:
     # A look for a sign that is seldom costs a tenth of a pattern: most texts hold no personal data at all.
     if "-" in text or "_" in text or "AKIA" in text or "ASIA" in text or "AIza" in text or "eyJ" in text:
@@ -134,7 +184,10 @@ def _secrets(text: str) -> Iterator[Pii]:
 
 def _emails(text: str) -> Iterator[Pii]:
     if "@" in text:
-        yield from (Pii(PiiKind.EMAIL, *match.span()) for match in _EMAIL.finditer(text))
+        for match in _EMAIL.finditer(text):
+            name = match.group().lstrip(".-'")  # a bullet or a quotation mark before it
+            if not name.startswith("@"):
+                yield Pii(PiiKind.EMAIL, match.end() - len(name), match.end())
 
 
 def _beside_words(text: str) -> Iterator[Pii]:

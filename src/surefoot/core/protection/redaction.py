@@ -14,7 +14,7 @@ from hashlib import blake2b
 from typing import Final, NamedTuple, cast
 
 from .checksums import is_card
-from .pii import Pii, PiiKind, find_pii
+from .pii import Pii, PiiKind, find_in_member, find_pii
 
 __all__ = ["Redacted", "Redactor"]
 
@@ -23,6 +23,13 @@ _LETTERS: Final = "bcdfghjklmnpqrstvwxz"
 
 _LENGTH: Final = 12
 """Letters of a token: 20**12 of them, so that even a million values hardly ever share one."""
+
+
+_WITHIN: Final = 40
+"""Characters kept of the names of the fields around a field: `{"phone": {"number": ...}}`."""
+
+_LARGEST: Final = 10**19
+"""No card, telephone or social security number has more digits."""
 
 
 class Redacted(NamedTuple):
@@ -52,9 +59,13 @@ class Redactor:
         return self._replace(text, find_pii(text, self.kinds))
 
     def value(self, value: object) -> Redacted:
-        """The same JSON value with every text in it redacted, names of fields too; and card numbers kept as numbers."""
+        """
+        The same JSON value with every text in it redacted, names of fields too.
+
+        A field's name is read beside its value (`{"phone": "5551234567"}`), and whole numbers are as their digits.
+        """
         counts: Counter[PiiKind] = Counter()
-        return Redacted(self._walk(value, counts), counts)
+        return Redacted(self._walk(value, "", counts), counts)
 
     def token(self, kind: PiiKind, shown: str) -> str:
         """What stands in for a value. Spacing, case and punctuation do not make another value of it."""
@@ -78,24 +89,44 @@ class Redactor:
             done = end
         return "".join((*parts, text[done:])) if parts else text
 
-    def _walk(self, value: object, counts: Counter[PiiKind]) -> object:
+    def _walk(self, value: object, name: str, counts: Counter[PiiKind]) -> object:
         match value:
             case str():
-                return self._counted(value, counts)
+                return self._counted(value, name, counts)
             case bool():
                 return value
-            case int() if PiiKind.CARD in self.kinds and is_card(str(value)):
-                counts[PiiKind.CARD] += 1
-                return self.token(PiiKind.CARD, str(value))
+            case int():
+                return self._number(value, name, counts)
             case dict():
                 members = cast("dict[object, object]", value)
-                return {self._walk(name, counts): self._walk(member, counts) for name, member in members.items()}
+                within = f"{name[-_WITHIN:]} " if name else ""
+                return {
+                    self._walk(key, "", counts): self._walk(member, f"{within}{key}", counts)
+                    for key, member in members.items()
+                }
             case list() | tuple():
-                return [self._walk(item, counts) for item in cast("list[object]", value)]
+                return [self._walk(item, name, counts) for item in cast("list[object]", value)]
             case _:
                 return value
 
-    def _counted(self, text: str, counts: Counter[PiiKind]) -> str:
-        found = find_pii(text, self.kinds)
+    def _counted(self, text: str, name: str, counts: Counter[PiiKind]) -> str:
+        found = find_in_member(name, text, self.kinds) if name else find_pii(text, self.kinds)
         counts.update(pii.kind for pii in found)
         return self._replace(text, found)
+
+    def _number(self, number: int, name: str, counts: Counter[PiiKind]) -> object:
+        if not 0 < number < _LARGEST:
+            return number
+        text = str(number)
+        if PiiKind.CARD in self.kinds and is_card(text):
+            kind = PiiKind.CARD
+        else:
+            found = find_in_member(name, text, self.kinds)
+            if not found and PiiKind.SSN in self.kinds:  # a number loses its zeros in front
+                text = text.zfill(9)
+                found = find_in_member(name, text, frozenset({PiiKind.SSN}))
+            if not found or found[0][1:] != (0, len(text)):
+                return number
+            kind = found[0].kind
+        counts[kind] += 1
+        return self.token(kind, text)
