@@ -100,6 +100,22 @@ def test_spans_of_an_agent_become_one_run(tmp_path: Path) -> None:
     assert (trace.outcome, trace.cost_usd, trace.feedback) == (None, None, None)
 
 
+@pytest.mark.parametrize("id", ["c1", None])
+def test_a_tool_that_ran_without_recorded_arguments_is_the_call_that_was_asked_for(
+    tmp_path: Path, id: str | None
+) -> None:
+    """By its id or by its name, and with the arguments that the model wrote: one call, not two."""
+    named = {} if id is None else {"gen_ai__tool__call__id": id}
+    tool = span(
+        "tool", "root", 20, 25, gen_ai__operation__name="execute_tool", gen_ai__tool__name="weather",
+        gen_ai__tool__call__result="rain", **named,
+    )  # fmt: skip
+    second = chat_span("b", 30, [*ASKED, *CALL, TOLD], ANSWER, 12)
+    [trace] = converted(write(tmp_path, export(chat_span("a", 8, ASKED, CALL, 10), tool, second)))
+    assert trace.tool_calls == (TracedCall(name="weather", args={"city": "Paris"}),)
+    assert (trace.tool_results[0].success, trace.tool_results[0].result) == (True, "rain")
+
+
 def test_content_that_was_not_captured_and_tokens_that_were_not_counted_are_null(tmp_path: Path) -> None:
     """Without content there is no request; where one call of two has no tokens, their sum is unknown."""
     bare = span(
@@ -202,6 +218,102 @@ def test_calls_that_go_on_with_a_conversation_are_one_run(tmp_path: Path) -> Non
     assert (first.trace_id, first.model_calls, first.latency_ms, first.cost_tokens) == ("r1", 2, 14, 14)
     assert (first.tool_calls[0].args, first.tool_results[0].result) == ({"unparsed": "{oops"}, "rain")
     assert (second.trace_id, second.tool_calls, second.response) == ("r3", (), "Rainy.")
+
+
+def exchange(given: list[object], said: object, id: str) -> dict[str, object]:
+    """A line of a log of an endpoint."""
+    return {"request": {"messages": given}, "response": {"id": id, "choices": [{"message": said}]}}
+
+
+def lines(folder: Path, *values: object) -> Path:
+    """A file with a value a line."""
+    path = folder / "log.jsonl"
+    path.write_text("".join(f"{json.dumps(value)}\n" for value in values), encoding="utf-8")
+    return path
+
+
+def user(text: str) -> dict[str, object]:
+    """A message of the user."""
+    return {"role": "user", "content": text}
+
+
+def says(text: str | None, *calls: tuple[str | None, str, dict[str, object]]) -> dict[str, object]:
+    """A message of the model; calls are id, name and arguments."""
+    listed = [{"id": key, "function": {"name": name, "arguments": json.dumps(args)}} for key, name, args in calls]
+    return {"role": "assistant", "content": text, "tool_calls": listed}
+
+
+def told(text: str, id: str) -> dict[str, object]:
+    """What a tool returned."""
+    return {"role": "tool", "tool_call_id": id, "content": text}
+
+
+def test_runs_that_a_server_logs_at_once_are_kept_apart(tmp_path: Path) -> None:
+    """Each entry goes on with the run whose messages and answer it begins with, even where two were asked the same."""
+    first, second, other = (says(None, (key, "look", {"at": key})) for key in "abc")
+    log = [
+        exchange([user("Hi")], first, "r1"),
+        exchange([user("Hi")], second, "r2"),
+        exchange([user("Ho")], other, "r3"),
+        exchange([user("Hi"), first, told("1", "a")], says("one"), "r4"),
+        exchange([user("Ho"), other, told("3", "c")], says("three"), "r5"),
+        exchange([user("Hi"), second, told("2", "b")], says("two"), "r6"),
+    ]
+    found = [
+        (trace.trace_id, trace.response, [call.args["at"] for call in trace.tool_calls], trace.tool_results[0].result)
+        for trace in converted(lines(tmp_path, *log))
+    ]
+    assert found == [("r1", "one", ["a"], "1"), ("r2", "two", ["b"], "2"), ("r3", "three", ["c"], "3")]
+
+
+@pytest.mark.parametrize("is_bare", [False, True])
+def test_a_conversation_is_one_run_with_the_turns_of_its_user(tmp_path: Path, *, is_bare: bool) -> None:
+    """The request is what the user said first, the answer what the agent said last; the turns stand between."""
+    talk = [user("Hi"), says("Hello!"), user("By the way:"), user("2 + 2?")]
+    log = [exchange(talk[:1], talk[1], "r1"), exchange(talk, says("4"), "r2")]
+    [trace] = converted(lines(tmp_path, *([{"messages": [*talk, says("4")]}] if is_bare else log)))
+    assert (trace.request, trace.response, trace.user_turns) == ("Hi", "4", ("Hi", "2 + 2?"))
+    assert "Hi" not in "".join(step.text or "" for step in trace.steps or ())
+
+
+def test_what_was_said_before_the_log_began_is_no_turn_of_it(tmp_path: Path) -> None:
+    """The request of a run that goes on with an earlier one is its own."""
+    [trace] = converted(lines(tmp_path, exchange([user("Hi"), says("Hello!"), user("2 + 2?")], says("4"), "r1")))
+    assert (trace.request, trace.user_turns) == ("2 + 2?", None)
+
+
+@pytest.mark.parametrize("is_bare", [False, True])
+def test_a_call_in_the_older_form_is_a_call(tmp_path: Path, *, is_bare: bool) -> None:
+    """`function_call` has no id; what the function returned belongs to it by name and order."""
+    asks = {"role": "assistant", "content": None, "function_call": {"name": "look", "arguments": '{"x": 1}'}}
+    returned = {"role": "function", "name": "look", "content": "one"}
+    talk: list[object] = [user("Q"), asks, returned]
+    log = [exchange(talk[:1], asks, "r1"), exchange(talk, says("done"), "r2")]
+    [trace] = converted(lines(tmp_path, *([{"messages": [*talk, says("done")]}] if is_bare else log)))
+    assert trace.tool_calls == (TracedCall(name="look", args={"x": 1}),)
+    assert (trace.tool_results[0].result, trace.response) == ("one", "done")
+
+
+def test_equal_calls_without_ids_are_each_counted(tmp_path: Path) -> None:
+    """An agent that asks for the same thing three times made three calls, and each has its own result."""
+    asks = says(None, (None, "poll", {"job": 7}))
+    talk: list[object] = [user("Wait")]
+    log = []
+    for turn in range(3):
+        log.append(exchange(list(talk), asks, f"r{turn}"))
+        talk += [asks, {"role": "tool", "name": "poll", "content": f"{turn}"}]
+    log.append(exchange(talk, says("done"), "r3"))
+    [trace] = converted(lines(tmp_path, *log))
+    assert [(call.name, call.args) for call in trace.tool_calls] == [("poll", {"job": 7})] * 3
+    assert [result.result for result in trace.tool_results] == ["0", "1", "2"]
+
+
+def test_a_refusal_is_an_answer(tmp_path: Path) -> None:
+    """What a model refuses with stands in a field or a block of its own."""
+    block = {"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]}
+    beside = {"role": "assistant", "content": None, "refusal": "No."}
+    log = [exchange([user("a")], block, "r1"), exchange([user("b")], beside, "r2")]
+    assert [trace.response for trace in converted(lines(tmp_path, *log))] == ["No.", "No."]
 
 
 def test_a_table_of_observations_is_put_together_by_trace(tmp_path: Path) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from ...core.proof.call_keys import arguments_key
 from ...core.proof.trace import Trace, TracedCall, TracedResult, TracedStep
-from .messages import AskedCall, GivenResult, Message, last_user_text, shown
+from .messages import AskedCall, GivenResult, Message, last_user_text
 from .untyped import iso_of
 
 __all__ = ["Asked", "Recorded", "Used", "assembled"]
@@ -42,7 +43,9 @@ class Used:
     """A tool that ran."""
 
     name: str
-    args: dict[str, object]
+    args: dict[str, object] | None = None
+    """None was not recorded."""
+
     result: object = None
     success: bool | None = None
     id: str | None = None
@@ -73,6 +76,9 @@ class Recorded:
     cost_usd: float | None = None
     feedback: float | None = None
     latency_ms: float | None = None
+    task_id: str | None = None
+    trial: int | None = None
+    user_turns: tuple[str, ...] | None = None
 
 
 def assembled(run: Recorded) -> Trace:
@@ -88,11 +94,13 @@ def assembled(run: Recorded) -> Trace:
     return Trace(
         trace_id=run.trace_id,
         source=run.source,
+        task_id=run.task_id,
+        trial=run.trial,
         agent=run.agent,
         model=next((one.model for one in asked if one.model), None),
         version=run.version,
         request=_known(run.request, _first_request(asked)),
-        tool_calls=tuple(TracedCall(name=one.name, args=one.args) for one in used),
+        tool_calls=tuple(TracedCall(name=one.name, args=one.args or {}) for one in used),
         tool_results=tuple(_result(one) for one in used),
         response=_known(run.response, _last_answer(asked)),
         outcome=run.outcome,
@@ -110,6 +118,7 @@ def assembled(run: Recorded) -> Trace:
         allowed_tools=run.allowed_tools,
         feedback=run.feedback,
         steps=_steps(asked, used) or None,
+        user_turns=run.user_turns,
     )
 
 
@@ -141,31 +150,47 @@ def _calls(asked: Sequence[Asked], used: list[Used]) -> list[Used]:
         if given.id
     }
     calls = list(used)
-    open_by_id = {one.id: place for place, one in enumerate(calls) if one.id}
-    free = [place for place, one in enumerate(calls) if not one.id]
+    free = list(range(len(calls)))  # tools that ran for no call found so far
+    by_id = {one.id: place for place, one in enumerate(calls) if one.id}
     seen: set[str] = set()
-    for one in asked:
-        # What was said earlier in the conversation stands in the next input again: an id is counted once.
-        for message in (*one.before, *one.after):
-            for call in message.calls:
-                if call.id in seen or call.id in open_by_id:
-                    continue
-                if call.id is not None:
-                    seen.add(call.id)
-                elif message in one.before:
-                    continue  # without an id it cannot be told from the one that was said before
-                place = next((place for place in free if _same(calls[place], call)), None)
-                if place is None:
-                    calls.append(_unrun(call, told.get(call.id), one.ended_ms))
-                else:
-                    free.remove(place)
-                    calls[place] = replace(calls[place], id=call.id)
+    for one, call in _asked_for(asked):
+        if call.id is not None:
+            if call.id in seen:
+                continue
+            seen.add(call.id)
+        place = _place_of(call, calls, free) if call.id not in by_id else by_id[call.id]
+        if place is None:
+            calls.append(_unrun(call, told.get(call.id), one.ended_ms))
+        else:
+            free.remove(place)
+            ran = calls[place]
+            calls[place] = replace(ran, id=ran.id or call.id, args=call.args if ran.args is None else ran.args)
     return _with_nameless([_with_told(one, told.get(one.id)) for one in calls], asked)
+
+
+def _asked_for(asked: Sequence[Asked]) -> Iterator[tuple[Asked, AskedCall]]:
+    """
+    The calls that a model asked for, with those that stand in what it was given.
+
+    What was said earlier stands in the next input again. An id tells it from another call; a call without one is taken
+    from where it was said, however often an equal one was.
+    """
+    for one in asked:
+        yield from ((one, call) for message in one.before for call in message.calls if call.id is not None)
+        yield from ((one, call) for message in one.after for call in message.calls)
+
+
+def _place_of(call: AskedCall, calls: Sequence[Used], free: Sequence[int]) -> int | None:
+    """The tool that ran for a call without saying so by an id: one with these arguments, else with unknown ones."""
+    alike = [place for place in free if calls[place].name == call.name and (calls[place].id is None or call.id is None)]
+    wanted = arguments_key(call.args)
+    same = (place for place in alike if calls[place].args is not None and arguments_key(calls[place].args) == wanted)
+    return next(same, next((place for place in alike if calls[place].args is None), None))
 
 
 def _with_nameless(calls: list[Used], asked: Sequence[Asked]) -> list[Used]:
     """Results without the id of their call belong to the calls of that tool in order, in the longest conversation."""
-    longest = max((one.before for one in asked), key=len, default=())
+    longest = max(((*one.before, *one.after) for one in asked), key=len, default=())
     given = [one for message in longest for one in message.results if one.id is None]
     for place, call in enumerate(calls):
         match = next((one for one in given if one.name in {None, call.name}), None) if call.result is None else None
@@ -173,10 +198,6 @@ def _with_nameless(calls: list[Used], asked: Sequence[Asked]) -> list[Used]:
             given.remove(match)
             calls[place] = _with_told(call, match)
     return calls
-
-
-def _same(used: Used, call: AskedCall) -> bool:
-    return used.name == call.name and shown(used.args) == shown(call.args)
 
 
 def _unrun(call: AskedCall, told: GivenResult | None, at: float | None) -> Used:
@@ -201,7 +222,7 @@ def _steps(asked: Sequence[Asked], used: Sequence[Used]) -> tuple[TracedStep, ..
     steps: list[tuple[float, TracedStep]] = []
     for one in asked:
         calls = tuple(places[call.id] for message in one.after for call in message.calls if call.id in places)
-        text = "\n".join(message.text for message in one.after if message.text)
+        text = "\n".join(message.text for message in one.after if message.role == "assistant" and message.text)
         step = TracedStep(
             kind="model",
             name=one.model,

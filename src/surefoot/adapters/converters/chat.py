@@ -2,12 +2,14 @@
 Chat-completions logs: requests and responses of an OpenAI-compatible endpoint, streamed or not; also VCR cassettes.
 
 An entry is `{"request": {...}, "response": {...}}`, with `latency_ms` and `started_at` beside them where they were
-logged. Entries that go on with the messages of the one before are one run: the model was asked again after a tool ran.
+logged. Entries that go on with the messages and the answer of an earlier one are one run: the model was asked again
+after a tool ran or the user answered. Entries of several runs may be mixed, as a busy server logs them.
 """
 
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypedDict
@@ -16,7 +18,7 @@ import xxhash
 
 from ...core.proof.trace import Trace
 from .assembling import Asked, Recorded, assembled
-from .messages import Message, last_user_text, messages_of, shown
+from .messages import Message, messages_of, shown, user_turns
 from .untyped import (
     as_count,
     as_list,
@@ -54,16 +56,55 @@ class _Entry:
 
 
 def chat_traces(values: Iterable[object]) -> Iterator[Trace]:
-    """The runs of a log, in order."""
-    run: list[_Entry] = []
+    """The runs of a log, in the order they began."""
+    runs: list[list[_Entry]] = []
+    open_runs: dict[int, list[list[_Entry]]] = defaultdict(list)  # by the messages that the model was last given
     for value in values:
         for entry in _entries(as_mapping(value)):
-            if run and not _goes_on(run[-1], entry):
-                yield _trace(run)
-                run = []
+            beginnings = _beginnings(entry.given)
+            run = _gone_on_with(entry, beginnings[:-1], open_runs, runs[-1] if runs else None)
+            if run is None:
+                runs.append(run := [])
             run.append(entry)
-    if run:
-        yield _trace(run)
+            open_runs[beginnings[-1]].append(run)
+    yield from map(_trace, runs)
+
+
+def _beginnings(given: list[object]) -> list[int]:
+    """A digest of the first message, of the first two, ... of all."""
+    digest = xxhash.xxh3_64()
+    found = [digest.intdigest()]
+    for message in given:
+        digest.update(f"{shown(message)}\n".encode("utf-8", "surrogatepass"))
+        found.append(digest.intdigest())
+    return found
+
+
+def _gone_on_with(
+    entry: _Entry, beginnings: list[int], open_runs: dict[int, list[list[_Entry]]], latest: list[_Entry] | None
+) -> list[_Entry] | None:
+    """The run whose messages the entry begins with and whose answer follows; for the latest, whatever follows."""
+    for length in reversed(range(1, len(beginnings))):
+        waiting = open_runs.get(beginnings[length], [])
+        answered = (run for run in waiting if _is_answer(run[-1], entry.given[length:]))
+        run = next(answered, latest if latest is not None and any(run is latest for run in waiting) else None)
+        if run is not None:
+            waiting[:] = [one for one in waiting if one is not run]
+            return run
+    return None
+
+
+def _is_answer(before: _Entry, more: list[object]) -> bool:
+    """Whether what an entry says stands at the head of the messages that follow: its text, or one of its calls."""
+    said = _signs(messages_of(_output(before.said), role="assistant"))
+    return not said.isdisjoint(_signs(messages_of(more[: max(1, len(as_list(_output(before.said))))])))
+
+
+def _signs(messages: list[Message]) -> set[tuple[str, str]]:
+    return {
+        *(("text", message.text) for message in messages if message.role == "assistant" and message.text),
+        *(("call", call.id or shown([call.name, call.args])) for message in messages for call in message.calls),
+    }
 
 
 def _entries(value: dict[str, object]) -> Iterator[_Entry]:
@@ -104,25 +145,24 @@ def _tool_names(asked: dict[str, object]) -> tuple[str, ...] | None:
     return tuple(name for name in names if name) or None
 
 
-def _goes_on(before: _Entry, after: _Entry) -> bool:
-    length = len(before.given)
-    return len(after.given) > length and shown(after.given[:length]) == shown(before.given)
-
-
 def _trace(run: list[_Entry]) -> Trace:
     first, last = run[0], run[-1]
+    named = first_of(first.about, "trace_id", "id") or first.said.get("id")
+    if not (last.said or last.error):
+        return _bare(last, named)
     said = messages_of(_output(last.said), role="assistant")
     started = millis_of(first_of(first.about, "started_at", "timestamp", "start_time"))
     ended = millis_of(first_of(last.about, "ended_at", "end_time"))
     took = [as_number(entry.about.get("latency_ms")) for entry in run]
-    named = first_of(first.about, "trace_id", "id") or first.said.get("id")
+    turns = _turns(first, last)
     return assembled(
         Recorded(
             trace_id=str(named or f"chat-{xxhash.xxh3_64_hexdigest(shown([first.given, first.said]).encode())}"),
             source="chat",
             asked=tuple(_asked(entry) for entry in run if entry.said or entry.error),
-            request=last_user_text(_messages(first.given)),
-            response=_answer(said) if last.said else _answer(_messages(last.given)),
+            request=turns[0] if turns else None,
+            user_turns=turns if len(turns) > 1 else None,
+            response=_answer(said) if last.said else _answer(messages_of(last.given)),
             started_ms=started,
             ended_ms=ended,
             latency_ms=None if None in took else sum(one for one in took if one is not None),
@@ -132,12 +172,26 @@ def _trace(run: list[_Entry]) -> Trace:
             session=as_text(first_of(first.about, "session", "session_id")),
             allowed_tools=first.tools,
         )
-        if last.said or last.error
-        else Recorded(
-            trace_id=str(named or f"chat-{xxhash.xxh3_64_hexdigest(shown(first.given).encode())}"),
+    )
+
+
+def _turns(first: _Entry, last: _Entry) -> tuple[str, ...]:
+    """What the user said from the request on; what the model was told of before it is of an earlier run."""
+    earlier = len(user_turns(messages_of(first.given)))
+    return user_turns(messages_of(last.given))[max(0, earlier - 1) :]
+
+
+def _bare(entry: _Entry, named: object) -> Trace:
+    """A list of messages: the conversation is the run."""
+    messages = messages_of(entry.given)
+    turns = user_turns(messages)
+    return assembled(
+        Recorded(
+            trace_id=str(named or f"chat-{xxhash.xxh3_64_hexdigest(shown(entry.given).encode())}"),
             source="chat",
-            asked=(Asked(model=first.model, after=tuple(_messages(first.given))),),
-            request=last_user_text(_messages(first.given)),
+            asked=(Asked(model=entry.model, after=tuple(messages)),),
+            request=turns[0] if turns else None,
+            user_turns=turns if len(turns) > 1 else None,
         )
     )
 
@@ -148,17 +202,13 @@ def _asked(entry: _Entry) -> Asked:
         model=entry.model,
         started_ms=millis_of(first_of(entry.about, "started_at", "timestamp", "start_time")),
         ended_ms=millis_of(first_of(entry.about, "ended_at", "end_time")),
-        before=tuple(_messages(entry.given)),
+        before=tuple(messages_of(entry.given)),
         after=tuple(messages_of(_output(entry.said), role="assistant")),
         input_tokens=as_count(first_of(usage, "prompt_tokens", "input_tokens")),
         output_tokens=as_count(first_of(usage, "completion_tokens", "output_tokens")),
         ttft_ms=as_number(entry.about.get("ttft_ms")),
         error=entry.error,
     )
-
-
-def _messages(given: list[object]) -> list[Message]:
-    return messages_of(given)
 
 
 def _answer(messages: list[Message]) -> str | None:
@@ -219,9 +269,10 @@ class _Call(TypedDict):
 
 
 def _add(delta: dict[str, object], content: list[str], calls: dict[int, _Call]) -> None:
-    if isinstance(text := delta.get("content"), str):
+    if isinstance(text := first_of(delta, "content", "refusal"), str):
         content.append(text)
-    for part in map(as_mapping, as_list(delta.get("tool_calls"))):
+    older = delta.get("function_call")
+    for part in map(as_mapping, as_list(delta.get("tool_calls")) or ([{"function": older}] if older else [])):
         function = as_mapping(part.get("function"))
         call = calls.setdefault(
             as_count(part.get("index")) or 0, {"id": None, "function": {"name": "", "arguments": ""}}

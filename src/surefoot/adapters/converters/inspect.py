@@ -125,7 +125,7 @@ def _used(event: dict[str, object]) -> Used:
     result = event.get("result")
     return Used(
         name=as_text(event.get("function")) or "unknown",
-        args=arguments_of(event.get("arguments")),
+        args=None if event.get("arguments") is None else arguments_of(event["arguments"]),
         result=result if result not in ("", None) else None,
         success=False if error else (True if result is not None else None),
         id=as_text(event.get("id")),

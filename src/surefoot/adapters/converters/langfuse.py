@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Final, TypeGuard
 
 from ...core.proof.trace import Trace
 from .assembling import Asked, Recorded, Used, assembled
@@ -130,13 +130,17 @@ def _used(item: dict[str, object]) -> Used:
     given, result, error = parsed(item.get("input")), _plain(parsed(item.get("output"))), _error(item)
     return Used(
         name=name,
-        args=arguments_of(given["input"] if is_object(given) and set(given) == {"input"} else given),
+        args=None if given is None else arguments_of(given["input"] if _is_wrapped(given) else given),
         result=result,
         success=False if error else (True if result is not None else None),
         started_ms=millis_of(item.get("startTime")),
         ended_ms=millis_of(item.get("endTime")),
         error=error,
     )
+
+
+def _is_wrapped(given: object) -> TypeGuard[dict[str, object]]:
+    return is_object(given) and set(given) == {"input"}
 
 
 def _plain(value: object) -> object:

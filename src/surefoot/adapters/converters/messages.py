@@ -1,21 +1,30 @@
 """
 Messages of a conversation in the forms they are recorded in, as one form.
 
-Chat completions (`tool_calls`, role `tool`), the Responses API (`function_call`, `function_call_output`), blocks
-(`tool_use`, `tool_result`), GenAI parts (`tool_call`, `tool_call_response`), LangChain (`kwargs`, type `human`) and the
-Vercel AI SDK (`toolCallId`, `toolName`).
+Chat completions (`tool_calls`, role `tool`; before them `function_call`, role `function`), the Responses API
+(`function_call`, `function_call_output`), blocks (`tool_use`, `tool_result`), GenAI parts (`tool_call`,
+`tool_call_response`), LangChain (`kwargs`, type `human`) and the Vercel AI SDK (`toolCallId`, `toolName`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from .untyped import as_list, as_mapping, as_text, first_of, is_array, is_object, parsed
 
-__all__ = ["AskedCall", "GivenResult", "Message", "arguments_of", "last_user_text", "messages_of", "shown"]
+__all__ = [
+    "AskedCall",
+    "GivenResult",
+    "Message",
+    "arguments_of",
+    "last_user_text",
+    "messages_of",
+    "shown",
+    "user_turns",
+]
 
 _ROLES: Final = {"human": "user", "ai": "assistant", "model": "assistant", "function": "tool"}
 _KNOWN: Final = frozenset({"user", "assistant", "system", "developer", "tool"})
@@ -69,6 +78,19 @@ def last_user_text(messages: list[Message]) -> str | None:
     return next((message.text for message in reversed(messages) if message.role == "user" and message.text), None)
 
 
+def user_turns(messages: Iterable[Message]) -> tuple[str, ...]:
+    """What the user said, turn by turn; of several messages that nobody answered in between the last is the turn."""
+    turns: list[str] = []
+    is_answered = True
+    for message in messages:
+        if message.role == "user" and message.text:
+            turns[len(turns) if is_answered else -1 :] = [message.text]
+            is_answered = False
+        elif message.role == "assistant":
+            is_answered = True
+    return tuple(turns)
+
+
 _DEEPEST: Final = 6
 
 
@@ -118,29 +140,39 @@ def _read(value: dict[str, object], role: str) -> Message:
     content = first_of(value, "parts", "content")
     blocks = [block for block in as_list(content) if is_object(block)]
     texts = [content] if isinstance(content, str) else [text for text in map(_text_of, as_list(content)) if text]
-    asked = as_list(value.get("tool_calls")) or as_list(as_mapping(value.get("additional_kwargs")).get("tool_calls"))
-    calls = [*_calls(asked), *_calls([block for block in blocks if _is_call(block)])]
+    calls = [*_calls(_asked(value)), *_calls([block for block in blocks if _is_call(block)])]
     results = [result for block in blocks if (result := _result(block)) is not None]
-    if role not in _KNOWN and not calls:
-        role, value = "tool", {"name": role, **value}  # some recorders write the tool's name as the role
+    if role not in _KNOWN and not calls:  # some recorders write the tool's name as the role
+        role, value = "tool", {"name": role, **value}
     if role == "tool" and not results:
-        results = [
-            GivenResult(
-                id=as_text(first_of(value, "tool_call_id", "id")),
-                result=content if isinstance(content, str) else "".join(texts) or content,
-                success=False if value.get("error") or value.get("status") == "error" else None,
-                name=as_text(first_of(value, "name", "function")),
-            )
-        ]
-        texts = []
+        return Message(role=role, calls=tuple(calls), results=(_told(value, content, texts),))
+    if not texts and (refusal := as_text(value.get("refusal"))):
+        texts = [refusal]
     return Message(role=role, text="\n".join(texts) or None, calls=tuple(calls), results=tuple(results))
+
+
+def _asked(value: dict[str, object]) -> list[object]:
+    """The calls beside a message's content; `function_call` is what they were before they were a list."""
+    more = as_mapping(value.get("additional_kwargs"))
+    listed = as_list(value.get("tool_calls")) or as_list(more.get("tool_calls"))
+    older = first_of(value, "function_call") or more.get("function_call")
+    return listed or ([older] if is_object(older) else [])
+
+
+def _told(value: dict[str, object], content: object, texts: list[str]) -> GivenResult:
+    return GivenResult(
+        id=as_text(first_of(value, "tool_call_id", "id")),
+        result=content if isinstance(content, str) else "".join(texts) or content,
+        success=False if value.get("error") or value.get("status") == "error" else None,
+        name=as_text(first_of(value, "name", "function")),
+    )
 
 
 def _text_of(block: object) -> str | None:
     if isinstance(block, str):
         return block
-    if as_mapping(block).get("type") in {None, "text", "input_text", "output_text"}:
-        return as_text(first_of(as_mapping(block), "text", "content"))
+    if as_mapping(block).get("type") in {None, "text", "input_text", "output_text", "refusal"}:
+        return as_text(first_of(as_mapping(block), "text", "content", "refusal"))
     return None
 
 

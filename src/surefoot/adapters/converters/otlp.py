@@ -137,7 +137,7 @@ def _used(span: _Span) -> Used:
     result = parsed(first_of(has, "gen_ai.tool.call.result", "gen_ai.tool.message"))
     return Used(
         name=as_text(has.get("gen_ai.tool.name")) or span.name.removeprefix("execute_tool ") or "unknown",
-        args=arguments_of(has.get("gen_ai.tool.call.arguments")),
+        args=None if (given := has.get("gen_ai.tool.call.arguments")) is None else arguments_of(given),
         result=result,
         success=False if span.error else (True if result is not None else None),
         id=as_text(has.get("gen_ai.tool.call.id")),
