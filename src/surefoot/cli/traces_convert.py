@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..adapters.converters.files import FORMATS, converted
+from ..adapters.converters.files import FORMATS, converted_all
 from ..adapters.trace_writer import line_of, writing_traces
 from ..errors import TraceError, UnknownName
 from .output import JsonOption, say, say_json
@@ -25,19 +25,23 @@ def convert(
     skip_broken: SkipOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Write OpenTelemetry GenAI spans, Inspect logs, Langfuse exports or logs of a chat endpoint as traces."""
+    """
+    Write OpenTelemetry GenAI spans, Inspect logs, Langfuse exports or logs of a chat endpoint as traces.
+
+    Spans of one run may be spread over the files. A file is read into memory as a whole, but for `.eval`, which is read
+    sample by sample; spans of all files are.
+    """
     if source != "auto" and source not in FORMATS:
         raise UnknownName("format", source, (*FORMATS, "auto"))
     left = Left(goes_on=skip_broken)
     seen: set[str] = set()
     with writing_traces(out) as writer:
-        for path in files:
-            for trace in converted(path, source, broken=left.teller()):
-                if trace.trace_id in seen:
-                    left.add(TraceError(f"{path}: the run {trace.trace_id!r} was there before", hint=_ONCE))
-                    continue
-                seen.add(trace.trace_id)
-                writer.write(line_of(trace))
+        for path, trace in converted_all(files, source, broken=left.teller()):
+            if trace.trace_id in seen:
+                left.add(TraceError(f"{path}: the run {trace.trace_id!r} was there before", hint=_ONCE))
+                continue
+            seen.add(trace.trace_id)
+            writer.write(line_of(trace))
         if not writer.count:
             raise TraceError(f"{', '.join(map(str, files))}: no run in it", hint="is --from right? see docs/traces.md")
     if as_json:

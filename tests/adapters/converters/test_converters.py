@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from surefoot.adapters.converters.files import converted
+from surefoot.adapters.converters.files import converted, converted_all
 from surefoot.adapters.trace_writer import line_of
 from surefoot.adapters.traces import trace_of
 from surefoot.core.proof.trace import Trace, TracedCall
@@ -134,6 +134,90 @@ def test_content_that_was_not_captured_and_tokens_that_were_not_counted_are_null
     )
     assert (two.input_tokens, two.cost_tokens) == (None, None)
     assert [(call.name, two.tool_results[0].success) for call in two.tool_calls] == [("weather", None)]
+
+
+def test_spans_of_one_run_in_several_exports_are_one_run(tmp_path: Path) -> None:
+    """In the lines of a file or in files, in whatever order; a span that was sent twice is counted once."""
+    root = span("root", "", 5, 60, gen_ai__operation__name="invoke_agent", gen_ai__agent__name="helper")
+    first, second = chat_span("a", 8, ASKED, CALL, 10), chat_span("b", 30, [*ASKED, *CALL, TOLD], ANSWER, 12)
+    [whole] = converted(write(tmp_path, export(first, second, root)))
+    batches = export(second), export(root, first), export(first)
+    files = [write(tmp_path, batch, f"{place}.json") for place, batch in enumerate(batches)]
+    assert list(converted(lines(tmp_path, *batches))) == [whole]
+    assert [trace for _, trace in converted_all(files)] == [whole]
+    assert (whole.cost_tokens, whole.model_calls) == (28, 2)
+
+
+def event(name: str, **attributes: object) -> dict[str, object]:
+    """Something that happened in a span."""
+    return {"name": name, "timeUnixNano": "1000000", "attributes": pairs(**attributes)}
+
+
+LOOK = [{"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Paris"}'}}]
+OLDER = {
+    "events": [
+        event("gen_ai.user.message", role="user", content="Weather?"),
+        event("gen_ai.assistant.message", role="assistant", tool_calls=json.dumps(LOOK)),
+        event("gen_ai.tool.message", id="c1", content="rain"),
+        event("gen_ai.choice", index=0, message=json.dumps({"role": "assistant", "content": "Rainy."})),
+        event("gen_ai.choice", index=1, message=json.dumps({"role": "assistant", "content": "Wet."})),
+    ]
+}
+AZURE = {
+    "events": [
+        event(name, gen_ai__event__content=json.dumps(body))
+        for name, body in [
+            ("gen_ai.user.message", {"role": "user", "content": "Weather?"}),
+            ("gen_ai.assistant.message", {"role": "assistant", "tool_calls": LOOK}),
+            ("gen_ai.tool.message", {"id": "c1", "content": "rain"}),
+            ("gen_ai.choice", {"index": 0, "message": {"content": "Rainy."}}),
+        ]
+    ]
+}
+LISTED = {
+    "attributes": pairs(
+        events=json.dumps(
+            [
+                {"event.name": "gen_ai.user.message", "role": "user", "content": "Weather?"},
+                {"event.name": "gen_ai.assistant.message", "role": "assistant", "tool_calls": LOOK},
+                {"event.name": "gen_ai.tool.message", "role": "tool", "id": "c1", "content": "rain"},
+                {"event.name": "gen_ai.choice", "index": 0, "message": {"role": "assistant", "content": "Rainy."}},
+            ]
+        )
+    )
+}
+INDEXED = {
+    "attributes": pairs(
+        gen_ai__prompt__0__role="user", gen_ai__prompt__0__content="Weather?", gen_ai__prompt__1__role="assistant",
+        gen_ai__prompt__1__tool_calls__0__id="c1", gen_ai__prompt__1__tool_calls__0__name="weather",
+        gen_ai__prompt__1__tool_calls__0__arguments='{"city": "Paris"}', gen_ai__prompt__2__role="tool",
+        gen_ai__prompt__2__tool_call_id="c1", gen_ai__prompt__2__content="rain",
+        gen_ai__completion__0__role="assistant", gen_ai__completion__0__content="Rainy.",
+    )
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("content", [OLDER, AZURE, LISTED, INDEXED])
+def test_content_is_read_from_wherever_it_was_captured(tmp_path: Path, content: dict[str, list[object]]) -> None:
+    """Events of a span, a list of them in an attribute, or an attribute a field: one question, call and answer."""
+    asked = span("a", "", 1, 2, gen_ai__operation__name="chat", gen_ai__request__model="m-1")
+    attributes = [*pairs(gen_ai__request__model="m-1"), *content.get("attributes", [])]
+    [trace] = converted(write(tmp_path, export({**asked, **content, "attributes": attributes})))
+    assert (trace.request, trace.response) == ("Weather?", "Rainy.")
+    assert trace.tool_calls == (TracedCall(name="weather", args={"city": "Paris"}),)
+    assert trace.tool_results[0].result == "rain"
+
+
+def test_a_tool_of_pydantic_ai_is_a_tool(tmp_path: Path) -> None:
+    """Its span names the tool and no operation; arguments and result have names of their own."""
+    asked = span("a", "", 1, 2, gen_ai__operation__name="chat", gen_ai__request__model="m-1")
+    tool = span(
+        "b", "", 3, 4, gen_ai__tool__name="weather", gen_ai__tool__call__id="c1", tool_arguments='{"city": "Paris"}',
+        tool_response="rain",
+    )  # fmt: skip
+    [trace] = converted(write(tmp_path, export(asked, tool)))
+    assert trace.tool_calls == (TracedCall(name="weather", args={"city": "Paris"}),)
+    assert (trace.tool_results[0].success, trace.tool_results[0].result) == (True, "rain")
 
 
 def test_spans_about_something_else_are_no_run(tmp_path: Path) -> None:

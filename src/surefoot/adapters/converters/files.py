@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import yaml
@@ -19,7 +20,7 @@ from .langfuse import is_langfuse, langfuse_traces
 from .otlp import is_otlp, otlp_traces
 from .untyped import as_list, as_mapping
 
-__all__ = ["FORMATS", "converted"]
+__all__ = ["FORMATS", "Converted", "converted", "converted_all"]
 
 
 def _each(read: Callable[[object], Iterator[Trace]]) -> Callable[[Iterable[object]], Iterator[Trace]]:
@@ -32,7 +33,7 @@ def _each(read: Callable[[object], Iterator[Trace]]) -> Callable[[Iterable[objec
 
 FORMATS: Final[Mapping[str, Callable[[Iterable[object]], Iterator[Trace]]]] = MappingProxyType(
     {
-        "otlp": _each(otlp_traces),
+        "otlp": otlp_traces,
         "inspect": _each(inspect_traces),
         "langfuse": langfuse_traces,
         "chat": chat_traces,
@@ -41,35 +42,69 @@ FORMATS: Final[Mapping[str, Callable[[Iterable[object]], Iterator[Trace]]]] = Ma
 """By name: the runs in the values of a file."""
 
 _SIGNS: Final = (("otlp", is_otlp), ("inspect", is_inspect), ("langfuse", is_langfuse), ("chat", is_chat))
+_EVAL: Final = ".eval"
 _ZIP: Final = b"PK\x03\x04"
 _SHOWN: Final = 80
+
+
+class Converted(NamedTuple):
+    """A run and where it comes from."""
+
+    path: Path
+    trace: Trace
 
 
 def converted(path: Path, source: str = "auto", *, broken: Broken | None = None) -> Iterator[Trace]:
     """
     The runs in a recording. `source` is a name in FORMATS, or `auto`: told by what is in the file.
 
-    The file is JSON, JSON Lines, a list of such values, an `.eval` zip, or YAML for cassettes. Raises TraceError for a
-    file that cannot be read or is none of these; `broken` is told of lines that are no JSON, and the others are used.
+    The file is JSON, JSON Lines, a list of such values, an `.eval` zip, or YAML for cassettes; all but a zip is read
+    into memory. Raises TraceError for a file that cannot be read or is none of these; `broken` is told of lines that
+    are no JSON, and the others are used.
     """
+    return (found.trace for found in converted_all((path,), source, broken=broken))
+
+
+def converted_all(paths: Iterable[Path], source: str = "auto", *, broken: Broken | None = None) -> Iterator[Converted]:
+    """The runs in several recordings. Spans come last: those of one run may be in any file of their exporter."""
+    exports: dict[Path, list[object]] = {}
+    for path in paths:
+        name, values = _opened(path, source, broken)
+        if name == "otlp":
+            exports[path] = values
+        else:
+            yield from _runs(path, name, values)
+    for path in list(exports)[-1:]:
+        yield from _runs(path, "otlp", itertools.chain.from_iterable(exports.values()))
+
+
+class _Opened(NamedTuple):
+    name: str
+    values: list[object]
+
+
+def _opened(path: Path, source: str, broken: Broken | None) -> _Opened:
     try:
         with path.open("rb") as file:
             is_zip = file.read(len(_ZIP)) == _ZIP
         if is_zip:
             if source not in {"auto", "inspect"}:
                 raise TraceError(f"{path}: a zip is no {source} recording", hint="leave --from away, or write inspect")
-            yield from eval_traces(path)
-            return
+            return _Opened(_EVAL, [])
         values = _values(path, broken)
     except OSError as error:
         raise TraceError(f"{path}: {error.strerror or error}", hint="name a recording") from error
-    name = _told(path, values) if source == "auto" else source
     if source != "auto" and values and _sign_of(values[0]) not in {source, None}:
         raise TraceError(
             f"{path}: looks like {_sign_of(values[0])}, not like {source}", hint="leave --from away: it is found out"
         )
+    return _Opened(_told(path, values) if source == "auto" else source, values)
+
+
+def _runs(path: Path, name: str, values: Iterable[object]) -> Iterator[Converted]:
     try:
-        yield from FORMATS[name](values)
+        for trace in eval_traces(path) if name == _EVAL else FORMATS[name](values):
+            yield Converted(path, trace)
     except (RecursionError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise TraceError(f"{path}: no readable {name} recording ({error})", hint="export it again") from error
 

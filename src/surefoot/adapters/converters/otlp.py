@@ -1,21 +1,21 @@
 """
 OpenTelemetry GenAI spans in OTLP/JSON (semantic conventions 1.28 to 1.41): one trace of spans is one run.
 
-Ids are hexadecimal and 64-bit numbers are texts (opentelemetry-proto, "JSON Protobuf Encoding"). Content is in span
-attributes (`gen_ai.input.messages`) or in span events (`gen_ai.client.inference.operation.details`); where capturing it
-was off, it is null.
+Ids are hexadecimal and 64-bit numbers are texts (opentelemetry-proto, "JSON Protobuf Encoding"). Content is wherever
+the recorder put it in a span (`otlp_content`); where capturing it was off, it is null.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from ...core.proof.trace import Trace
 from .assembling import Asked, Recorded, Used, assembled
 from .messages import arguments_of, last_user_text, messages_of
+from .otlp_content import Content, Event, content_of
 from .untyped import as_count, as_list, as_mapping, as_number, as_text, first_of, is_array, is_object, parsed
 
 __all__ = ["is_otlp", "otlp_traces"]
@@ -33,6 +33,7 @@ class _Span:
     start: float | None
     end: float | None
     attributes: dict[str, object]
+    content: Content
     resource: dict[str, object]
     error: str | None
 
@@ -42,19 +43,26 @@ def is_otlp(value: object) -> bool:
     return is_object(value) and is_array(first_of(value, "resourceSpans", "resource_spans"))
 
 
-def otlp_traces(value: object) -> Iterator[Trace]:
-    """The runs in one export. Spans that tell nothing of models, tools or agents make no run."""
-    by_trace: dict[str, list[_Span]] = defaultdict(list)
-    for resource in as_list(first_of(as_mapping(value), "resourceSpans", "resource_spans")):
-        belongs = _attributes(as_mapping(as_mapping(resource).get("resource")).get("attributes"))
-        for scope in as_list(first_of(as_mapping(resource), "scopeSpans", "scope_spans")):
-            for span in map(as_mapping, as_list(as_mapping(scope).get("spans"))):
-                trace_id = as_text(first_of(span, "traceId", "trace_id"))
-                if trace_id:
-                    by_trace[trace_id.lower()].append(_span(span, belongs))
+def otlp_traces(values: Iterable[object]) -> Iterator[Trace]:
+    """
+    The runs in the exports of a collector, in the order they began there.
+
+    An exporter sends spans as they end, so a trace may be spread over exports, and sends them again after a failure.
+    Spans that tell nothing of models, tools or agents make no run.
+    """
+    by_trace: dict[str, dict[str, _Span]] = defaultdict(dict)
+    for value in values:
+        for resource in as_list(first_of(as_mapping(value), "resourceSpans", "resource_spans")):
+            belongs = _attributes(as_mapping(as_mapping(resource).get("resource")).get("attributes"))
+            for scope in as_list(first_of(as_mapping(resource), "scopeSpans", "scope_spans")):
+                for item in map(as_mapping, as_list(as_mapping(scope).get("spans"))):
+                    trace_id = as_text(first_of(item, "traceId", "trace_id"))
+                    if trace_id:
+                        spans, span = by_trace[trace_id.lower()], _span(item, belongs)
+                        spans.setdefault(span.id or f"nameless {len(spans)}", span)
     for trace_id, spans in by_trace.items():
-        if any(_is_telling(span) for span in spans):
-            yield assembled(_recorded(trace_id, spans))
+        if any(map(_is_telling, spans.values())):
+            yield assembled(_recorded(trace_id, list(spans.values())))
 
 
 def _recorded(trace_id: str, spans: list[_Span]) -> Recorded:
@@ -66,13 +74,13 @@ def _recorded(trace_id: str, spans: list[_Span]) -> Recorded:
     models = [span for span in spans if _is_model(span)]
     parents = {span.parent for span in models}
     definitions = next((tools for span in spans if (tools := _tool_names(span))), None)
-    given = messages_of(_content(agent, "input")) if agents else []
-    said = messages_of(_content(agent, "output"), role="assistant") if agents else []
+    given = messages_of(agent.content.given) if agents else []
+    said = messages_of(agent.content.said, role="assistant") if agents else []
     return Recorded(
         trace_id=trace_id,
         source="otlp",
         asked=tuple(_asked(span) for span in models if span.id not in parents),
-        used=tuple(_used(span) for span in spans if span.attributes.get("gen_ai.operation.name") == "execute_tool"),
+        used=tuple(_used(span) for span in spans if _is_tool(span)),
         agent=as_text(first_of(agent.attributes, "gen_ai.agent.name", "gen_ai.workflow.name"))
         or as_text(root.resource.get("service.name")),
         version=as_text(agent.attributes.get("gen_ai.agent.version")) or as_text(root.resource.get("service.version")),
@@ -88,8 +96,12 @@ def _recorded(trace_id: str, spans: list[_Span]) -> Recorded:
 
 def _span(span: dict[str, object], resource: dict[str, object]) -> _Span:
     attributes = _attributes(span.get("attributes"))
-    for event in map(as_mapping, as_list(span.get("events"))):
-        for name, value in _attributes(event.get("attributes")).items():
+    events = [
+        Event(str(event.get("name")), _attributes(event.get("attributes")))
+        for event in map(as_mapping, as_list(span.get("events")))
+    ]
+    for event in events:
+        for name, value in event.members.items():
             if name.startswith("gen_ai."):
                 attributes.setdefault(name, value)
     status = as_mapping(span.get("status"))
@@ -102,6 +114,7 @@ def _span(span: dict[str, object], resource: dict[str, object]) -> _Span:
         start=_millis(first_of(span, "startTimeUnixNano", "start_time_unix_nano")),
         end=_millis(first_of(span, "endTimeUnixNano", "end_time_unix_nano")),
         attributes=attributes,
+        content=content_of(attributes, events),
         resource=resource,
         error=said if failed else None,
     )
@@ -110,6 +123,11 @@ def _span(span: dict[str, object], resource: dict[str, object]) -> _Span:
 def _is_model(span: _Span) -> bool:
     operation = span.attributes.get("gen_ai.operation.name")
     return operation in _MODEL_OPERATIONS or (operation is None and "gen_ai.request.model" in span.attributes)
+
+
+def _is_tool(span: _Span) -> bool:
+    operation = span.attributes.get("gen_ai.operation.name")
+    return operation == "execute_tool" or (operation is None and "gen_ai.tool.name" in span.attributes)
 
 
 def _is_telling(span: _Span) -> bool:
@@ -123,8 +141,8 @@ def _asked(span: _Span) -> Asked:
         model=as_text(first_of(has, "gen_ai.response.model", "gen_ai.request.model")),
         started_ms=span.start,
         ended_ms=span.end,
-        before=tuple(messages_of(_content(span, "input"))),
-        after=tuple(messages_of(_content(span, "output"), role="assistant")),
+        before=tuple(messages_of(span.content.given)),
+        after=tuple(messages_of(span.content.said, role="assistant")),
         input_tokens=as_count(first_of(has, "gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens")),
         output_tokens=as_count(first_of(has, "gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens")),
         ttft_ms=None if first_token is None else first_token * 1e3,
@@ -134,10 +152,11 @@ def _asked(span: _Span) -> Asked:
 
 def _used(span: _Span) -> Used:
     has = span.attributes
-    result = parsed(first_of(has, "gen_ai.tool.call.result", "gen_ai.tool.message"))
+    given = first_of(has, "gen_ai.tool.call.arguments", "tool_arguments")
+    result = parsed(first_of(has, "gen_ai.tool.call.result", "gen_ai.tool.message", "tool_response"))
     return Used(
         name=as_text(has.get("gen_ai.tool.name")) or span.name.removeprefix("execute_tool ") or "unknown",
-        args=None if (given := has.get("gen_ai.tool.call.arguments")) is None else arguments_of(given),
+        args=None if given is None else arguments_of(given),
         result=result,
         success=False if span.error else (True if result is not None else None),
         id=as_text(has.get("gen_ai.tool.call.id")),
@@ -145,11 +164,6 @@ def _used(span: _Span) -> Used:
         ended_ms=span.end,
         error=span.error,
     )
-
-
-def _content(span: _Span, side: str) -> object:
-    older = {"input": ("gen_ai.prompt", "gen_ai.input"), "output": ("gen_ai.completion", "gen_ai.output")}[side]
-    return first_of(span.attributes, f"gen_ai.{side}.messages", *older)
 
 
 def _tool_names(span: _Span) -> tuple[str, ...] | None:
