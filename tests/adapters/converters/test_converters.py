@@ -260,6 +260,7 @@ def test_an_inspect_log_and_its_zip_are_the_same_runs(tmp_path: Path) -> None:
     assert (trace.trace_id, trace.outcome, trace.response, trace.latency_ms) == ("e1:s1:2", "success", "Rainy.", 1500.0)
     assert (trace.tool_calls[0].args, trace.tool_results[0].result) == ({"city": "Paris"}, "rain")
     assert (trace.cost_tokens, trace.cost_usd, trace.started_at) == (13, None, None)
+    assert (trace.task_id, trace.trial) == ("weather:s1", 1)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import itertools
+import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -45,6 +48,8 @@ _SIGNS: Final = (("otlp", is_otlp), ("inspect", is_inspect), ("langfuse", is_lan
 _EVAL: Final = ".eval"
 _ZIP: Final = b"PK\x03\x04"
 _SHOWN: Final = 80
+_NO_NUMBER: Final = re.compile(rb"\b(?:NaN|Infinity)\b")
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Converted(NamedTuple):
@@ -117,11 +122,25 @@ def _values(path: Path, broken: Broken | None) -> list[object]:
             return [yaml.safe_load(data)]
         except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
             raise TraceError(f"{path}: no YAML ({error})", hint="name a cassette of recorded exchanges") from error
+    data = data.removeprefix(codecs.BOM_UTF8)
     try:
-        value = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        value = _decoded(data)
+    except _UNREADABLE:
         return list(_lines(path, data, broken))
     return as_list(value) or [value]
+
+
+def _decoded(data: bytes) -> object:
+    """The value of a JSON text. Python's writers put NaN and Infinity into it, which say that a number is not known."""
+    try:
+        return msgspec.json.decode(data)
+    except msgspec.DecodeError as error:
+        if _NO_NUMBER.search(data) is None:
+            raise
+        try:
+            return json.loads(data, parse_constant=lambda _: None)
+        except ValueError:
+            raise error from None
 
 
 def _lines(path: Path, data: bytes, broken: Broken | None) -> Iterator[object]:
@@ -129,8 +148,8 @@ def _lines(path: Path, data: bytes, broken: Broken | None) -> Iterator[object]:
         if not line.strip():
             continue
         try:
-            yield msgspec.json.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            yield _decoded(line)
+        except _UNREADABLE as error:
             start = line[:_SHOWN].decode("utf-8", "replace")
             problem = TraceError(
                 f"{path}:{number}: this line is no JSON ({error}): {start!r}",

@@ -71,6 +71,8 @@ def _trace(about: dict[str, object], sample: dict[str, object]) -> Trace:
         Recorded(
             trace_id=_id(about, sample),
             source="inspect",
+            task_id=_task(about, sample),
+            trial=max(0, epoch - 1) if (epoch := as_count(sample.get("epoch"))) is not None else None,
             asked=asked or (_whole(about, sample),),
             used=tuple(_used(event) for event in events if event.get("event") == "tool"),
             agent=as_text(about.get("solver")) or as_text(about.get("task")),
@@ -90,6 +92,14 @@ def _id(about: dict[str, object], sample: dict[str, object]) -> str:
     return as_text(sample.get("uuid")) or f"{run}:{sample.get('id')}:{sample.get('epoch', 1)}"
 
 
+def _task(about: dict[str, object], sample: dict[str, object]) -> str | None:
+    """The sample, with its task: numbers of samples begin at 1 in every task."""
+    if sample.get("id") is None:
+        return None
+    task = as_text(about.get("task"))
+    return f"{task}:{sample['id']}" if task else str(sample["id"])
+
+
 def _asked(event: dict[str, object]) -> Asked:
     output = as_mapping(event.get("output"))
     usage = as_mapping(output.get("usage"))
@@ -101,7 +111,7 @@ def _asked(event: dict[str, object]) -> Asked:
         ended_ms=millis_of(event.get("completed")) or (started + seconds * 1e3 if started and seconds else None),
         before=tuple(messages_of(event.get("input"))),
         after=tuple(messages_of(output.get("choices"), role="assistant")),
-        input_tokens=as_count(usage.get("input_tokens")),
+        input_tokens=_input_tokens(usage),
         output_tokens=as_count(usage.get("output_tokens")),
         error=as_text(event.get("error")) or as_text(output.get("error")),
     )
@@ -110,7 +120,7 @@ def _asked(event: dict[str, object]) -> Asked:
 def _whole(about: dict[str, object], sample: dict[str, object]) -> Asked:
     """A log without events: the conversation as one model call, with the tokens of all."""
     usages = [as_mapping(usage) for usage in as_mapping(sample.get("model_usage")).values()]
-    counts = [(as_count(usage.get("input_tokens")), as_count(usage.get("output_tokens"))) for usage in usages]
+    counts = [(_input_tokens(usage), as_count(usage.get("output_tokens"))) for usage in usages]
     ins, outs = [one for one, _ in counts], [other for _, other in counts]
     return Asked(
         model=as_text(at(sample, "output", "model")) or as_text(about.get("model")),
@@ -118,6 +128,15 @@ def _whole(about: dict[str, object], sample: dict[str, object]) -> Asked:
         input_tokens=sum(one for one in ins if one is not None) if ins and None not in ins else None,
         output_tokens=sum(one for one in outs if one is not None) if outs and None not in outs else None,
     )
+
+
+def _input_tokens(usage: dict[str, object]) -> int | None:
+    """Inspect counts tokens read from a cache or written to it apart from the others."""
+    fresh, total = as_count(usage.get("input_tokens")), as_count(usage.get("total_tokens"))
+    if fresh is None or total == fresh + (as_count(usage.get("output_tokens")) or 0):
+        return fresh
+    cached = (as_count(usage.get(f"input_tokens_cache_{way}")) for way in ("read", "write"))
+    return fresh + sum(count for count in cached if count is not None)
 
 
 def _used(event: dict[str, object]) -> Used:
