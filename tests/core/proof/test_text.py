@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from surefoot.core.proof.text import answer_text, bleu, rouge_l, support, token_f1, words
+from surefoot.core.proof.text import answer_text, bleu, rouge_l, support, token_f1, tokens, words
 
 TEXTS = st.text(alphabet="ab c.,1\n-é", max_size=40)
 
@@ -36,6 +38,51 @@ def test_token_f1_is_that_of_squad():
     assert token_f1("The red cat!", "a red dog") == pytest.approx(0.5)
     assert token_f1("the", "an") == 1.0
     assert token_f1("", "cat") == 0.0
+
+
+@pytest.mark.parametrize(("one", "other"), [("की", "का"), ("ปู่", "ปู"), ("cafe\u0301", "cafe"), ("שָׁלוֹם", "שלום")])
+def test_a_mark_belongs_to_its_letter(one, other):
+    """Words that differ in a mark alone are two words, and each of them is one."""
+    assert token_f1(one, other) < 1
+    assert rouge_l(one, other) < 1
+    assert words(one) == [one] or words(one) == ["café"]
+    found = support(one, [other])
+    assert found is not None
+    assert found.share == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("订单4417周五送达。", ["订", "单", "4417", "周", "五", "送", "达"]),
+        ("カード は OK", ["カ", "ー", "ド", "は", "ok"]),
+        ("ปู่กิน", ["ปู่", "กิ", "น"]),
+        ("한국어 문장", ["한국어", "문장"]),
+        ("cafe\u0301 ❤\ufe0f की", ["café", "की"]),
+        ("می\u200cخواهم", ["می\u200cخواهم"]),
+    ],
+)
+def test_scripts_without_spaces_are_compared_by_their_characters(text, parts):
+    """Han, kana and Thai by character with its marks; whatever writes words apart by word."""
+    assert tokens(text) == parts
+
+
+def test_two_sentences_without_spaces_can_be_alike():
+    """Four characters of six in common; as words they would have nothing in common, and nothing would be supported."""
+    assert token_f1("订单周五送达", "订单周一送货") == rouge_l("订单周五送达", "订单周一送货") == pytest.approx(4 / 6)
+    found = support("周五送达", ["您的订单将于周五送达。"])
+    assert found is not None
+    assert found.share == 1
+
+
+@settings(max_examples=60)
+@given(st.text(max_size=30))
+def test_the_words_of_any_text_are_its_runs_of_letters(text):
+    """No blank, no sign, nothing that is not in the text; another form of the same letters changes nothing."""
+    for parts in (words(text), tokens(text)):
+        assert all(part and not any(map(str.isspace, part)) for part in parts)
+        assert all(any(map(str.isalnum, part)) for part in parts)
+    assert words(unicodedata.normalize("NFD", text)) == words(unicodedata.normalize("NFC", text))
 
 
 @settings(max_examples=60)

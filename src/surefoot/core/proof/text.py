@@ -5,15 +5,32 @@ from __future__ import annotations
 import json
 import math
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-__all__ = ["Support", "answer_text", "bleu", "rouge_l", "support", "token_f1", "words"]
+__all__ = ["Support", "answer_text", "bleu", "rouge_l", "support", "token_f1", "tokens", "words"]
 
 _WORD: Final = re.compile(r"[^\W_]+")
 _ARTICLES: Final = frozenset({"a", "an", "the"})
 _NO_WORD: Final = re.compile(r"[^\w\s]|_")
+_JOINERS: Final = frozenset("\u200c\u200d")
+"""Without a width, inside of words of Persian and the scripts of India."""
+
+_UNSPACED: Final = (
+    r"\u0e00-\u0e7f\u0e80-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf"
+    r"\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
+)
+"""Scripts without spaces between words: Thai, Lao, Burmese, Khmer, kana, Han."""
+
+_ON_THEM: Final = (
+    r"\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ece\u102b-\u103e\u1056-\u1059\u105e-\u1060"
+    r"\u1062-\u1064\u1067-\u106d\u1071-\u1074\u1082-\u108d\u108f\u109a-\u109d\u17b4-\u17d3\u17dd\u3099\u309a"
+)
+"""Their marks: of the character before them."""
+
+_BETWEEN: Final = re.compile(rf"(?=[{_UNSPACED}])(?![{_ON_THEM}])|(?<=[{_UNSPACED}])(?=[^\s{_UNSPACED}])")
 _MOST_WORDS: Final = 20_000
 """ROUGE-L costs the product of both lengths: texts are compared by their first 20,000 words."""
 
@@ -37,14 +54,29 @@ def answer_text(response: object) -> str | None:
 
 
 def words(text: str) -> list[str]:
-    """The words of a text in small letters: runs of letters and digits of any alphabet."""
-    return _WORD.findall(text.lower())
+    """The words of a text in small letters: runs of letters, their marks, and digits of any alphabet."""
+    if text.isascii():
+        return _WORD.findall(text.lower())
+    return _split(_plain(text, " "))
+
+
+def tokens(text: str) -> list[str]:
+    """
+    The words of a text, and each character of a script that writes none apart (Chinese, Japanese, Thai ...).
+
+    A sentence of such a script would else be one word, and no two sentences would have a word in common. The scripts
+    for Chinese question answering (CMRC 2018, MLQA) and the `zh` tokeniser of sacrebleu part characters, too.
+    """
+    if text.isascii():
+        return words(text)
+    return _split(_BETWEEN.sub(" ", _plain(text, " ")))
 
 
 def token_f1(answer: str, reference: str) -> float:
     """
     Shared words, 0 to 1: the harmonic mean of how many of the answer's are right and how many of the reference's are
-    there, each counted as often as it stands. Small letters, no punctuation, no English articles (SQuAD 1.1's script).
+    there, each counted as often as it stands. Small letters, no punctuation, no English articles (SQuAD 1.1's script);
+    a character is a word where none are parted (see `tokens`).
     """
     mine, theirs = _squad(answer), _squad(reference)
     if not mine or not theirs:
@@ -56,9 +88,10 @@ def rouge_l(answer: str, reference: str) -> float:
     """
     The longest common subsequence of words as F1, 0 to 1 (Lin 2004).
 
-    Equal to the `rouge-score` package without stemming for ASCII; other letters are words here and dropped there.
+    Equal to the `rouge-score` package without stemming for ASCII; other letters are words here (see `tokens`) and
+    dropped there.
     """
-    mine, theirs = words(answer)[:_MOST_WORDS], words(reference)[:_MOST_WORDS]
+    mine, theirs = tokens(answer)[:_MOST_WORDS], tokens(reference)[:_MOST_WORDS]
     return _f1(_longest_common(mine, theirs), len(mine), len(theirs))
 
 
@@ -66,7 +99,8 @@ def bleu(answer: str, reference: str) -> float:
     """
     Shared runs of one to four tokens with a penalty for brevity, 0 to 1 (Papineni et al. 2002).
 
-    Equal to sacrebleu's `sentence_bleu` divided by 100: tokenisation 13a, effective order, exponential smoothing.
+    Equal to sacrebleu's `sentence_bleu` divided by 100: tokenisation 13a, effective order, exponential smoothing. As
+    there, a sentence without spaces is one token: take another measure for Chinese, Japanese or Thai.
     """
     mine, theirs = _tokens_13a(answer), _tokens_13a(reference)
     logs: list[float] = []
@@ -101,18 +135,40 @@ def support(answer: str, sources: Iterable[str], *, n: int = 3, shown: int = 3) 
     An answer shorter than `n` words is looked up as a whole. None for an answer without a word: there is nothing to
     support. It finds what was made up, not what was put together wrongly: an answer may quote and still be false.
     """
-    said = words(answer)
+    said = tokens(answer)
     if not said:
         return None
     size = min(n, len(said))
-    known = {run for source in sources for run in _runs(words(source), size)}
+    known = {run for source in sources for run in _runs(tokens(source), size)}
     runs = _runs(said, size)
     missing = [run for run in runs if run not in known]
     return Support(1 - len(missing) / len(runs), tuple(" ".join(run) for run in missing[:shown]))
 
 
 def _squad(text: str) -> list[str]:
-    return [word for word in _NO_WORD.sub("", text.lower()).split() if word not in _ARTICLES]
+    plain = _NO_WORD.sub("", text.lower()) if text.isascii() else _BETWEEN.sub(" ", _plain(text, ""))
+    return [word for word in _split(plain) if word not in _ARTICLES]
+
+
+def _plain(text: str, instead: str) -> str:
+    """Small letters, composed (NFC); something else instead of all but letters, their marks, digits and spaces."""
+    lower = unicodedata.normalize("NFC", text).lower()
+    others = {sign for sign in set(lower) if not (sign.isalnum() or sign.isspace() or _is_in_words(sign))}
+    return lower.translate({ord(sign): "" if _is_selector(sign) else instead for sign in others})
+
+
+def _is_in_words(sign: str) -> bool:
+    return sign in _JOINERS or (unicodedata.category(sign) in {"Mn", "Mc"} and not _is_selector(sign))
+
+
+def _is_selector(sign: str) -> bool:
+    """A variation selector: it chooses how the sign before it looks, and what is said is the same."""
+    return "\ufe00" <= sign <= "\ufe0f" or "\U000e0100" <= sign <= "\U000e01ef"
+
+
+def _split(text: str) -> list[str]:
+    """Words; marks and joiners without a letter are none."""
+    return [word for word in text.split() if any(map(str.isalnum, word))]
 
 
 def _f1(shared: int, mine: int, theirs: int) -> float:

@@ -12,7 +12,7 @@ from .case import Case
 from .evaluator import floor, harmless, said_or_skipped
 from .refusal import refusal_phrase
 from .score import Score
-from .text import answer_text, bleu, rouge_l, support, token_f1, words
+from .text import answer_text, bleu, rouge_l, support, token_f1, tokens
 from .trace import Trace
 
 __all__ = [
@@ -218,11 +218,11 @@ class Length:
     most: int | None = None
 
     def evaluate(self, case: Case, trace: Trace) -> Score:
-        """The number of words."""
+        """The number of words; of characters in scripts that write no words apart."""
         said = said_or_skipped(self.metric, trace.response)
         if isinstance(said, Score):
             return said
-        count = len(words(said))
+        count = len(tokens(said))
         bounded = self.least is not None or self.most is not None
         inside = (self.least is None or count >= self.least) and (self.most is None or count <= self.most)
         if self.most is not None and not self.least:
