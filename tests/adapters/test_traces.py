@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import pickle
 import tracemalloc
@@ -127,6 +128,42 @@ def test_an_id_that_stands_twice_is_a_broken_line_where_ids_have_to_differ(tmp_p
         list(read_traces(file, distinct=True))
     told: list[TraceError] = []
     assert len(list(read_lines(file, broken=told.append))) == len(told) == 1
+
+
+@pytest.mark.parametrize("longest", [500, 200_000, 1 << 20])
+@pytest.mark.parametrize("place", [0, 1, 3])
+@pytest.mark.parametrize("end", ["\n", ""])
+def test_the_longest_line_is_read_and_no_longer_one(tmp_path: Path, longest: int, place: int, end: str) -> None:
+    """Wherever it stands in a file, a line has as many bytes as allowed or is an error."""
+    file = tmp_path / "t.jsonl"
+    line = '{"trace_id": "long", "request": "%s"}'
+    fits = line % ("x" * (longest - len(line) + 2))
+    for text, wanted in ((fits, []), (line % ("x" * (longest - len(line) + 3)), [place + 1])):
+        file.write_text("\n".join([*[GOOD] * place, text, GOOD]) + end if place < 3 else f"{GOOD}\n" * 3 + text + end)
+        told: list[TraceError] = []
+        read = list(read_traces(file, broken=told.append, longest=longest))
+        assert [int(error.message.removeprefix(f"{file}:").split(":")[0]) for error in told] == wanted
+        assert len(read) == place + (place < 3) + (not wanted)
+    assert fits.count("") - 1 == longest
+
+
+def test_a_mark_of_the_encoding_is_no_part_of_the_first_line(tmp_path: Path) -> None:
+    """Editors of Windows put one before the text; what is copied from the file is without it."""
+    file = tmp_path / "t.jsonl"
+    file.write_bytes(f"\ufeff{GOOD}\n{GOOD}\n".encode())
+    assert len(list(read_traces(file))) == 2
+    assert [line.text for line in read_lines(file, distinct=False)] == [GOOD.encode()] * 2
+    file.write_bytes("\ufeff".encode())
+    assert list(read_traces(file)) == []
+
+
+def test_a_compressed_file_is_called_so(tmp_path: Path) -> None:
+    """No complaint about its bytes, but what to do."""
+    file = tmp_path / "t.jsonl.gz"
+    file.write_bytes(gzip.compress(GOOD.encode()))
+    with pytest.raises(TraceError, match="compressed") as raised:
+        list(read_traces(file))
+    assert "gunzip" in raised.value.hint
 
 
 def test_a_missing_file_is_a_trace_error_with_a_hint(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ to the front. A line longer than the limit is an error, not memory.
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
@@ -24,6 +25,7 @@ LONGEST_LINE: Final = 4 << 20
 _BLOCK: Final = 1 << 17
 """With all that is made of it, it stays in the processor's own memory."""
 
+_GZIP: Final = b"\x1f\x8b"
 _SHORT: Final = 512
 _SAMPLE: Final = 4096
 _SHOWN: Final = 80
@@ -64,11 +66,14 @@ def open_traces(path: Path) -> BinaryIO:
 def blocks_of(path: Path, *, longest: int = LONGEST_LINE) -> Iterator[Block]:
     """The file in blocks of whole lines, in order. Raises TraceError for a file that cannot be read."""
     with open_traces(path) as file:
-        buffer = bytearray(_BLOCK)
+        most = longest + 1  # with its end the longest line fits, and no longer one does
+        buffer = bytearray(min(_BLOCK, most))
         have, first, end, skipping = 0, 1, 0, False
         while True:
             read = _read_into(file, buffer, have, path)
             searched, have, end = have, have + read, end + read
+            if end == read and buffer.startswith(BOM_UTF8, 0, have):  # right at the beginning of the file
+                buffer[: have - len(BOM_UTF8)], have = buffer[len(BOM_UTF8) : have], have - len(BOM_UTF8)
             if skipping:  # the rest of a line that was too long
                 cut = buffer.find(b"\n", 0, have) + 1
                 if not cut and read:
@@ -89,9 +94,9 @@ def blocks_of(path: Path, *, longest: int = LONGEST_LINE) -> Iterator[Block]:
             if have > longest:
                 with memoryview(buffer) as view, view[:_SHOWN] as lines:
                     yield Block(first, lines, 1, end, is_cut=True)
-                buffer, have, skipping = bytearray(_BLOCK), 0, True
-            elif len(buffer) - have <= _BLOCK // 2:
-                buffer = bytearray(buffer[:have]) + bytes(max(_BLOCK, have))
+                buffer, have, skipping = bytearray(min(_BLOCK, most)), 0, True
+            elif len(buffer) - have <= _BLOCK // 2 and len(buffer) < most:
+                buffer = bytearray(buffer[:have]) + bytes(min(max(_BLOCK, have), most - have))
 
 
 _OPENS, _CLOSES, _RETURN = b"{}\r"
@@ -135,6 +140,8 @@ def problem_in(path: Path, number: int, line: bytes, error: Exception) -> TraceE
             f"{path}:{number}:{field}: {what}" if field else f"{path}:{number}: {what}",
             hint="null means not recorded; see docs/traces.md for every field and its type",
         )
+    if line.startswith(_GZIP):
+        return TraceError(f"{path}:{number}: the file is compressed", hint="unpack it first: gunzip -k FILE")
     start = line.strip()[:_SHOWN].decode("utf-8", "replace")
     if isinstance(error, UnicodeDecodeError):
         return TraceError(

@@ -422,6 +422,7 @@ def test_a_table_of_observations_is_put_together_by_trace(tmp_path: Path) -> Non
         ('{"resourceMetrics": []}', "none of chat, inspect, langfuse, otlp"),
         ("", "none of"),
         ("{broken\n", ":1: this line is no JSON"),
+        ("\x1f\x8bpacked", "is compressed"),
         ("PK\x03\x04broken", "no readable .eval file"),
         ('"text"', "none of"),
     ],

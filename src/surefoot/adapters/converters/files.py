@@ -46,6 +46,7 @@ FORMATS: Final[Mapping[str, Callable[[Iterable[object]], Iterator[Trace]]]] = Ma
 
 _SIGNS: Final = (("otlp", is_otlp), ("inspect", is_inspect), ("langfuse", is_langfuse), ("chat", is_chat))
 _EVAL: Final = ".eval"
+_GZIP: Final = b"\x1f\x8b"
 _ZIP: Final = b"PK\x03\x04"
 _SHOWN: Final = 80
 _NO_NUMBER: Final = re.compile(rb"\b(?:NaN|Infinity)\b")
@@ -122,6 +123,8 @@ def _values(path: Path, broken: Broken | None) -> list[object]:
             return [yaml.safe_load(data)]
         except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
             raise TraceError(f"{path}: no YAML ({error})", hint="name a cassette of recorded exchanges") from error
+    if data.startswith(_GZIP):
+        raise TraceError(f"{path}: the file is compressed", hint="unpack it first: gunzip -k FILE")
     data = data.removeprefix(codecs.BOM_UTF8)
     try:
         value = _decoded(data)
