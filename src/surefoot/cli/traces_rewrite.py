@@ -39,7 +39,7 @@ def sample(
     """
     Keep the runs worth replaying: every failure, and a fair share of each set of tools, outcome and tenant.
 
-    Of runs with the same intent and the same sequence of tools one is kept. Lines are copied as they stand.
+    Of a tenant's runs with the same intent, sequence of tools and outcome one is kept. Lines are copied unchanged.
     """
     left = Left(goes_on=skip_broken)
     lines = followed(file, read_lines(file, broken=left.teller()), "looking through", shown=not as_json)

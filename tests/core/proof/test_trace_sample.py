@@ -46,6 +46,14 @@ def test_every_failure_is_kept_and_no_more_than_asked_of_the_rest(file, size):
     assert len(chosen.numbers) == len(failed) + min(different, max(0, size - len(failed)))
 
 
+@given(files)
+def test_no_tenant_and_no_outcome_is_taken_for_another(file):
+    """With room for all, whatever set of tools, outcome and tenant is in the file is in the sample."""
+    found = candidates(file)
+    kept = choose(found, size=len(file) + 1).numbers
+    assert {one.stratum for one in found if one.number in kept} == {one.stratum for one in found}
+
+
 @given(files, st.integers(1, 40))
 def test_every_kind_appears_where_there_is_room_for_all(file, size):
     """With room for one of each, no set of tools, outcome or tenant is left out."""

@@ -20,7 +20,7 @@ _SPACES: Final = re.compile(r"\s+")
 
 
 class Stratum(NamedTuple):
-    """What makes two runs of a kind."""
+    """What two runs of the same kind have in common."""
 
     tools: tuple[str, ...]
     """The set of tools called, in alphabetical order."""
@@ -37,7 +37,7 @@ class Candidate(NamedTuple):
 
     stratum: Stratum
     likeness: int
-    """Equal for runs of one agent and version with the same intent and the same sequence of tools."""
+    """Equal for runs of one agent, version, tenant and outcome with the same intent and the same sequence of tools."""
 
     draw: int
     """Uniform over 64 bits, fixed by the seed and the run's id: smallest first."""
@@ -67,7 +67,8 @@ def candidate_of(number: int, trace: Trace, *, seed: int) -> Candidate:
     seen = observation_of(trace)
     intent = trace.request if isinstance(trace.request, str) else json.dumps(trace.request, sort_keys=True, default=str)
     intent = _SPACES.sub(" ", _NUMBERS.sub("#", intent.casefold())).strip()
-    like = "\x1f".join((trace.agent or "", trace.version or "", trace.version_digest or "", intent, *names))
+    whose = (trace.agent, trace.version, trace.version_digest, trace.tenant, trace.outcome)
+    like = "\x1f".join((*(part or "" for part in whose), intent, *names))
     return Candidate(
         number=number,
         stratum=Stratum(tuple(sorted(set(names))), trace.outcome, trace.tenant),
