@@ -74,14 +74,21 @@ def test_as_many_calls_as_possible_are_matched(edges):
     ("how", "args", "expected", "same"),
     [
         (ArgumentsMatch.EXACT, {"a": 1, "b": None}, {"b": None, "a": 1.0}, True),
+        (ArgumentsMatch.EXACT, {"a": 1, "b": None}, {"a": 1}, True),
+        (ArgumentsMatch.EXACT, {"a": {"b": None}}, {"a": {}}, True),
+        (ArgumentsMatch.EXACT, {"a": True}, {"a": 1}, False),
+        (ArgumentsMatch.EXACT, {"a": [0]}, {"a": [False]}, False),
         (ArgumentsMatch.EXACT, {"a": 1, "b": 2}, {"a": 1}, False),
         (ArgumentsMatch.SUBSET, {"a": 1, "b": 2}, {"a": 1}, True),
-        (ArgumentsMatch.SUBSET, {"b": 2}, {"a": None}, False),
+        (ArgumentsMatch.SUBSET, {"b": 2}, {"a": None}, True),
+        (ArgumentsMatch.SUBSET, {"a": 2}, {"a": None}, False),
+        (ArgumentsMatch.SUBSET, {"b": 2}, {"a": 2}, False),
+        (ArgumentsMatch.SUBSET, {"a": 1, "b": 2}, {"a": True}, False),
         (ArgumentsMatch.IGNORE, {"a": 1}, {"a": 2}, True),
     ],
 )
 def test_arguments(how, args, expected, same):
-    """Equal, at least those expected, or whatever."""
+    """Equal, at least those expected, or whatever: null is as good as absent, and True is not 1."""
     found = same_call(how)(TracedCall(name="t", args=args), TracedCall(name="t", args=expected))
     assert found is same
 

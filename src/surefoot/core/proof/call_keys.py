@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from datetime import UTC, datetime
 from difflib import SequenceMatcher
 from typing import Final, cast
@@ -24,7 +24,18 @@ def arguments_key(value: object) -> Hashable:
 
     What is no JSON goes by its type and its `repr`.
     """
-    if isinstance(value, str) or value is None:
+    return _key(value, _text)
+
+
+def normalised_key(value: object) -> Hashable:
+    """The same without case, white space, and the many ways to write one moment (ISO 8601)."""
+    return _key(value, _normal_text)
+
+
+def _key(value: object, text: Callable[[str], str]) -> Hashable:
+    if isinstance(value, str):
+        return text(value)
+    if value is None:
         return value
     if isinstance(value, bool):
         return _TRUE if value else _FALSE
@@ -34,26 +45,11 @@ def arguments_key(value: object) -> Hashable:
         members = cast("Mapping[object, object]", value)
         return (
             "{",
-            *sorted([(str(name), arguments_key(one)) for name, one in members.items() if one is not None], key=_first),
+            *sorted([(str(name), _key(one, text)) for name, one in members.items() if one is not None], key=_first),
         )
     if isinstance(value, list | tuple):
-        return ("[", *[arguments_key(one) for one in cast("list[object]", value)])
+        return ("[", *[_key(one, text) for one in cast("list[object]", value)])
     return ("?", type(value).__name__, repr(value))
-
-
-def normalised_key(value: object) -> Hashable:
-    """The same without case, white space, and the many ways to write one moment (ISO 8601)."""
-    if isinstance(value, str):
-        return _normal_text(value)
-    if isinstance(value, Mapping):
-        members = cast("Mapping[object, object]", value)
-        return (
-            "{",
-            *sorted([(str(name), normalised_key(one)) for name, one in members.items() if one is not None], key=_first),
-        )
-    if isinstance(value, list | tuple):
-        return ("[", *[normalised_key(one) for one in cast("list[object]", value)])
-    return arguments_key(value)
 
 
 def alike(one: Mapping[str, object], other: Mapping[str, object]) -> float:
@@ -78,6 +74,10 @@ def _values_alike(one: object, other: object) -> float:
     if " " not in mine or " " not in theirs:
         return 0.0
     return SequenceMatcher(None, mine.casefold(), theirs.casefold(), autojunk=False).ratio()
+
+
+def _text(text: str) -> str:
+    return text
 
 
 def _first(member: tuple[str, Hashable]) -> str:

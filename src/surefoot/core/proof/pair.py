@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Final, NamedTuple
@@ -12,6 +11,7 @@ from typing import Final, NamedTuple
 from ..evidence.amount import AMOUNT_FIELDS, amounts_of
 from ..evidence.observation import Observation
 from ..evidence.outcome import bad_outcomes
+from .call_keys import arguments_key
 
 __all__ = ["Amount", "Answered", "Call", "PairComparison", "called", "compare_answers", "similarity"]
 
@@ -23,13 +23,13 @@ class Call(NamedTuple):
     """A tool call, reduced to what makes two calls the same."""
 
     name: str
-    arguments: str
-    """Canonical text: equal arguments, equal text."""
+    arguments: Hashable
+    """See `arguments_key`: equal for equal arguments."""
 
 
 def called(name: str, arguments: Mapping[str, object]) -> Call:
     """The call of a tool with these arguments, whatever the order of their names."""
-    return Call(name, json.dumps(arguments, sort_keys=True, ensure_ascii=False, default=str))
+    return Call(name, arguments_key(arguments))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
+from .call_keys import arguments_key
 from .trace import TracedCall
 
 __all__ = ["ArgumentsMatch", "Order", "SameCall", "TrajectoryMatch", "equal_arguments", "match_calls", "same_call"]
@@ -37,7 +38,7 @@ class ArgumentsMatch(StrEnum):
     """When two calls of one tool are the same."""
 
     EXACT = "exact"
-    """Equal arguments, whatever their order."""
+    """Equal arguments, whatever their order; null is as good as absent."""
 
     IGNORE = "ignore"
     """Always."""
@@ -71,8 +72,8 @@ def same_call(arguments: ArgumentsMatch) -> SameCall:
 
 
 def equal_arguments(one: TracedCall, other: TracedCall) -> bool:
-    """Both calls were given the same arguments. 1 and 1.0 are the same number."""
-    return dict(one.args) == dict(other.args)
+    """Both calls were given the same arguments, as `arguments_key` compares them: 1 is 1.0 and not True."""
+    return arguments_key(one.args) == arguments_key(other.args)
 
 
 def match_calls(
@@ -99,7 +100,7 @@ def _any_arguments(one: TracedCall, other: TracedCall) -> bool:
 
 
 def _expected_arguments(one: TracedCall, other: TracedCall) -> bool:
-    return all(name in one.args and one.args[name] == value for name, value in other.args.items())
+    return all(arguments_key(one.args.get(name)) == arguments_key(value) for name, value in other.args.items())
 
 
 def _value(order: Order, found: int, calls: int, expected: int) -> float:
