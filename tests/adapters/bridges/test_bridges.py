@@ -181,6 +181,15 @@ def test_junit_that_was_cut_off_is_noticed(tmp_path, suites, lost):
     assert samples(junit_results(path, "s"), "passed")["a"] == PASS
 
 
+def test_junit_suites_may_be_nested_to_any_depth(tmp_path):
+    """Thousands of suites in one another are read, and what the innermost lacks is lost once."""
+    depth = 3_000
+    inner = '<testsuite name="s" tests="2"><testcase name="a"/></testsuite>'
+    path = put(tmp_path, f"{'<testsuite>' * depth}{inner}{'</testsuite>' * depth}", "out.xml")
+    assert samples(junit_results(path), "passed") == {"a": PASS, "(missing 1)": ERROR}
+    assert samples(junit_results(path, "s"), "passed") == {"a": PASS, "(missing 1)": ERROR}
+
+
 def test_junit_counts_that_are_none_are_noticed(tmp_path):
     """A count that is no number is an error, and one beyond reason is refused."""
     path = put(tmp_path, '<testsuite name="s" tests="many"><testcase name="a"/></testsuite>')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -33,9 +34,10 @@ def junit_results(path: Path, arm: str | None = None) -> Imported:
         refused(path, f"no XML: {error}")
     if root.tag not in ("testsuite", "testsuites"):
         refused(path, f"<{root.tag}> is no JUnit report")
-    suites = [one for one in _suites(root) if arm is None or one.get("name") == arm]
+    suites = [one for one in root.iter("testsuite") if arm is None or one.get("name") == arm]
     cases = [case for suite in suites for case in _cases(suite)]
-    lost = sum(map(_lacking, [root] if arm is None else suites))
+    lacking = _lacking(root)
+    lost = lacking[root] if arm is None else sum(lacking[one] for one in suites)
     if lost > _MOST_LOST:
         refused(path, f"it announces {lost:,} more than it holds")
     cases += [Case(id=f"(missing {nth})", error="it is announced, and not in the file") for nth in range(1, lost + 1)]
@@ -47,13 +49,6 @@ class _NoDoctype(ET.TreeBuilder):
         raise ValueError("it has a document type")
 
 
-def _suites(root: ET.Element) -> Iterator[ET.Element]:
-    if root.tag == "testsuite":
-        yield root
-    for inner in root.findall("testsuite"):
-        yield from _suites(inner)
-
-
 def _cases(suite: ET.Element) -> Iterator[Case]:
     yield from map(_case, suite.findall("testcase"))
     for name in ("tests", *_BROKEN.values()):
@@ -62,15 +57,27 @@ def _cases(suite: ET.Element) -> Iterator[Case]:
             yield Case(id=RUN_ENDED, error=f"{name}={count!r} is no count")
 
 
-def _lacking(suite: ET.Element) -> int:
-    """How many are announced and not there, here and in the suites inside: what both of them miss is missed once."""
-    tests = list(suite.iter("testcase"))
-    broken = sum(
-        max(0, _announced(suite, name) - sum(test.find(kind) is not None for test in tests))
-        for kind, name in _BROKEN.items()
-    )
-    inside = sum(map(_lacking, suite.findall("testsuite")))
-    return max(_announced(suite, "tests") - len(tests), broken, inside)
+def _lacking(root: ET.Element) -> dict[ET.Element, int]:
+    """
+    How many each suite announces and does not hold, itself and in the suites inside: what both miss is missed once.
+
+    From the innermost outwards without recursion, because a file decides how deep its suites are.
+    """
+    held: dict[ET.Element, Counter[str]] = {}
+    lacking: dict[ET.Element, int] = {}
+    for suite in reversed([one for one in root.iter() if one is root or one.tag == "testsuite"]):
+        inside = suite.findall("testsuite")
+        tests = suite.findall("testcase")
+        count = Counter(tests=len(tests))
+        for kind, name in _BROKEN.items():
+            count[name] = sum(test.find(kind) is not None for test in tests)
+        for inner in inside:
+            count.update(held[inner])
+        broken = sum(max(0, _announced(suite, name) - count[name]) for name in _BROKEN.values())
+        deeper = sum(lacking[inner] for inner in inside)
+        held[suite] = count
+        lacking[suite] = max(_announced(suite, "tests") - count["tests"], broken, deeper)
+    return lacking
 
 
 def _announced(suite: ET.Element, name: str) -> int:
