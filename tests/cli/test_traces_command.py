@@ -163,6 +163,14 @@ def test_redact_replaces_equal_values_by_equal_tokens_everywhere(tmp_path):
     assert (row["trace_id"], row["latency_ms"]) == ("call-555-123-2002", 101)
 
 
+def test_redact_reads_the_name_of_a_field_that_stands_beside_those_of_a_trace(tmp_path):
+    """A column of one's own is found by its name, as tool arguments are."""
+    file = write(tmp_path, run(1, customer_phone="5551234567", tool_calls=[{"name": "f", "args": {"ssn": 78051120}}]))
+    said = surefoot(tmp_path, "traces", "redact", str(file), "--out", str(file), "--json").json
+    assert said["replaced"] == {"phone": 1, "ssn": 1}
+    assert list(rows(file)[0]) == [*run(1), "customer_phone", "tool_calls"]
+
+
 def test_a_key_gives_other_tokens_and_a_short_one_is_refused(tmp_path):
     """Without the key nobody makes the same tokens."""
     file, key = write(tmp_path, run(1, request="a@example.com")), tmp_path / "key"

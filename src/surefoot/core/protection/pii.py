@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from .checksums import is_card, is_iban, is_ssn
 
-__all__ = ["Pii", "PiiKind", "find_in_member", "find_pii"]
+__all__ = ["Pii", "PiiKind", "find_in_member", "find_pii", "is_telling"]
 
 
 class PiiKind(StrEnum):
@@ -117,7 +117,7 @@ _CARD_WORDS: Final = re.compile(r"(?:card|\bcc)\W{0,3}(?:number|no\.?|#)?(?: is)
 _SSN_WORDS: Final = re.compile(r"(?:ssn|social[ _-]?security)[^0-9]{0,20}$", re.IGNORECASE)
 _TELLING: Final = re.compile(
     "phone|mobile|cell|tel|fax|whatsapp|sms|card|cc|ssn|social|birth|dob|born|passport|licen[cs]e|identity"
-    "|pass|pwd|key|token|secret",
+    "|pass|pwd|api[ _-]?key|(?:access|auth|bearer|refresh)[ _-]?token|secret",
     re.IGNORECASE,
 )
 """What a field's name has to hold for it to be read at all: of a thousand names a handful do."""
@@ -156,13 +156,18 @@ def find_pii(text: str, kinds: frozenset[PiiKind] = frozenset(PiiKind)) -> tuple
     return tuple(sorted((found for found in taken if found.kind in kinds), key=lambda found: found.start))
 
 
+def is_telling(name: str) -> bool:
+    """Whether the name of a field may say that what is in it is personal data; most names do not."""
+    return _TELLING.search(name) is not None
+
+
 def find_in_member(name: str, text: str, kinds: frozenset[PiiKind] = frozenset(PiiKind)) -> tuple[Pii, ...]:
     """
     The same in the text of a field, whose name may be the word beside it: `{"ssn": "078051120"}`, `homePhone`.
 
     What a field named as a password, key or token holds is a secret of whatever form.
     """
-    if _TELLING.search(name) is None:
+    if not is_telling(name):
         return find_pii(text, kinds)
     said = " ".join(_HUMPS.sub(" ", name).casefold().split())
     if PiiKind.SECRET in kinds and _CREDENTIAL.search(said) and text.strip() and not _TOKEN.fullmatch(text):

@@ -14,7 +14,7 @@ from hashlib import blake2b
 from typing import Final, NamedTuple, cast
 
 from .checksums import is_card
-from .pii import Pii, PiiKind, find_in_member, find_pii
+from .pii import Pii, PiiKind, find_in_member, find_pii, is_telling
 
 __all__ = ["Redacted", "Redactor"]
 
@@ -25,6 +25,7 @@ _LENGTH: Final = 12
 """Letters of a token: 20**12 of them, so that even a million values hardly ever share one."""
 
 
+_SSN_DIGITS: Final = 9
 _WITHIN: Final = 40
 """Characters kept of the names of the fields around a field: `{"phone": {"number": ...}}`."""
 
@@ -118,15 +119,18 @@ class Redactor:
         if not 0 < number < _LARGEST:
             return number
         text = str(number)
-        if PiiKind.CARD in self.kinds and is_card(text):
-            kind = PiiKind.CARD
-        else:
-            found = find_in_member(name, text, self.kinds)
-            if not found and PiiKind.SSN in self.kinds:  # a number loses its zeros in front
-                text = text.zfill(9)
-                found = find_in_member(name, text, frozenset({PiiKind.SSN}))
-            if not found or found[0][1:] != (0, len(text)):
-                return number
-            kind = found[0].kind
+        kind = PiiKind.CARD if PiiKind.CARD in self.kinds and is_card(text) else None
+        if kind is None and is_telling(name):
+            kind = self._kind_of_all(name, text)
+            padded = text.zfill(_SSN_DIGITS)  # a number loses its zeros in front
+            if kind is None and self._kind_of_all(name, padded) is PiiKind.SSN:
+                kind, text = PiiKind.SSN, padded
+        if kind is None:
+            return number
         counts[kind] += 1
         return self.token(kind, text)
+
+    def _kind_of_all(self, name: str, text: str) -> PiiKind | None:
+        """What the whole of a text is."""
+        found = find_in_member(name, text, self.kinds)
+        return found[0].kind if found and found[0][1:] == (0, len(text)) else None
