@@ -182,6 +182,20 @@ def test_every_evaluator_can_be_named_and_built(kind):
     assert score.metric == spec.metric
 
 
+def test_named_arguments_are_compared_as_all_are():
+    """True is not 1, and null is as good as absent."""
+    spec = read_evaluator(parse_yaml("{kind: trajectory, arguments: {look: [q]}}", source="s", errors=SuiteError))
+
+    def passes(got, wanted):
+        run = Trace(trace_id="t", request="x", tool_calls=(TracedCall(name="look", args=got),))
+        case = Case(id="a", request="x", expected_calls=(TracedCall(name="look", args=wanted),))
+        return build(spec, VERSION).evaluate(case, run).passed
+
+    assert passes({"q": True}, {"q": 1}) is False
+    assert passes({"q": {"a": None}}, {"q": {}}) is True
+    assert passes({"q": 1}, {"q": 1.0}) is True
+
+
 def test_parameters_reach_the_evaluator():
     """Tools and policies are the version's; orders, arguments and bounds the file's."""
     run = Trace(trace_id="t", request="x", response="hi there", tool_calls=(TracedCall(name="look", args={"q": 1}),))
@@ -197,6 +211,7 @@ def test_parameters_reach_the_evaluator():
     assert passes("{kind: trajectory, arguments: ignore}") is True
     assert passes("{kind: trajectory, arguments: {look: [q]}}") is False
     assert passes("{kind: trajectory, arguments: {look: []}}") is True
+    assert passes("{kind: trajectory, arguments: {look: [other]}}") is True
     assert passes("{kind: length, most: 1}") is False
     assert passes("length") is None
     assert passes("{kind: regex, pattern: 'THERE$', ignore_case: true}") is True

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias
 
 from ..core.artifact.canonical import Json, canonical, parse_object
 from ..core.artifact.version import AgentVersion
+from ..core.proof.call_keys import arguments_key
 from ..core.proof.evaluator import Evaluator
 from ..core.proof.run_evaluators import (
     AllowedTools,
@@ -35,7 +36,7 @@ from ..core.proof.text_evaluators import (
     Searched,
 )
 from ..core.proof.trace import TracedCall
-from ..core.proof.trajectory import ArgumentsMatch, Order, SameCall, same_call
+from ..core.proof.trajectory import ArgumentsMatch, Order, SameCall, equal_arguments, same_call
 from ..core.protection.pii import PiiKind
 from .judges import pass_rate, read_judge
 from .node import Fields, Node
@@ -173,8 +174,8 @@ def _counted(names: Mapping[str, list[str]]) -> SameCall:
     def same(one: TracedCall, other: TracedCall) -> bool:
         keys = names.get(one.name)
         if keys is None:
-            return dict(one.args) == dict(other.args)
-        return all(one.args.get(key) == other.args.get(key) for key in keys)
+            return equal_arguments(one, other)
+        return all(arguments_key(one.args.get(key)) == arguments_key(other.args.get(key)) for key in keys)
 
     return same
 
