@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable
@@ -11,6 +10,7 @@ from typing import Final, NamedTuple
 
 import xxhash
 
+from .text import answer_text
 from .trace import Trace, observation_of
 
 __all__ = ["Candidate", "Chosen", "Stratum", "candidate_of", "choose"]
@@ -65,8 +65,7 @@ def candidate_of(number: int, trace: Trace, *, seed: int) -> Candidate:
     """A run as choosing sees it. A failure is a bad outcome, an unsafe act, or a run that ended in an error."""
     names = tuple(call.name for call in trace.tool_calls)
     seen = observation_of(trace)
-    intent = trace.request if isinstance(trace.request, str) else json.dumps(trace.request, sort_keys=True, default=str)
-    intent = _SPACES.sub(" ", _NUMBERS.sub("#", intent.casefold())).strip()
+    intent = _SPACES.sub(" ", _NUMBERS.sub("#", (answer_text(trace.request) or "").casefold())).strip()
     whose = (trace.agent, trace.version, trace.version_digest, trace.tenant, trace.outcome)
     like = "\x1f".join((*(part or "" for part in whose), intent, *names))
     return Candidate(
