@@ -1,5 +1,5 @@
 """
-Lines of a file of any size in a fixed amount of memory, and a line that is no trace as an error that says where.
+Lines of a file of any size in a fixed amount of memory, and errors that say where an invalid line is.
 
 A block is read into a buffer that is used again and again, and ends where its last line ends; what is left over moves
 to the front. A line longer than the limit is an error, not memory.
@@ -20,7 +20,7 @@ from ..errors import TraceError
 __all__ = ["LONGEST_LINE", "Block", "blocks_of", "open_traces", "problem_in", "too_long"]
 
 LONGEST_LINE: Final = 4 << 20
-"""Bytes. A trace is a few kilobytes; a line of this length is a file that is no JSONL, or a recording gone wrong."""
+"""Bytes. A trace is a few kilobytes; a line this long means a file in another format, or a broken recording."""
 
 _BLOCK: Final = 1 << 17
 """With all that is made of it, it stays in the processor's own memory."""
@@ -64,7 +64,7 @@ def open_traces(path: Path) -> BinaryIO:
 
 
 def blocks_of(path: Path, *, longest: int = LONGEST_LINE) -> Iterator[Block]:
-    """The file in blocks of whole lines, in order. Raises TraceError for a file that cannot be read."""
+    """The file in blocks of whole lines, in order. Raises TraceError for an unreadable file."""
     with open_traces(path) as file:
         most = longest + 1  # with its end the longest line fits, and no longer one does
         buffer = bytearray(min(_BLOCK, most))

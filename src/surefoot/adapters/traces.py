@@ -17,7 +17,7 @@ from .trace_records import TRACES
 __all__ = ["Broken", "TraceLine", "read_lines", "read_traces", "trace_of"]
 
 Broken = Callable[[TraceError], None]
-"""Is told what is wrong with a line that is left out."""
+"""Called with the error of each line that is skipped."""
 
 _ANY: Final = msgspec.json.Decoder()
 _LISTED: Final = msgspec.json.Decoder(list[TRACES.type])  # type: ignore[name-defined]  # made by a function
@@ -47,10 +47,10 @@ def read_traces(
     """
     The traces of a file, in order. Empty lines are skipped.
 
-    A line that is no trace (no JSON, not UTF-8, cut off, a field of the wrong type, longer than `longest` bytes) raises
-    TraceError naming file, line and field; with `broken` given it is told instead, and the other lines are used. With
-    `distinct` a trace_id that stood in the file before is such a line too; it costs some hundred bytes a trace. A file
-    that cannot be read raises TraceError in any case.
+    An invalid line (not JSON, not UTF-8, cut off, a field of the wrong type, longer than `longest` bytes) raises
+    TraceError naming file, line and field; with `broken` given, it is reported there and skipped. With `distinct`, so
+    is a line whose trace_id is repeated; that costs about a hundred bytes per trace. An unreadable file always raises
+    TraceError.
     """
     seen: set[int] | None = set() if distinct else None
     for block in blocks_of(path, longest=longest):
@@ -67,9 +67,9 @@ def read_lines(
     path: Path, *, broken: Broken | None = None, distinct: bool = True, longest: int = LONGEST_LINE
 ) -> Iterator[TraceLine]:
     """
-    The same, line by line with the bytes that stand there: for what rewrites a file, or says where something is.
+    The same, line by line and with the bytes of each line: for rewriting a file, or pointing at a place in it.
 
-    A byte that is no UTF-8 is found in every field; `read_traces` finds it only in fields that it reads.
+    Invalid UTF-8 is found in every field; `read_traces` finds it only in fields that it reads.
     """
     seen: set[int] | None = set() if distinct else None
     for block in blocks_of(path, longest=longest):

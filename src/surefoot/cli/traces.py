@@ -47,7 +47,7 @@ _TOOLS: Final = 5
 @app.command("lint", epilog="Example: surefoot traces lint traces/*.jsonl --json")
 def _lint(files: _FilesArgument, as_json: _JsonOption = False) -> None:
     """
-    Say everything that is wrong: broken lines, ids or keys that stand twice, numbers that cannot be, misspelt outcomes.
+    Say everything that is wrong: broken lines, repeated ids or keys, impossible numbers, misspelt outcomes.
 
     Exit code 0: nothing, or warnings alone. 1: something, or no trace at all.
     """

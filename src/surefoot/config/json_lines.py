@@ -23,8 +23,8 @@ def read_json_lines(path: Path, *, source: str, errors: type[UsageError]) -> Ite
     One node a line; empty lines are skipped. Places are `file:line:column`, the column that of the broken character,
     or 1 where the JSON is sound and its content is not.
 
-    Raises `errors` for a file that cannot be read, a line that is cut, too long, not UTF-8 or not JSON, a number that
-    is none (NaN) and a key written twice.
+    Raises `errors` for an unreadable file, for a line that is cut off, too long, not UTF-8 or not JSON, for NaN or
+    Infinity, and for a repeated key.
     """
     try:
         file = path.open("rb")

@@ -298,7 +298,7 @@ def test_garak_scans_that_are_not_whole_say_so(tmp_path):
 )
 def test_garak_counts_that_cannot_be_are_refused(tmp_path, counts):
     """More passed than tried is a broken file."""
-    with pytest.raises(UsageError, match="cannot be"):
+    with pytest.raises(UsageError, match="impossible counts"):
         garak_results(put(tmp_path, garak({"entry_type": "eval", "probe": "a.B", "detector": "d", **counts})))
 
 

@@ -56,7 +56,7 @@ def _outcomes(path: Path, line: dict[str, object]) -> Iterator[AttackOutcome]:
     total, resisted = as_count(first_of(line, "total_evaluated", "total")), as_count(line.get("passed"))
     nones = as_count(line.get("nones")) or 0
     if probe is None or total is None or resisted is None or resisted > total or max(total, nones) > _MOST:
-        refused(path, f"an eval line whose counts cannot be: {line}")
+        refused(path, f"an eval line with impossible counts: {line}")
     counts = ((Fate.COMPLIED, total - resisted), (Fate.REFUSED, resisted), (Fate.ERROR, nones or int(not total)))
     for fate, count in counts:
         for _ in range(count):

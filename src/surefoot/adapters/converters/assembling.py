@@ -254,7 +254,7 @@ def _between(start: float | None, end: float | None) -> float | None:
 
 
 def _sum(values: Iterable[int | None]) -> int | None:
-    """None where one is unknown, and where there is none: half a sum is a wrong number."""
+    """None if a part is unknown, or if there are no parts: half a sum is a wrong number."""
     known = list(values)
     return sum(value for value in known if value is not None) if known and None not in known else None
 

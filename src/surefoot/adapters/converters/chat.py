@@ -176,7 +176,7 @@ def _trace(run: list[_Entry]) -> Trace:
 
 
 def _turns(first: _Entry, last: _Entry) -> tuple[str, ...]:
-    """What the user said from the request on; what the model was told of before it is of an earlier run."""
+    """What the user said from the request on. Older turns in the first messages belong to an earlier run."""
     earlier = len(user_turns(messages_of(first.given)))
     return user_turns(messages_of(last.given))[max(0, earlier - 1) :]
 

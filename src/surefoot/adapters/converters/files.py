@@ -65,8 +65,8 @@ def converted(path: Path, source: str = "auto", *, broken: Broken | None = None)
     The runs in a recording. `source` is a name in FORMATS, or `auto`: told by what is in the file.
 
     The file is JSON, JSON Lines, a list of such values, an `.eval` zip, or YAML for cassettes; all but a zip is read
-    into memory. Raises TraceError for a file that cannot be read or is none of these; `broken` is told of lines that
-    are no JSON, and the others are used.
+    into memory. Raises TraceError for an unreadable file or one in another format; with `broken` given, lines of
+    invalid JSON are reported to it and skipped.
     """
     return (found.trace for found in converted_all((path,), source, broken=broken))
 

@@ -61,7 +61,7 @@ class Message:
 
 
 def arguments_of(value: object) -> dict[str, object]:
-    """Arguments as an object. A model may write what is no JSON: kept as it is, under `unparsed`."""
+    """Arguments as an object. Invalid JSON, which models do write, is kept as it is under `unparsed`."""
     value = parsed(value)
     if value is None or value == "":
         return {}

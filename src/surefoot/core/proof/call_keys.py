@@ -22,7 +22,7 @@ def arguments_key(value: object) -> Hashable:
     """
     One hashable value for equal JSON: the order of names, members that are null, and 1 beside 1.0 make no difference.
 
-    What is no JSON goes by its type and its `repr`.
+    Values that are not JSON are compared by type and `repr`.
     """
     return _key(value, _text)
 

@@ -58,7 +58,7 @@ class Misuse(NamedTuple):
     kind: MisuseKind
     tool: str
     place: int | None = None
-    """Position of the call; None where the finding is that there is none."""
+    """Position of the call; None if the finding is that a call is missing."""
 
     said: str = ""
 
@@ -136,7 +136,7 @@ def misuses(
 
 
 def _by_name(place: int, call: TracedCall, rules: ToolRules, allowances: list[frozenset[str]]) -> list[Misuse]:
-    """A name that is wrong is wrong once: who does not exist cannot be forbidden too."""
+    """A wrong name is reported once: a tool that does not exist is not also forbidden."""
     if rules.known is not None and call.name not in rules.known:
         return [Misuse(MisuseKind.UNKNOWN_TOOL, call.name, place)]
     if any(call.name not in names for names in allowances):

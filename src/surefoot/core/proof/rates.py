@@ -84,7 +84,7 @@ def wilson(passed: float, n: float, *, confidence: float = 0.95) -> Bounds:
     Two-sided score interval of a rate: the rates that the score test does not reject.
 
     Counts may be fractions (an effective sample size). For a one-sided bound at 95 % ask for confidence 0.90.
-    No trials: all of [0, 1]. Raises ValueError for counts that cannot be. Wilson (1927), JASA 22.
+    No trials: all of [0, 1]. Raises ValueError for impossible counts. Wilson (1927), JASA 22.
     """
     _refuse_impossible(passed, n, confidence)
     if n == 0:

@@ -119,13 +119,13 @@ def bleu(answer: str, reference: str) -> float:
 
 
 class Support(NamedTuple):
-    """How much of an answer stands in its sources."""
+    """How much of an answer is found in its sources."""
 
     share: float
     """Of its runs of words, 0 to 1."""
 
     missing: tuple[str, ...]
-    """The first runs that stand nowhere, in the answer's order."""
+    """The first runs found in no source, in the answer's order."""
 
 
 def support(answer: str, sources: Iterable[str], *, n: int = 3, shown: int = 3) -> Support | None:
@@ -167,7 +167,7 @@ def _is_selector(sign: str) -> bool:
 
 
 def _split(text: str) -> list[str]:
-    """Words; marks and joiners without a letter are none."""
+    """The words of a text; marks and joiners without a letter are not words."""
     return [word for word in text.split() if any(map(str.isalnum, word))]
 
 

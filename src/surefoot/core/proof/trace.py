@@ -183,7 +183,7 @@ N = TypeVar("N", int, float)
 
 
 def usable(amount: N | None) -> N | None:
-    """The amount; None where it was not recorded or cannot be (negative, NaN, infinite): neither says anything."""
+    """The amount; None if it was not recorded or is impossible (negative, NaN, infinite)."""
     return amount if amount is not None and 0 <= amount <= MOST else None
 
 
@@ -191,7 +191,7 @@ def observation_of(trace: Trace) -> Observation:
     """
     What the run showed. Null stays unrecorded: a missing cost is not a free run, a missing outcome no failure.
 
-    Numbers that cannot be are not recorded either: less than nothing is within no budget, and 9 of 5 is no praise.
+    Impossible numbers (a negative cost, 9 on a scale to 5) are treated as not recorded.
     """
     quality, feedback = (_on_scale(getattr(trace, name), low, high) for name, low, high in SCALES)
     cost = usable(trace.cost_usd)

@@ -1,4 +1,4 @@
-"""What is wrong with a recorded run that reads well: numbers that cannot be, results of no call, no real time."""
+"""What is wrong with a recorded run that parses: impossible numbers, results without a call, invalid times."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class Problem(NamedTuple):
 
 
 def problems_of(trace: Trace) -> tuple[Problem, ...]:
-    """Everything in a trace that cannot be so. What was not recorded is no problem."""
+    """Every impossible value in a trace. What was not recorded is not a problem."""
     return (*_of_numbers(trace), *_of_calls(trace), *_of_times(trace))
 
 
 def impossible_numbers(trace: Trace) -> tuple[str, ...]:
-    """Fields of the run itself that hold a number which cannot be: negative, NaN, endless, off its scale."""
+    """Fields of the run itself with an impossible number: negative, NaN, infinite, off its scale."""
     amounts = [name for name in _AMOUNTS if _is_impossible(getattr(trace, name))]
     return (*amounts, *(name for name, low, high in SCALES if _is_outside(getattr(trace, name), low, high)))
 

@@ -81,7 +81,7 @@ class TraceStats:
     """Runs by field that they did not record; only fields that some run did not."""
 
     unusable: Mapping[str, int]
-    """Runs by field that holds a number which cannot be (negative, NaN, off its scale): it is in no figure."""
+    """Runs with an impossible number (negative, NaN, off its scale), by field; it is left out of every figure."""
 
 
 class _Sums:

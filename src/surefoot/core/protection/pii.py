@@ -19,7 +19,7 @@ __all__ = ["Pii", "PiiKind", "find_in_member", "find_pii", "is_telling"]
 
 
 class PiiKind(StrEnum):
-    """What a piece of text gives away."""
+    """What kind of personal data it is."""
 
     CARD = "card"
     """A payment card's number that passes its checksum."""
@@ -42,7 +42,7 @@ class PiiKind(StrEnum):
 
 
 class Pii(NamedTuple):
-    """Where something stands in a text: [start, end)."""
+    """Where personal data is in a text: [start, end)."""
 
     kind: PiiKind
     start: int
@@ -198,7 +198,7 @@ def _emails(text: str) -> Iterator[Pii]:
         name = _NAME_BACKWARDS.match(text[before:sign][::-1])
         domain = _DOMAIN.match(text, sign + 1) if name else None
         if name and domain:
-            start = sign - len(name[0].rstrip(".-'"))  # a bullet or a quotation mark before it is none of it
+            start = sign - len(name[0].rstrip(".-'"))  # without a bullet or quotation mark before it
             if start < sign:
                 yield Pii(PiiKind.EMAIL, start, domain.end())
         before = sign + 1
