@@ -178,6 +178,16 @@ def test_a_recorded_failure_fails_again():
     assert [tape.call("pay", {"id": 1}).success for _ in range(2)] == [False, True]
 
 
+def test_arguments_redacted_by_their_names_still_match():
+    """A recording redacted as a whole is found, also where a name says what its value is or is an address itself."""
+    redactor = Redactor(key=b"k")
+    args = {"ssn": "078051120", "phone": 5551234567, "ann@example.com": [{"dob": "1990-01-02"}]}
+    kept = redactor.value({"tool_calls": [{"args": args}]}).value["tool_calls"][0]["args"]
+    assert not set(args["ssn"]) & set(str(kept["ssn"]))
+    rules = TapeRules(redact=lambda value: redactor.value(value).value)
+    assert Tape(trace(called("find", **kept)), rules).call("find", args).source is Source.EXACT
+
+
 def test_redacted_arguments_still_match():
     """Both sides are redacted with the same code and key, so personal data is not needed to find a recording."""
     redactor = Redactor(key=b"k")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias, cast
 
 from ..artifact.canonical import Json, parse_object
 from ..artifact.version import AgentVersion, Effect, ToolSpec
@@ -359,7 +359,8 @@ class Tape:
         if ignored:
             arguments = {name: value for name, value in arguments.items() if name not in ignored}
         if self._rules.redact is not None:
-            arguments = {name: self._rules.redact(value) for name, value in arguments.items()}
+            # As a whole, as recordings are redacted: a name may say what its value is, or be an address itself.
+            arguments = cast("Mapping[str, object]", self._rules.redact(dict(arguments)))
         return arguments
 
 
