@@ -281,12 +281,14 @@ def _texts_of(case: Case, metric: str) -> tuple[str, ...]:
 
 
 def _strings(value: object) -> tuple[str, ...]:
-    if isinstance(value, str):
-        return (value,) if value else ()
-    if isinstance(value, list | tuple):
-        items = cast("Iterable[object]", value)
-        return tuple(item for item in items if isinstance(item, str) and item)
-    return ()
+    """The texts in a value, or the one that it is; a number is the text that it is written as."""
+    items = cast("Iterable[object]", value) if isinstance(value, list | tuple) else (value,)
+    numbers_written = (json.dumps(item) if _is_number(item) else item for item in items)
+    return tuple(item for item in numbers_written if isinstance(item, str) and item)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _holds(text: str, part: str, *, ignore_case: bool) -> bool:
