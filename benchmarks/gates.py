@@ -53,7 +53,7 @@ MOST_FALSE_BLOCKS, CLOSE = 0.06, 1e-9
 METRIC, MEAN = "success", 0.85
 DROPS = (0.0, 0.05, 0.10)
 DEFAULT = "the default gate: paired t on per-case means"
-AGAIN = "the same, cases that flipped tried 5 times again"
+AGAIN = "the same, cases that flipped tried again"
 VOTES = "McNemar on the majority of k"
 PROVEN = "non-inferiority, margin 0.05 (blocked unless proven)"
 COUNTED = "five or more degraded cases"
@@ -85,8 +85,11 @@ class World:
     after: list[float]
 
     @classmethod
-    def drawn(cls, chance: random.Random, cases: int, drop: float) -> World:
+    def drawn(cls, chance: random.Random, cases: int, drop: float, *, is_spread: bool = False) -> World:
+        """Some cases break, or all of them get worse by a little."""
         rates = [chance.betavariate(1.7, 0.3) for _ in range(cases)]
+        if is_spread:
+            return cls(rates, [p * (1 - drop / MEAN) for p in rates])
         broken = drop / (0.8 * MEAN)
         return cls(rates, [0.2 * p if chance.random() < broken else p for p in rates])
 
@@ -148,6 +151,18 @@ def cells(worlds: int, cases: int, trials: int, drop: float) -> dict[str, Cell]:
     }
 
 
+def found_when_spread(worlds: int, cases: int, drop: float) -> tuple[float, float]:
+    """How often a drop that all cases share is found at the first look, and when flipped cases are tried again."""
+    chance, first, again = random.Random(f"spread {cases}"), 0, 0
+    for _ in range(worlds):
+        world = World.drawn(chance, cases, drop, is_spread=True)
+        old, new = table(chance, world.before, 1, "b"), table(chance, world.after, 1, "c")
+        fresh = tried_again(chance, world, old, new)
+        first += rule(RULES[DEFAULT], new, old, shuffles=0).decision is Decision.FAILED
+        again += rule(RULES[DEFAULT], new, old, fresh=fresh, shuffles=0).decision is Decision.FAILED
+    return first / worlds, again / worlds
+
+
 def found_at_the_smallest_drop(worlds: int, cases: int, trials: int) -> tuple[float, float]:
     """The smallest drop that an A/A run shows, and how often a drop of that size is found."""
     chance = random.Random(f"smallest {cases} {trials}")
@@ -205,6 +220,9 @@ def main() -> int:
     for name in (DEFAULT, DROPPED, COUNTED):
         row = [found[shape][0.0][name] for shape in SHAPES]
         print(f"{name:54}" + "".join(f"{f'{c.printed:.2f} ({c.blocked:.2f})':>16}" for c in row))
+    spread = {cases: found_when_spread(worlds, cases, DROPS[-1]) for cases in (50, 100)}
+    print("\na drop of ten points that all cases share, tried once: found at the first look, and when tried again")
+    print("  ".join(f"n={cases}: {first:.2f}, {again:.2f}" for cases, (first, again) in spread.items()))
     smallest = {shape: found_at_the_smallest_drop(worlds, *shape) for shape in SHAPES[:3]}
     print("\nthe smallest drop that is shown, and how often it is found (four times out of five)")
     print("  ".join(f"n={n}, k={k}: {drop:.3f} ({power:.2f})" for (n, k), (drop, power) in smallest.items()))
@@ -212,6 +230,11 @@ def main() -> int:
     print(f"\nlargest difference to scipy: {'scipy is not installed' if difference is None else f'{difference:.1e}'}")
     print(f"{time.process_time() - began:.0f} s CPU, Python {sys.version.split()[0]}")
     broken = misses(found, smallest, difference, worlds)
+    broken += [
+        f"n={cases}: of drops that all cases share {first:.2f} are found at once and {again:.2f} when tried again"
+        for cases, (first, again) in spread.items()
+        if again < first - 0.05
+    ]
     if options.json:
         figures = {
             "blocked": {
@@ -221,6 +244,7 @@ def main() -> int:
                 for (n, k), rows in found.items()
             },
             "smallest": {f"{n} x {k}": value for (n, k), value in smallest.items()},
+            "spread": {str(cases): value for cases, value in spread.items()},
             "scipy": difference,
         }
         options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")

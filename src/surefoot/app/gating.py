@@ -162,14 +162,14 @@ class Gating:
                 found.extend(case_changes(metric, column, table.columns.get(metric), quarantined=held))
         return tuple(found)
 
-    def again(self, arms: Arms, *, trials: int = 5) -> tuple[Retrial, ...]:
+    def again(self, arms: Arms) -> tuple[Retrial, ...]:
         """The cases to try again in both arms before anything is concluded from them; none that was."""
         before = self.before(arms)
         table = before.table if isinstance(before, Baseline) else before
         if table is None or table.suite != arms.candidate.suite:
             return ()
         metrics = [gate.metric for gate in self.gates.gates if isinstance(gate, _COMPARING)]
-        found = retrials(arms.candidate, table, metrics=metrics, trials=trials)
+        found = retrials(arms.candidate, table, metrics=metrics)
         return tuple(one for one in found if arms.fresh is None or not arms.fresh.has(one.case))
 
 

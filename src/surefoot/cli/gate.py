@@ -226,7 +226,8 @@ def _advice(root: Path, gating: Gating, arms: Arms, suite: str) -> Sequence[str]
     run = f"surefoot eval run {suite} --version {new_name} --baseline {old_name}"
     ask = f"surefoot eval gate {suite} --version {new_name} --against {old_name}"
     if not isinstance(before, Baseline):
-        return (f"  {run} --again {shlex.quote(','.join(one.case for one in again))}", f"  {ask}")
+        cases = shlex.quote(",".join(one.case for one in again))
+        return (f"  {run} --again {cases} --trials {again[0].trials}", f"  {ask}")
     if old in arms.beside:
         return ("  this run has both arms: compare them, fresh trials included", f"  {ask}")
     return ("  only one arm ran: run both, then ask which cases flip there", f"  {run}", f"  {ask}")

@@ -399,6 +399,31 @@ def test_only_fresh_trials_count_for_cases_that_flipped():
     assert rule(Gates(gates=(NO_WORSE,)), new, old, fresh=wrong).decision is not PASSED
 
 
+def test_what_fresh_trials_show_is_told_apart_from_the_cases_that_never_flipped():
+    """Six of 60 cases broke for good: over all of them the mean is 0.9, and over those six it is 0."""
+    old, new = table("b", exact=GOOD), table("c", exact=rate([0] * 6 + [1] * 54))
+    fresh = FreshTrials(
+        candidate=table("c", exact=rate([0] * 6, n=20)), baseline=table("b", exact=rate([20] * 6, n=20))
+    )
+    (ruling,) = rule(Gates(gates=(NO_WORSE,)), new, old, fresh=fresh).rulings
+    assert "6 cases flipped and count by their fresh trials, which went 1 -> 0" in ruling.reason
+
+
+def test_the_smallest_drop_is_that_of_as_many_gates_as_block():
+    """Ten gates share alpha, so each of them sees less; one that only tells does not have to share."""
+    chance = random.Random(1)
+    columns = {f"m{i}": rate([int(chance.random() < 0.8) for _ in range(60)]) for i in range(10)}
+    old, new = table("b", **columns), table("c", **columns)
+
+    def drop(blocking: int) -> float:
+        gates = [RegressionGate(name=f"m{i}", metric=f"m{i}", is_blocking=i < blocking) for i in range(10)]
+        found = rule(Gates(gates=tuple(gates)), new, old).rulings[0].smallest_drop
+        assert found is not None
+        return found
+
+    assert drop(0) == drop(1) < drop(2) < drop(10)
+
+
 def test_totals_without_cases_are_compared_with_fisher():
     """Counts alone still find a drop of twenty points, and a bare mean has no bound and says so."""
 

@@ -106,6 +106,14 @@ def test_cases_to_try_again_flipped_either_way():
     assert [(retrial.case, retrial.trials) for retrial in found] == [("c0", 4), ("c1", 4), ("c3", 4)]
 
 
+@pytest.mark.parametrize(("broken", "trials"), [(1, 20), (6, 14), (8, 10), (20, 5), (40, 5)])
+def test_the_second_look_is_twice_as_large_as_the_first(broken, trials):
+    """Of 40 cases, from five to twenty trials each: with fewer it would miss what the first look saw."""
+    old, new = table("b", exact=rate([1] * 40)), table("c", exact=rate([0] * broken + [1] * (40 - broken)))
+    assert {retrial.trials for retrial in retrials(new, old, metrics=["exact"])} == {trials}
+    assert retrials(old, old, metrics=["exact"]) == ()
+
+
 def test_fresh_trials_replace_the_first_ones():
     """The first trials of such a case are forgotten; a case without fresh ones is left without any."""
     first, fresh = table("c", exact=rate([1, 0, 0])), table("c", exact=rate([0, 4], n=5))

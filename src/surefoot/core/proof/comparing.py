@@ -63,18 +63,24 @@ class _Sides:
         return [self.sign * pair.difference for pair in self.pairs]
 
 
-def compared(gate: RegressionGate, judged: Judged) -> Ruling | Compared:
-    """The test of one regression gate, or why there is none."""
+def compared(gate: RegressionGate, judged: Judged, *, among: int = 1) -> Ruling | Compared:
+    """
+    The test of one regression gate, or why there is none.
+
+    `among`: how many block. Each of them may have to keep to that part of alpha, so what it can see is told for that.
+    """
     sides = _sides(gate, judged)
     if isinstance(sides, Ruling):
         return sides
+    alpha = judged.gates.alpha / max(1, among) if gate.is_blocking else judged.gates.alpha
     if not judged.has_cases:
-        return _unpaired(gate, sides, judged)
-    differences, alpha = sides.differences, judged.gates.alpha
+        return _unpaired(gate, sides, judged, alpha)
+    differences = sides.differences
     n, is_rate = len(differences), sides.candidate.is_rate
     mean, lowest = math.fsum(differences) / n, -math.inf
     if (spread := paired_t(differences)) is not None:
-        lowest = mean - student_quantile(1.0 - alpha, n - 1) * max(spread.error, _floor(sides) / math.sqrt(n))
+        least = student_quantile(1.0 - judged.gates.alpha, n - 1)
+        lowest = mean - least * max(spread.error, _floor(sides) / math.sqrt(n))
     ruling = replace(
         _measured(gate, sides, judged),
         cases=_fell(sides, by=0.5 if is_rate else 0.0),
@@ -215,7 +221,18 @@ def _sides(gate: _Gate, judged: Judged) -> Ruling | _Sides:
         reason = f"{len(missing)} cases of the baseline have no score now, and a missing case is not a pass"
         return replace(draft(gate, Decision.UNDECIDED, reason), cases=tuple(missing), n=len(pairs))
     worst = _pairs(_worst(before, passed=sign > 0), _worst(found.column, passed=sign < 0))
-    return _Sides(pairs=pairs, worst=worst, candidate=found.column, baseline=before, sign=sign, note=found.note)
+    note = found.note + _of_fresh(pairs, judged)
+    return _Sides(pairs=pairs, worst=worst, candidate=found.column, baseline=before, sign=sign, note=note)
+
+
+def _of_fresh(pairs: Sequence[Pair], judged: Judged) -> str:
+    """What the fresh trials show by themselves: over all cases, those that never flipped thin it out."""
+    again = [pair for pair in pairs if pair.case in judged.renewed]
+    if not again:
+        return ""
+    before = math.fsum(pair.before.mean or 0.0 for pair in again) / len(again)
+    after = math.fsum(pair.after.mean or 0.0 for pair in again) / len(again)
+    return f"; {len(again)} cases flipped and count by their fresh trials, which went {before:.4g} -> {after:.4g}"
 
 
 def _incomparable(found: Scored, before: Column, judged: Judged) -> str:
@@ -239,7 +256,7 @@ def _incomparable(found: Scored, before: Column, judged: Judged) -> str:
     return ""
 
 
-def _unpaired(gate: RegressionGate, sides: _Sides, judged: Judged) -> Compared:
+def _unpaired(gate: RegressionGate, sides: _Sides, judged: Judged, alpha: float) -> Compared:
     """Totals only: Fisher's test, which sees less than a paired one."""
     new, old = sides.candidate.samples[EVERYTHING], sides.baseline.samples[EVERYTHING]
     passed, passed_before = round(new.total), round(old.total)
@@ -261,7 +278,7 @@ def _unpaired(gate: RegressionGate, sides: _Sides, judged: Judged) -> Compared:
     ruling = replace(
         _measured(gate, sides, judged),
         n=min(new.n, old.n),
-        smallest_drop=smallest_drop(deviation, size, alpha=judged.gates.alpha, power=judged.gates.power),
+        smallest_drop=smallest_drop(deviation, size, alpha=alpha, power=judged.gates.power),
     )
     note = f"; totals only: cases would see more{sides.note}"
     lowest = drop - student_quantile(1.0 - judged.gates.alpha, size) * deviation / math.sqrt(size)

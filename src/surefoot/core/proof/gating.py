@@ -125,9 +125,10 @@ def rule(  # noqa: PLR0913 - what is beyond the two tables is by keyword, and ea
     current = tuple(one for one in listed if today is not None and one.until >= today)
     before = baseline.table if isinstance(baseline, Baseline) else baseline
     why = _no_baseline(candidate, before)
-    again: tuple[Ruling, ...] = ()
+    renewed = _Renewed(candidate, before)
     if fresh is not None and before is not None and not why:
-        candidate, before, again = _renewed(gates, candidate, before, fresh)
+        renewed = _renewed(gates, candidate, before, fresh)
+        candidate, before = renewed.candidate, renewed.baseline
     names = (candidate.suite, candidate.version, "" if before is None else before.version)
     judged = Judged(
         gates=gates,
@@ -139,8 +140,9 @@ def rule(  # noqa: PLR0913 - what is beyond the two tables is by keyword, and ea
         shuffles=shuffles,
         diverged=0 if conduct is None else conduct.diverged,
         lost={} if conduct is None else conduct.lost,
+        renewed=renewed.cases,
     )
-    rulings = (*_conduct(conduct, gates), *again, *_all(judged))
+    rulings = (*_conduct(conduct, gates), *renewed.rulings, *_all(judged))
     return GateReport(
         decision=decision_of(rulings),
         version=candidate.version,
@@ -156,7 +158,9 @@ def _all(judged: Judged) -> tuple[Ruling, ...]:
         column = judged.candidate.columns.get(gate.metric)
         if column is not None and column.is_rate:
             refuse_no_rate(gate)
-    regressions = iter(decided([compared(gate, judged) for gate in wanted if isinstance(gate, RegressionGate)], judged))
+    regression = [gate for gate in wanted if isinstance(gate, RegressionGate)]
+    among = sum(gate.is_blocking for gate in regression)
+    regressions = iter(decided([compared(gate, judged, among=among) for gate in regression], judged))
     rulings: list[Ruling] = []
     for gate in wanted:
         match gate:
@@ -205,20 +209,29 @@ def _of_run(reason: str) -> Ruling:
     return Ruling(gate="the run", kind="run", metric="", decision=Decision.UNDECIDED, reason=reason)
 
 
-def _renewed(
-    gates: Gates, candidate: ScoreTable, before: ScoreTable, fresh: FreshTrials
-) -> tuple[ScoreTable, ScoreTable, tuple[Ruling, ...]]:
-    """Both tables with fresh trials only where a case flipped; and why that is not enough, if it is not."""
+class _Renewed(NamedTuple):
+    candidate: ScoreTable
+    baseline: ScoreTable | None
+    cases: frozenset[str] = frozenset()
+    """Those whose fresh trials stand in both tables."""
+
+    rulings: tuple[Ruling, ...] = ()
+    """Why the fresh trials are not enough, if they are not."""
+
+
+def _renewed(gates: Gates, candidate: ScoreTable, before: ScoreTable, fresh: FreshTrials) -> _Renewed:
+    """Both tables with fresh trials only where a case flipped."""
     if _is_of_others(candidate, before, fresh):
-        return candidate, before, (_of_run("the fresh trials are of other versions or of another suite"),)
-    both, cases = _shared(gates, candidate, before), _flipped(gates, candidate, before)
+        of_others = _of_run("the fresh trials are of other versions or of another suite")
+        return _Renewed(candidate, before, rulings=(of_others,))
+    both, cases = _shared(gates, candidate, before), tuple(_flipped(gates, candidate, before))
     new, old = with_fresh(candidate, fresh.candidate, cases), with_fresh(before, fresh.baseline, cases)
     samples = [table.columns[metric].samples for table in (new, old) for metric in both]
     untried = tuple(case for case in cases if any(case in one and not one[case].n for one in samples))
     if not untried:
-        return new, old, ()
+        return _Renewed(new, old, frozenset(cases))
     reason = f"{len(untried)} cases flipped and were not tried again on both sides"
-    return new, old, (replace(_of_run(reason), cases=untried),)
+    return _Renewed(new, old, frozenset(cases), (replace(_of_run(reason), cases=untried),))
 
 
 def _shared(gates: Gates, candidate: ScoreTable, before: ScoreTable) -> list[str]:

@@ -46,6 +46,9 @@ class Judged:
     lost: Mapping[str, int] = field(default_factory=dict[str, int])
     """By metric: runs that were skipped where others like them were scored, if they are too many."""
 
+    renewed: frozenset[str] = frozenset()
+    """Cases that flipped, and that both tables hold the fresh trials of."""
+
     @property
     def has_cases(self) -> bool:
         """Whether single cases are known, and not only totals."""

@@ -8,6 +8,7 @@ blocking, SOFT for looking at. One trial against one shows nothing (p is 0.5 at 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -102,6 +103,10 @@ class CaseChange:
     is_quarantined: bool = False
 
 
+_LEAST_RETRIALS: Final = 5
+_MOST_RETRIALS: Final = 20
+
+
 class Retrial(NamedTuple):
     """A case to run again, that many times, with the candidate and with the baseline's version."""
 
@@ -140,20 +145,26 @@ def flipped(candidate: Column, baseline: Column) -> tuple[str, ...]:
 
 
 def retrials(
-    candidate: ScoreTable, baseline: ScoreTable, *, metrics: Iterable[str], trials: int = 5
+    candidate: ScoreTable, baseline: ScoreTable, *, metrics: Iterable[str], trials: int | None = None
 ) -> tuple[Retrial, ...]:
     """
     The cases to try again in both arms: those that flipped, either way, under any of the metrics.
 
     Which way they flipped must not matter, and the first trials must not count again (`with_fresh`): otherwise chance
     that looked like harm, or like none, would be looked at twice.
+
+    `trials` is from 5 to 20 by default, so many that there are twice as many fresh trials as there are cases. With five
+    the second look would be smaller than the first where a loss is spread thinly over all cases, and would miss what
+    the first one saw; the cases that did not flip stay in with no difference (`benchmarks/gates.py`).
     """
-    found = (
-        flipped(candidate.columns[metric], baseline.columns[metric])
-        for metric in metrics
-        if metric in candidate.columns and metric in baseline.columns
-    )
-    return tuple(Retrial(case, trials) for case in dict.fromkeys(case for cases in found for case in cases))
+    both = [metric for metric in metrics if metric in candidate.columns and metric in baseline.columns]
+    found = [flipped(candidate.columns[metric], baseline.columns[metric]) for metric in both]
+    again = tuple(dict.fromkeys(case for cases in found for case in cases))
+    if not again:
+        return ()
+    most = max(len(baseline.columns[metric].samples) for metric in both)
+    enough = min(_MOST_RETRIALS, max(_LEAST_RETRIALS, math.ceil(2 * most / len(again))))
+    return tuple(Retrial(case, enough if trials is None else trials) for case in again)
 
 
 def with_fresh(table: ScoreTable, fresh: ScoreTable, cases: Iterable[str]) -> ScoreTable:
