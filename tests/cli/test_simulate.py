@@ -101,6 +101,7 @@ MISTAKES = {
     "no such file": (["canary", "--stable", "none.jsonl"], "none.jsonl"),
     "no picture": (["canary", "--plot", "forecast.exe"], "is no picture"),
     "no folder": (["canary", "--plot", "nowhere/forecast.svg"], "no such folder"),
+    "nothing to decide": (["manual"], "nothing to simulate"),
     "no rollouts": (["canary", "--rollouts", "0"], "--rollouts"),
 }
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from surefoot.core.evidence.fold import Fold
 from surefoot.core.evidence.observation import Arm, Assignment, Observation, Record
 from surefoot.core.traffic.plan import Check, Control, Plan, Stage
+from surefoot.core.traffic.presets import PRESETS, preset
 from surefoot.core.units import AgentName, BasisPoints, Digest, Millis, Nanos, RolloutId, UnitKey
 from surefoot.errors import UsageError
 from surefoot.service.simulate import Behaviour, End, Ended, Traffic, _arm, _binomial, behaviour, simulate, with_drop
@@ -95,6 +96,31 @@ def test_a_healthy_candidate_leaves_its_shadow_stage_and_approvals_come_at_once(
     """The simulated person says yes, so that only the plan's evidence and time are measured."""
     found = ends(plan(5000, 10_000, shadow=True, approval=True), population(), population(), runs=3)
     assert {end.how for end in found} == {Ended.PROMOTED}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_exposes_somebody_or_says_that_there_is_nothing_to_simulate(name: str) -> None:
+    """No preset ends undecided with nobody exposed, which would say nothing of the plan."""
+    of = preset(name, (BasisPoints(1000), BasisPoints(10_000)) if name == "manual" else (), CHECKS)
+    found = ends(of, population(), population(), runs=3, requests=4000)
+    assert all(end.exposed for end in found)
+
+
+def test_a_plan_that_begins_with_an_approval_is_judged_from_its_first_stage() -> None:
+    """The simulated person agrees to the first stage too: a manual ladder is promoted or taken back like any other."""
+    of = preset("manual", tuple(BasisPoints(points) for points in (1000, 5000, 10_000)), CHECKS)
+    stable = population()
+    broken = with_drop(stable, "success", 40, chance=random.Random(1))
+    assert {end.how for end in ends(of, stable, stable, runs=3)} == {Ended.PROMOTED}
+    assert {(end.how, end.exposed > 0) for end in ends(of, stable, broken, runs=3)} == {(Ended.ROLLED_BACK, True)}
+
+
+@pytest.mark.parametrize("of", [preset("manual"), preset("canary", (BasisPoints(10_000),))])
+def test_a_plan_that_gives_all_traffic_at_once_is_refused(of: Plan) -> None:
+    """Nothing is proven before everybody has the candidate: a forecast would be made up."""
+    with pytest.raises(UsageError, match="nothing to simulate") as raised:
+        ends(of, population(), population(), runs=1)
+    assert "shares" in raised.value.hint
 
 
 def test_a_mirrored_control_decides_as_well() -> None:

@@ -14,7 +14,7 @@ from ..core.evidence.observation import Observation
 from ..core.traffic.plan import Plan
 from ..core.units import MicroUsd, Millis
 from ..errors import UsageError
-from .simulate import Behaviour, End, Ended, Traffic, behaviour, simulate, with_drop
+from .simulate import Behaviour, End, Ended, Traffic, behaviour, refuse_undecidable, simulate, with_drop
 
 __all__ = [
     "Batch",
@@ -112,9 +112,10 @@ def cases(
     """
     No change, a regression of the metric for each size, and the candidate's own recorded runs if there are any.
 
-    Sizes are percentage points for rates and per cent for amounts. Raises UsageError for a metric that was not
-    recorded, or cannot get that much worse, and UnknownName for an unknown one.
+    Sizes are percentage points for rates and per cent for amounts. Raises UsageError for a plan of which no evidence
+    decides, for a metric that was not recorded or cannot get that much worse, and UnknownName for an unknown one.
     """
+    refuse_undecidable(plan)
     chance = Random(seed)  # noqa: S311  # a simulation is drawn again from its seed
     before = behaviour(stable.seen, stable.tasks, plan=plan)
     asked = [Case("no change", before, before)]

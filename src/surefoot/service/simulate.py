@@ -29,11 +29,21 @@ from ..core.evidence.verdict import Judgement, Look
 from ..core.lifecycle.judge import Case, EpochInfo
 from ..core.lifecycle.machine import transition
 from ..core.lifecycle.rollout import Approve, Judged, Phase, Rollout, Start
-from ..core.traffic.plan import Control, Plan
+from ..core.traffic.plan import Control, Plan, Strategy
 from ..core.units import ALL_TRAFFIC, AgentName, Digest, RolloutId
 from ..errors import UsageError
 
-__all__ = ["Behaviour", "End", "Ended", "Run", "Traffic", "behaviour", "simulate", "with_drop"]
+__all__ = [
+    "Behaviour",
+    "End",
+    "Ended",
+    "Run",
+    "Traffic",
+    "behaviour",
+    "refuse_undecidable",
+    "simulate",
+    "with_drop",
+]
 
 _START: Final = datetime(2026, 1, 5, tzinfo=UTC)
 """A Monday at midnight, so that freeze windows mean the same in every simulation."""
@@ -143,8 +153,22 @@ def with_drop(of: Behaviour, metric: str, points: float, *, chance: Random) -> B
     return Behaviour(tuple(runs), of.tasks * copies)
 
 
+def refuse_undecidable(plan: Plan) -> None:
+    """Raise UsageError for a plan that gives the candidate all traffic before any evidence is looked at."""
+    if len(plan.stages) == 1 and plan.strategy is not Strategy.EXPERIMENT:
+        raise UsageError(
+            "nothing to simulate: this plan gives the candidate all traffic at once, so no evidence decides its start",
+            hint="give it steps, such as `shares: [10%, 100%]`, and what leads from one to the next is simulated",
+        )
+
+
 def simulate(plan: Plan, stable: Behaviour, candidate: Behaviour, traffic: Traffic, *, seed: int) -> End:
-    """One rollout of the plan. The same arguments give the same end."""
+    """
+    One rollout of the plan. The same arguments give the same end.
+
+    Raises UsageError where no evidence decides (`refuse_undecidable`).
+    """
+    refuse_undecidable(plan)
     return _Simulation(plan, stable, candidate, traffic, Random(seed)).run()  # noqa: S311  # a simulation is drawn again from its seed
 
 
@@ -163,7 +187,8 @@ class _Simulation:
         self._exposed = 0
         self._failures = 0
         self._pairs = PairTotals()
-        self._rollout = transition(_row(plan), Start(by="simulation"), at=_START).after
+        self._rollout = _row(plan)
+        self._move(Start(by="simulation"))
 
     def run(self) -> End:
         """Walk until the rollout ends or the traffic does."""
@@ -192,7 +217,8 @@ class _Simulation:
                 return self._end(_ENDS[self._rollout.phase], culprits)
         return self._end(Ended.UNDECIDED)
 
-    def _move(self, event: Judged) -> None:
+    def _move(self, event: Start | Judged) -> None:
+        """Take a step, and agree to whatever it then waits for."""
         self._rollout = transition(self._rollout, event, at=self._now).after
         if self._rollout.phase is Phase.WAITING:
             yes = Approve(by="simulation", candidate=self._rollout.candidate)
