@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from surefoot.core.evidence.tally import PairTotals
 from surefoot.core.lifecycle.rollout import Phase
-from surefoot.core.traffic.plan import UnitKind
+from surefoot.core.traffic.plan import NoTraffic, UnitKind
 from surefoot.core.units import ALL_TRAFFIC, BasisPoints, RolloutId
 from surefoot.ports.store import ShadowPair
 from surefoot.service.cases import Cases
@@ -21,7 +21,7 @@ from surefoot.service.views import view
 from surefoot.store.memory import MemoryStore
 from surefoot.testing.scenario import Scenario
 
-from .stories import SECOND, ladder, stage, story
+from .stories import HOUR, MINUTE, SECOND, ladder, stage, story
 
 AT = datetime(2026, 1, 5, tzinfo=UTC)
 TIMED_OUT = 10**13 + 30_000
@@ -130,3 +130,24 @@ async def test_a_shadow_stage_shows_its_pairs_while_it_is_open_and_after_it_went
     assert "the candidate was worse in 60 of 60 pairs, better in 0" in row.note
     assert (await shown()).shadow.pairs == 60
     assert await shadow_of(replace(row, plan=ladder()), store=scene.store) is None
+
+
+@story
+async def test_a_shadow_stage_notices_that_its_pairs_stopped_coming():
+    """One pair, then nothing: held as stale after a quarter of an hour, and taken back when the plan says so."""
+    scene = Scenario(MemoryStore())
+    mirrored = ladder(
+        stage("shadow", 0, shadow=True),
+        stage("all", 10_000),
+        no_traffic=NoTraffic.ROLLBACK,
+        no_traffic_after=timedelta(hours=2),
+    )
+    rid = await scene.given_rollout(mirrored)
+    await scene.when_time_passes(MINUTE)
+    await scene.store.put_pairs([replace(pair(1), rollout=rid, at=scene.clock.now())], dropped=0, rollout=rid)
+    await scene.when_time_passes(10 * MINUTE, look_every=MINUTE)
+    assert "hold" not in (await scene.then_at(rid, Phase.RUNNING)).note
+    await scene.when_time_passes(HOUR, look_every=MINUTE)
+    assert "no evidence arrives any more" in (await scene.then_at(rid, Phase.RUNNING)).note
+    await scene.when_time_passes(HOUR, look_every=MINUTE)
+    await scene.then_at(rid, Phase.ROLLED_BACK)

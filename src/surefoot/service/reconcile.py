@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, NamedTuple
 
+from ..core.evidence.tally import CLOSED_AT_EARLIEST, CLOSED_AT_LATEST, CLOSED_FROM_UNITS
 from ..core.evidence.verdict import Look
 from ..core.lifecycle.machine import ends_warmth, precedence, transition
 from ..core.lifecycle.rollout import Event, Judged, Kill, Phase, Rollout, Start, Transition, WarmthEnded
@@ -20,11 +21,6 @@ from ..ports.store import OpenTick, Store, Stored
 from .cases import Cases
 
 __all__ = ["Sight", "close_due", "is_due", "look", "reconcile"]
-
-_SOON: Final = timedelta(seconds=10)
-_LATE: Final = timedelta(seconds=300)
-_UNITS: Final = 50
-"""When a tick closes (STATISTICS.md section 2): by age and exposure, never by outcomes."""
 
 _ATTEMPTS: Final = 8
 """How often a look is repeated because somebody else was faster. Whoever is that busy does the work as well."""
@@ -91,8 +87,8 @@ def is_due(tick: OpenTick, *, at: datetime) -> bool:
     """Whether a tick is old and big enough to be judged, or so old that it is judged as it is."""
     # abs: a clock that jumped back must not keep a tick open until it has caught up; protection would wait as long.
     age = abs(at - tick.opened_at)
-    is_big = tick.n_stable + tick.n_candidate >= _UNITS and tick.n_candidate >= 1
-    return age >= _LATE or (age >= _SOON and is_big)
+    is_big = tick.n_stable + tick.n_candidate >= CLOSED_FROM_UNITS and tick.n_candidate >= 1
+    return age >= CLOSED_AT_LATEST or (age >= CLOSED_AT_EARLIEST and is_big)
 
 
 async def _reconcile(id: RolloutId, store: Store, clock: Clock, cases: Cases) -> Transition | None:
@@ -153,6 +149,7 @@ async def _judge(rollout: Rollout, at: datetime, store: Store, cases: Cases, *, 
         if fold.has_epoch(tick.epoch):
             open_bad.update(tick.bad_candidate)
     is_shadow = rollout.stage is not None and rollout.stage.shadow
+    newest = await store.pairs(rollout.id, limit=1) if is_shadow else ()
     seen = Look(
         at=at,
         stage=rollout.opened - 1,
@@ -161,6 +158,8 @@ async def _judge(rollout: Rollout, at: datetime, store: Store, cases: Cases, *, 
         last_tick_at=fold.last_tick_at(at),
         open_bad=dict(open_bad),
         pairs=await store.pair_totals(rollout.id) if is_shadow else None,
+        # A pair stamped by a clock that runs ahead was made by now at the latest.
+        last_pair_at=min(newest[0].at, at) if newest else None,
     )
     return Judged(verdict=fold.case.judge(seen, detailed=detailed), look=seen)
 

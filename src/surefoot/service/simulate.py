@@ -24,7 +24,15 @@ from ..core.evidence.amount import AMOUNT_FIELDS, amounts_of, bucket_for
 from ..core.evidence.metrics import MetricKind, metric_named
 from ..core.evidence.observation import Observation
 from ..core.evidence.outcome import bad_outcomes
-from ..core.evidence.tally import ArmTick, Count, PairTotals, Tick
+from ..core.evidence.tally import (
+    CLOSED_AT_EARLIEST,
+    CLOSED_AT_LATEST,
+    CLOSED_FROM_UNITS,
+    ArmTick,
+    Count,
+    PairTotals,
+    Tick,
+)
 from ..core.evidence.verdict import Judgement, Look
 from ..core.lifecycle.judge import Case, EpochInfo
 from ..core.lifecycle.machine import transition
@@ -48,9 +56,8 @@ __all__ = [
 _START: Final = datetime(2026, 1, 5, tzinfo=UTC)
 """A Monday at midnight, so that freeze windows mean the same in every simulation."""
 
-_LEAST_AGE: Final = 10.0
-_MOST_AGE: Final = 300.0
-_LEAST_UNITS: Final = 50
+_LEAST_AGE: Final = CLOSED_AT_EARLIEST.total_seconds()
+_MOST_AGE: Final = CLOSED_AT_LATEST.total_seconds()
 _LEAST_POPULATION: Final = 2000
 """Runs in a population after a drop was added: a hundredth of a point is then a fifth of a run off at most."""
 
@@ -207,6 +214,7 @@ class _Simulation:
                 entered_at=self._rollout.entered_at,
                 last_tick_at=self._now,
                 pairs=self._pairs if stage.shadow else None,
+                last_pair_at=self._now if stage.shadow else None,
             )
             verdict = self._case.judge(look, detailed=False)
             if verdict.judgement is Judgement.HOLD:
@@ -231,7 +239,7 @@ class _Simulation:
     def _arrivals(self) -> int:
         """Units of one tick by time and number alone: ten seconds' worth, or fifty, or five minutes' worth."""
         rate = self._traffic.per_second
-        units = max(rate * _LEAST_AGE, min(_LEAST_UNITS, rate * _MOST_AGE))
+        units = max(rate * _LEAST_AGE, min(CLOSED_FROM_UNITS, rate * _MOST_AGE))
         whole = max(1, math.ceil(units))
         self._now += timedelta(seconds=whole / rate)
         self._requests += whole

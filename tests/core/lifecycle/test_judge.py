@@ -284,9 +284,45 @@ def test_one_unlucky_pair_never_rolls_back() -> None:
 
 
 def test_a_shadow_stage_without_pairs_never_passes() -> None:
-    """No pair, no metric in common: hold."""
-    assert judged(shadowed(), [], look(pairs=PairTotals())).why is Why.NO_DATA
+    """No pair, no metric in common: hold; after a quarter of an hour as stale, as live stages are."""
+    assert judged(shadowed(), [], look(minutes=14, pairs=PairTotals())).why is Why.NO_DATA
+    assert judged(shadowed(), [], look(pairs=PairTotals())).why is Why.STALE
     assert judged(shadowed(), [], look(pairs=PairTotals(pairs=500))).why is Why.NO_DATA
+
+
+@given(
+    st.none() | st.integers(-60, 3000), st.integers(-60, 3000), st.integers(15, 2000), st.sampled_from(list(NoTraffic))
+)
+def test_equal_silence_means_the_same_live_and_in_a_shadow_stage(
+    last: int | None, entered: int, patience: int, no_traffic: NoTraffic
+) -> None:
+    """Pairs that stopped coming are noticed as ticks are: held as stale, then whatever the plan says."""
+    of = replace(shadowed(), no_traffic=no_traffic, no_traffic_after=timedelta(minutes=patience))
+    at = T0 + timedelta(minutes=2000)
+    heard = None if last is None else at - timedelta(minutes=last)
+    begun = at - timedelta(minutes=entered)
+    live = judged(of, [], Look(at=at, stage=1, entered_at=begun, last_tick_at=heard))
+    pairs = PairTotals() if heard is None else PairTotals(pairs=1, compared={"success": 1})
+    dark = judged(of, [], Look(at=at, stage=0, entered_at=begun, pairs=pairs, last_pair_at=heard))
+    quiet = {Why.STALE, Why.NO_TRAFFIC}
+    assert (live.why in quiet) == (dark.why in quiet)
+    if live.why in quiet:
+        assert (dark.judgement, dark.why) == (live.judgement, live.why)
+
+
+def test_a_shadow_stage_does_not_pass_on_proof_while_nothing_is_mirrored() -> None:
+    """Enough pairs to pass, but the last one came an hour ago: held until more come, as a live stage is."""
+    pairs = PairTotals(pairs=300, compared={"success": 300})
+    now = look(pairs=pairs, last_pair_at=T0 + timedelta(minutes=59))
+    assert judged(shadowed(), [], now).judgement is Judgement.PASS
+    stale = judged(shadowed(), [], replace(now, last_pair_at=T0))
+    assert (stale.judgement, stale.why) == (Judgement.HOLD, Why.STALE)
+
+
+def test_a_look_of_an_older_trail_is_judged_as_it_was() -> None:
+    """Before it was written down when the last pair came, pairs were never found silent; that must not change."""
+    one = PairTotals(pairs=1, compared={"success": 1})
+    assert judged(shadowed(), [], look(minutes=60 * 24 * 30, pairs=one)).why is Why.GATHERING
 
 
 def test_a_gap_in_the_ticks_is_an_error_not_a_verdict() -> None:

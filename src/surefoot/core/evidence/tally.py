@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from ..units import AgentName, Digest, RolloutId
 from .observation import Arm
 
 __all__ = [
+    "CLOSED_AT_EARLIEST",
+    "CLOSED_AT_LATEST",
+    "CLOSED_FROM_UNITS",
     "PRESENCE",
     "ArmCounts",
     "ArmTick",
@@ -22,6 +25,15 @@ __all__ = [
     "PairTotals",
     "Tick",
 ]
+
+CLOSED_AT_EARLIEST: Final = timedelta(seconds=10)
+"""How old a tick is before it closes (STATISTICS.md section 2): by age and exposure, never by outcomes."""
+
+CLOSED_FROM_UNITS: Final = 50
+"""How many units close a tick that is old enough; at least one of them is the candidate's."""
+
+CLOSED_AT_LATEST: Final = timedelta(seconds=300)
+"""A tick of this age closes with whatever it holds."""
 
 PRESENCE: Final = "(presence)"
 """

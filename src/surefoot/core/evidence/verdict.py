@@ -172,3 +172,6 @@ class Look:
 
     pairs: PairTotals | None = None
     """For shadow stages."""
+
+    last_pair_at: datetime | None = None
+    """For shadow stages: when the newest pair was made. None before the first, and in older trails."""

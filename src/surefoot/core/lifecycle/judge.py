@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..evidence.eprocess import WeightedEvidence, average, threshold
@@ -21,11 +20,12 @@ from ..evidence.stages import relative_stage_margin, stage_margin
 from ..evidence.tally import PRESENCE, Count, History
 from ..evidence.verdict import Finding, Judgement, Verdict, Why
 from ..traffic.bucket import expected_share
-from ..traffic.plan import NoTraffic, OnTimeout, Strategy
+from ..traffic.plan import Strategy
 from ..units import ALL_TRAFFIC, BasisPoints
 from . import findings as found
 from .pairs import MIN_BAD, judge_pairs
 from .probe import probe_for
+from .silence import STALE_AFTER, silence, timed_out
 
 if TYPE_CHECKING:
     from ..evidence.tally import Tick
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
     from .probe import Probe
 
 __all__ = ["STALE_AFTER", "Case", "EpochInfo", "margin_at"]
-
-STALE_AFTER: Final = timedelta(seconds=900)
-"""Three times the longest a tick stays open: with nothing closed since, nobody knows how users fare."""
 
 _LN_MISMATCH: Final = threshold(0.001)
 _MIN_AMOUNTS: Final = 10
@@ -61,12 +58,10 @@ def margin_at(plan: Plan, index: int, check: Check) -> float:
 
     The harm to all traffic that remains possible is the same at every stage (STATISTICS.md section 4).
     """
-    metric = metric_named(check.metric)
-    margin = metric.margin if check.margin is None else check.margin
     share = plan.share_after(index) / ALL_TRAFFIC or 1.0
-    if metric.kind in (MetricKind.BINARY, MetricKind.QUANTILE):
-        return stage_margin(margin, share)
-    return relative_stage_margin(margin, share)
+    if metric_named(check.metric).kind in (MetricKind.BINARY, MetricKind.QUANTILE):
+        return stage_margin(check.margin_used, share)
+    return relative_stage_margin(check.margin_used, share)
 
 
 class Case:
@@ -151,7 +146,7 @@ class Case:
         if stage.shadow:
             return judge_pairs(self._plan, look, counted, tick=self._tick)
         harms = self._harms(stage, look, detailed=detailed)
-        ln_average = average([WeightedEvidence(_weight(harm.check), harm.finding.ln_e) for harm in harms])
+        ln_average = average([WeightedEvidence(harm.check.weight_used, harm.finding.ln_e) for harm in harms])
         shown = (*counted, *(harm.finding for harm in harms))
         if ln_average >= threshold(self._plan.alpha) and (culprits := self._culprits(harms, look)):
             return self._verdict(Judgement.BREACH, Why.HARM, shown, ln_average=ln_average, culprits=culprits)
@@ -250,8 +245,8 @@ class Case:
     def _advance(
         self, stage: Stage, look: Look, proofs: tuple[Finding, ...], *, ln_average: float
     ) -> tuple[Judgement, Why]:
-        if silence := self._silence(look):
-            return silence
+        if quiet := silence(self._plan, look, look.last_tick_at):
+            return quiet
         age = look.at - look.entered_at
         proven = bool(proofs) and all(proof.judgement is Judgement.PASS for proof in proofs)
         if proven or self._is_given(stage):
@@ -260,32 +255,23 @@ class Case:
             why = Why.PROVEN if proven else Why.UNPROVEN
             return (Judgement.PASS, why) if soaked else (Judgement.HOLD, Why.SOAKING)
         if stage.max_duration is not None and age >= stage.max_duration:
-            return self._timed_out(stage, proofs, ln_average=ln_average)
+            harmless = ln_average < 0 and bool(proofs) and all(found.looks_harmless(proof) for proof in proofs)
+            return timed_out(stage, is_unsuspicious=harmless)
         without_data = not proofs or any(proof.n_candidate == 0 for proof in proofs)
         return Judgement.HOLD, Why.NO_DATA if without_data else Why.GATHERING
 
     def _while_warm(self, stage: Stage, look: Look) -> tuple[Judgement, Why]:
         """No harm was found. That is good news only if it could have been: if users come, and stable is known."""
-        silence = self._silence(look)
+        quiet = silence(self._plan, look, look.last_tick_at)
         probes = [self._probes[check.metric] for check in _required(stage)]
         # Before what is merely stale: users who come again would end that, and nobody but a person ends this.
-        if not all(probe.has_reference for probe in probes) and (silence is None or silence[1] is Why.STALE):
+        if not all(probe.has_reference for probe in probes) and (quiet is None or quiet[1] is Why.STALE):
             return Judgement.HOLD, Why.NO_REFERENCE
-        if silence is not None:
-            return silence
+        if quiet is not None:
+            return quiet
         if not all(probe.warm_units for probe in probes):
             return Judgement.HOLD, Why.NO_DATA
         return Judgement.HOLD, Why.GATHERING
-
-    def _silence(self, look: Look) -> tuple[Judgement, Why] | None:
-        """What follows from nothing having been heard for a while."""
-        # What lies in the future was stamped by a clock that has been set back since: it says nothing about now.
-        heard = [when for when in (look.last_tick_at, look.entered_at) if when is not None and when <= look.at]
-        quiet = look.at - max(heard) if heard else STALE_AFTER
-        if quiet >= self._plan.no_traffic_after:
-            rolls_back = self._plan.no_traffic is NoTraffic.ROLLBACK
-            return (Judgement.BREACH if rolls_back else Judgement.HOLD), Why.NO_TRAFFIC
-        return (Judgement.HOLD, Why.STALE) if quiet >= STALE_AFTER else None
 
     def _in_stage(self, look: Look, check: Check) -> int:
         """Candidate units assigned in the open stage; none before its first tick."""
@@ -294,14 +280,6 @@ class Case:
     def _is_given(self, stage: Stage) -> bool:
         """A manual plan's last stage: a person gave it all traffic, and no stable arm is left to prove against."""
         return self._plan.strategy is Strategy.MANUAL and stage.share == ALL_TRAFFIC
-
-    def _timed_out(self, stage: Stage, proofs: tuple[Finding, ...], *, ln_average: float) -> tuple[Judgement, Why]:
-        if stage.on_timeout is OnTimeout.ROLLBACK:
-            return Judgement.BREACH, Why.TIMED_OUT
-        unsuspicious = ln_average < 0 and bool(proofs) and all(found.looks_harmless(proof) for proof in proofs)
-        if stage.on_timeout is OnTimeout.PROMOTE and unsuspicious:
-            return Judgement.PASS, Why.UNPROVEN
-        return Judgement.HOLD, Why.TIMED_OUT
 
     def _verdict(
         self,
@@ -336,12 +314,8 @@ def _required(stage: Stage) -> list[Check]:
     return [check for check in stage.checks if check.required]
 
 
-def _weight(check: Check) -> float:
-    return metric_named(check.metric).weight if check.weight is None else check.weight
-
-
 def _ln_weight(check: Check) -> float:
-    return math.log(_weight(check))
+    return math.log(check.weight_used)
 
 
 class _Asked(NamedTuple):

@@ -10,12 +10,10 @@ from ..evidence.paired import Pairs, paired_harm, paired_non_inferiority
 from ..evidence.stages import stage_margin
 from ..evidence.tally import PairTotals
 from ..evidence.verdict import Finding, FindingKind, Judgement, Verdict, Why
-from ..traffic.plan import NoTraffic, OnTimeout
 from ..units import ALL_TRAFFIC
+from .silence import silence, timed_out
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from ..evidence.verdict import Look
     from ..traffic.plan import Check, Plan, Stage
 
@@ -33,10 +31,7 @@ def judge_pairs(plan: Plan, look: Look, counted: tuple[Finding, ...], *, tick: i
     totals = look.pairs or _NOTHING
     rates = [check for check in stage.checks if metric_named(check.metric).kind is MetricKind.BINARY]
     harms = [_harm(check, totals, threshold(plan.alpha)) for check in rates]
-    weighed = [
-        WeightedEvidence(metric_named(check.metric).weight if check.weight is None else check.weight, harm.ln_e)
-        for check, harm in zip(rates, harms, strict=True)
-    ]
+    weighed = [WeightedEvidence(check.weight_used, harm.ln_e) for check, harm in zip(rates, harms, strict=True)]
     ln_average = average(weighed) if weighed else 0.0
     margin_share = plan.share_after(look.stage) / ALL_TRAFFIC or 1.0
     proofs = [_proof(check, totals, threshold(plan.alpha_promote), margin_share) for check in rates if check.required]
@@ -60,30 +55,18 @@ def _decide(
     age = look.at - look.entered_at
     if ln_average >= threshold(plan.alpha) and _has_enough(stage, totals):
         return Judgement.BREACH, Why.HARM
-    if not totals.pairs:
-        return _silence(plan, age)
+    if look.last_pair_at is not None or not totals.pairs:  # older trails do not say when the last pair came
+        if quiet := silence(plan, look, look.last_pair_at):
+            return quiet
+        if not totals.pairs:
+            return Judgement.HOLD, Why.NO_DATA
     if proofs and all(proof.judgement is Judgement.PASS for proof in proofs):
         soaked = totals.pairs >= stage.min_samples and age >= stage.min_duration
         return (Judgement.PASS, Why.PROVEN) if soaked else (Judgement.HOLD, Why.SOAKING)
     has_data = bool(proofs) and all(proof.n_candidate for proof in proofs)
     if stage.max_duration is not None and age >= stage.max_duration:
-        return _timed_out(stage, is_unsuspicious=has_data and ln_average < 0)
+        return timed_out(stage, is_unsuspicious=has_data and ln_average < 0)
     return Judgement.HOLD, Why.GATHERING if has_data else Why.NO_DATA
-
-
-def _silence(plan: Plan, age: timedelta) -> tuple[Judgement, Why]:
-    """What follows from not a single pair."""
-    if age < plan.no_traffic_after:
-        return Judgement.HOLD, Why.NO_DATA
-    rolls_back = plan.no_traffic is NoTraffic.ROLLBACK
-    return (Judgement.BREACH if rolls_back else Judgement.HOLD), Why.NO_TRAFFIC
-
-
-def _timed_out(stage: Stage, *, is_unsuspicious: bool) -> tuple[Judgement, Why]:
-    if stage.on_timeout is OnTimeout.ROLLBACK:
-        return Judgement.BREACH, Why.TIMED_OUT
-    promotes = stage.on_timeout is OnTimeout.PROMOTE and is_unsuspicious
-    return (Judgement.PASS, Why.UNPROVEN) if promotes else (Judgement.HOLD, Why.TIMED_OUT)
 
 
 def _has_enough(stage: Stage, totals: PairTotals) -> bool:
@@ -99,7 +82,7 @@ def _harm(check: Check, totals: PairTotals, bar: float) -> Finding:
 
 def _proof(check: Check, totals: PairTotals, bar: float, share: float) -> Finding:
     pairs = _pairs(check, totals)
-    margin = stage_margin(metric_named(check.metric).margin if check.margin is None else check.margin, share)
+    margin = stage_margin(check.margin_used, share)
     ln_e = paired_non_inferiority(pairs, margin)
     return _finding(check, FindingKind.NON_INFERIORITY, pairs, ln_e, bar, reached=Judgement.PASS, margin=margin)
 

@@ -271,7 +271,7 @@ class RateProbe(_OfRates):
         self._name = metric.name
         self._weights = SAFETY_WEIGHTS if metric.rare else USUAL_WEIGHTS
         rates = _Rates(
-            BinaryHarm(weights=self._weights, baseline=baseline, tolerance=_tolerance(metric, check)),
+            BinaryHarm(weights=self._weights, baseline=baseline, tolerance=check.tolerance_used),
             {margin: BinaryNonInferiority(margin, baseline=baseline) for margin in margins},
             past,
         )
@@ -316,7 +316,7 @@ class QuantileProbe(_OfRates):
     def __init__(self, metric: Metric, check: Check, margins: Iterable[float], past: Buckets) -> None:
         self._field = metric.field
         self._quantile = metric.quantile
-        self._tolerance = _tolerance(metric, check)
+        self._tolerance = check.tolerance_used
         self._early: Counter[int] = Counter(past)
         self._edges: ExceedanceEdges | None = None
         rates = _Rates(BinaryHarm(), {margin: BinaryNonInferiority(margin) for margin in margins})
@@ -369,7 +369,7 @@ class AmountProbe:
         self._scale = Scale.EXACT if metric.integral else Scale.LOG
         cap = 1.0 if metric.kind is MetricKind.SCORE else None
         values = self._values(past)
-        self._harm = MeanHarm(tolerance=_tolerance(metric, check), cap=cap, history=values)
+        self._harm = MeanHarm(tolerance=check.tolerance_used, cap=cap, history=values)
         self._proofs = {margin: MeanNonInferiority(margin, cap=cap, history=values) for margin in margins}
         self._candidate: Counter[float] = Counter()
         self._warm: Counter[float] = Counter()
@@ -439,10 +439,6 @@ class AmountProbe:
     def interval(self) -> Interval | None:
         """None: a mean of heavy-tailed amounts has no interval worth drawing."""
         return None
-
-
-def _tolerance(metric: Metric, check: Check) -> float:
-    return metric.tolerance if check.tolerance is None else check.tolerance
 
 
 def _binary(candidate: Mapping[str, Count], stable: Mapping[str, Count], name: str) -> Binary:

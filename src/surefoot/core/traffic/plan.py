@@ -140,6 +140,21 @@ class Check:
             raise PlanError(f"check on {self.metric}: max_count is {self.max_count}", hint="0 means: not even one")
         self._refuse_idle(metric.kind)
 
+    @property
+    def margin_used(self) -> float:
+        """The margin, or the metric's own where none is given."""
+        return metric_named(self.metric).margin if self.margin is None else self.margin
+
+    @property
+    def tolerance_used(self) -> float:
+        """The tolerance, or the metric's own where none is given."""
+        return metric_named(self.metric).tolerance if self.tolerance is None else self.tolerance
+
+    @property
+    def weight_used(self) -> float:
+        """The weight, or the metric's own where none is given."""
+        return metric_named(self.metric).weight if self.weight is None else self.weight
+
     def _refuse_idle(self, kind: MetricKind) -> None:
         """What looks like protection and could never act."""
         if self.weight == 0:
