@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import date, time, timedelta
 
 import pytest
@@ -15,7 +15,7 @@ from surefoot.config.plan_stages import STAGE_KEYS
 from surefoot.config.plans import PLAN_KEYS, TARGETING_KEYS, list_plans, load_plan, parse_plan
 from surefoot.core.artifact.diff import RiskClass
 from surefoot.core.traffic.calendar import FreezeWindow
-from surefoot.core.traffic.plan import Check, Control, OnTimeout, Plan, Strategy, Targeting, UnitKind
+from surefoot.core.traffic.plan import Check, Control, OnTimeout, Plan, Strategy, Targeting, UnitKind, flaw
 from surefoot.core.traffic.presets import PRESETS, preset
 from surefoot.errors import PlanError
 from tests.docs.pages import REPOSITORY, blocks_of
@@ -210,6 +210,16 @@ REFUSED = {
     "preset: canary\nfreeze: [{weekdays: [fri]}]": ("2:10: freeze[0]", "'name' is missing"),
     "preset: canary\nfreeze: [{name: w, weekdays: [fri]}, {name: w, weekdays: [sat]}]": ("2:38", "two windows"),
     # the rest
+    "preset: canary\nchecks:\n- {metric: cost, limit: 5%}": ("3:25: checks[0].limit", "cannot limit cost"),
+    "preset: canary\nchecks:\n- {metric: quality_score, limit: 5 %}": ("3:34: checks[0].limit", "which is an amount"),
+    "preset: canary\nsession_idle: 0s": ("2:15: session_idle", "each request would count as a session"),
+    "preset: canary\nunit: user\nsession_idle: 999ms": ("3:15: session_idle", "each request would count as a user"),
+    "preset: canary\nno_traffic_after: 0s": ("2:19: no_traffic_after", "taken for one without"),
+    "preset: canary\nno_traffic_after: 14m": ("2:19: no_traffic_after", "taken for one without"),
+    "preset: canary\nstages:\n  5%: {checks: [{metric: success, tolerance: 1%}]}": (
+        "3:7: stages.5%",
+        "stage '5%' tolerates 0.01 of success, but stage '1%' before it 0",
+    ),
     "preset: canary\nalpha: 1": ("2:8: alpha", "no probability"),
     "preset: canary\nholdback: 100%": ("2:11: holdback", "keep everybody"),
     "preset: canary\nshadow_sample: 0%": ("2:16: shadow_sample", "mirrors nobody"),
@@ -238,6 +248,25 @@ def test_a_hole_is_named_with_its_place(text):
     assert refused.value.message.startswith(f"rollouts/a.yaml:{place}"), refused.value.message
     assert why in refused.value.message
     assert refused.value.hint
+
+
+def test_what_counts_requests_needs_no_idle_time():
+    """With `unit: request` nothing waits for a session to end; and the least values are accepted."""
+    assert parse_plan("preset: canary\nunit: request\nsession_idle: 0s\n").plan.session_idle == timedelta(0)
+    plan = parse_plan("preset: canary\nsession_idle: 1s\nno_traffic_after: 15m\n").plan
+    assert flaw(plan) is None
+
+
+def test_a_tolerance_may_be_written_in_every_stage_if_it_is_the_same():
+    """What is refused is that one stage's tolerance would silently hold for another."""
+    checks = "[{metric: success, tolerance: 1%}]"
+    text = f"preset: canary\nchecks: {checks}\nstages:\n  5%: {{checks: {checks}}}\n"
+    assert parse_plan(text).plan.stages[1].checks[0].tolerance == 0.01
+
+
+def test_a_plan_of_an_older_release_can_still_be_held():
+    """Stored rollouts may hold what no new rollout is started with: reading them must not fail."""
+    assert flaw(replace(preset("canary"), session_idle=timedelta(0))) is not None
 
 
 words = st.sampled_from(["canary", "5%", "100%", "success", "30m", "true", "0", "-1", "null", "[]", "{}", "x", "1e999"])

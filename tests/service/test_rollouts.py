@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import time
+from datetime import time, timedelta
 
 import pytest
 
@@ -12,7 +12,7 @@ from surefoot.core.lifecycle.rollout import Phase
 from surefoot.core.traffic.calendar import FreezeWindow
 from surefoot.core.traffic.plan import OnNewCandidate
 from surefoot.core.units import AgentName, Digest
-from surefoot.errors import Conflict, Denied, IllegalTransition, Killed, Refused, UnknownName, UsageError
+from surefoot.errors import Conflict, Denied, IllegalTransition, Killed, PlanError, Refused, UnknownName, UsageError
 from surefoot.service import rollouts, switch
 from surefoot.store.memory import MemoryStore
 from surefoot.testing.scenario import Scenario, a_version
@@ -54,6 +54,24 @@ class TestStarting:
         start = (await scene.store.audit(rid))[0].transition.event
         assert isinstance(start, ro.Start)
         assert start.history == await scene.store.history(start.stable)
+
+    @pytest.mark.parametrize(
+        ("said", "why"),
+        [
+            ({"session_idle": timedelta(0)}, "session_idle"),
+            ({"no_traffic_after": timedelta(seconds=5)}, "no_traffic_after"),
+            ({"freeze": (FreezeWindow(name="nights", zone="Europe/Berlni", end=time(8)),)}, "Europe/Berlni"),
+        ],
+    )
+    @story
+    async def test_a_plan_that_would_not_do_what_it_says_is_not_started(self, said, why):
+        """A plan made in Python is held to what a plan file is held to; nothing is written."""
+        scene, _ = scripted()
+        await scene.given_stable("v1")
+        with pytest.raises(PlanError, match=why) as refused:
+            await scene.when_started("v2", ladder(**said))
+        assert refused.value.hint
+        assert await scene.store.rollouts(agent=scene.agent) == ()
 
     @story
     async def test_a_version_nobody_knows_cannot_be_started(self):

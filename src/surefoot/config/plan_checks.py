@@ -6,7 +6,7 @@ import re
 from decimal import Decimal
 from typing import Final
 
-from ..core.evidence.metrics import METRICS
+from ..core.evidence.metrics import METRICS, MetricKind
 from ..core.traffic.plan import Check
 from ..errors import PlanError
 from .node import Fields, Node
@@ -55,6 +55,7 @@ def _check(node: Node) -> Check:
     fields = node.mapping(known=CHECK_KEYS)
     metric = fields.require("metric").one_of(METRICS)
     max_count, weight = fields.get("max_count"), fields.get("weight")
+    _refuse_share_of_amount(metric, fields.get("limit"))
     margin, tolerance, limit = (_optional_fraction(fields, key) for key in ("margin", "tolerance", "limit"))
     most = None if max_count is None else max_count.integer(minimum=0)
     share = None if weight is None else float(weight.number(minimum=0))
@@ -73,6 +74,16 @@ def _check(node: Node) -> Check:
         )
     except PlanError as error:
         raise _guilty(fields, error, node).error(error.message, hint=error.hint) from None
+
+
+def _refuse_share_of_amount(metric: str, limit: Node | None) -> None:
+    """A limit on a mean amount is that amount: 5 % of what?"""
+    is_amount = METRICS[metric].kind in (MetricKind.SCALAR, MetricKind.SCORE)
+    if limit is not None and is_amount and not limit.is_number and not limit.is_null and "%" in limit.text():
+        raise limit.error(
+            f"a percentage cannot limit {metric}, which is an amount",
+            hint="give the highest mean that is acceptable, in the metric's unit (cost: micro-dollars), as a number",
+        )
 
 
 def _guilty(fields: Fields, error: PlanError, whole: Node) -> Node:

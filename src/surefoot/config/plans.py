@@ -22,6 +22,7 @@ from ..core.traffic.plan import (
     Strategy,
     Targeting,
     UnitKind,
+    flaw,
 )
 from ..core.traffic.presets import DEFAULT_CHECKS, PRESETS, preset
 from ..core.units import ALL_TRAFFIC, BasisPoints
@@ -118,6 +119,9 @@ def _plan_file(node: Node) -> PlanFile:
         plan = replace(base, stages=tuple(placed.stage for placed in stages), **said)
     except PlanError as error:
         raise node.error(error.message, hint=error.hint) from None
+    if (found := flaw(plan)) is not None:
+        placed = next((placed.node for placed in stages if placed.stage.name == found.stage), node)
+        raise (fields.get(found.key) or placed).error(found.message, hint=found.hint)
     rule = None if risk is None else RiskClass[risk.one_of(level.word for level in RiskClass).upper()]
     return PlanFile(plan=plan, approval_if_risk=rule)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ..core.lifecycle.machine import transition
 from ..core.lifecycle.rollout import (
@@ -21,10 +22,10 @@ from ..core.lifecycle.rollout import (
 from ..core.lifecycle.turn import take_turn
 from ..core.proof.gate import objection
 from ..core.traffic.kill import covering
-from ..core.traffic.plan import OnNewCandidate, Plan, Requirement
+from ..core.traffic.plan import OnNewCandidate, Plan, Requirement, flaw
 from ..core.traffic.route import AgentTraffic
 from ..core.units import AgentName, Digest, Revision, RolloutId
-from ..errors import Conflict, Denied, Killed, Refused, UnknownName, UsageError
+from ..errors import Conflict, Denied, Killed, PlanError, Refused, UnknownName, UsageError
 from ..ports.clock import Clock, Ids
 from ..ports.store import Store, Stored
 from .cases import Cases
@@ -49,6 +50,7 @@ _ATTEMPTS = 8
 
 async def admit(agent: AgentName, candidate: Digest, plan: Plan, *, store: Store) -> None:
     """Say beforehand what `start` would refuse, also of a version that the store does not know yet. Writes nothing."""
+    _check_plan(plan)
     await _check_allowed(agent, candidate, (await store.traffic(agent)).stable, store)
     await _check_gated(agent, candidate, plan, store)
     if plan.on_new_candidate is OnNewCandidate.REJECT:
@@ -64,11 +66,13 @@ async def start(
     Bring a candidate on its way; the row as it is then.
 
     It is RUNNING, WAITING or WARM, or still QUEUED: behind another rollout (`on_new_candidate: queue`), or in a freeze.
-    Controllers start it later. Raises UnknownName (agent or version), Denied (it was rolled back once), Killed (a
-    switch covers it), Refused (it is stable already, the plan requires a gate that it has not passed, or another
-    rollout is under way); then nothing was changed.
+    Controllers start it later. Raises PlanError (the plan would not do what it says), UnknownName (agent or version),
+    Denied (it was rolled back once), Killed (a switch covers it), Refused (it is stable already, the plan requires a
+    gate that it has not passed, or another rollout is under way). Traffic is then as it was; only where another rollout
+    began at the same moment is this one kept, as ABORTED.
     """
     _signed(by)
+    _check_plan(plan)
     stable = (await store.traffic(agent)).stable
     await _check_candidate(agent, candidate, stable, store)
     await _check_gated(agent, candidate, plan, store)
@@ -182,6 +186,19 @@ async def _check_uncompared(agent: AgentName, store: Store) -> None:
 
 
 # --- starting
+
+
+def _check_plan(plan: Plan) -> None:
+    for window in plan.freeze:
+        try:
+            ZoneInfo(window.zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise PlanError(
+                f"freeze window {window.name!r}: unknown time zone {window.zone!r}",
+                hint="a name such as UTC, Europe/Berlin or America/New_York",
+            ) from None
+    if (found := flaw(plan)) is not None:
+        raise PlanError(found.message, hint=found.hint)
 
 
 async def _check_candidate(agent: AgentName, candidate: Digest, stable: Digest, store: Store) -> None:

@@ -6,10 +6,11 @@ import math
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from ...errors import PlanError
 from ..evidence.metrics import MetricKind, metric_named
+from ..evidence.tally import CLOSED_AT_LATEST
 from ..units import ALL_TRAFFIC, NO_TRAFFIC, BasisPoints
 from .calendar import FreezeWindow
 
@@ -17,6 +18,7 @@ __all__ = [
     "EVERYBODY",
     "Check",
     "Control",
+    "Flaw",
     "NoTraffic",
     "OnNewCandidate",
     "OnTimeout",
@@ -26,7 +28,12 @@ __all__ = [
     "Strategy",
     "Targeting",
     "UnitKind",
+    "flaw",
 ]
+
+_LEAST_IDLE: Final = timedelta(seconds=1)
+_LEAST_SILENCE: Final = 3 * CLOSED_AT_LATEST
+"""Evidence arrives tick by tick: within less than this, silence cannot be told from a tick that is still open."""
 
 
 class Strategy(StrEnum):
@@ -324,3 +331,52 @@ class Plan:
         """The share that passing stage `index` leads to: what is put at risk by a promotion from there."""
         following = self.stages[index + 1 :]
         return following[0].share if following else self.stages[index].share
+
+
+class Flaw(NamedTuple):
+    """Why a plan would not do what it says, and where that is written."""
+
+    message: str
+    hint: str
+    key: str = ""
+    """The key of the plan; empty if it is in a stage."""
+
+    stage: str = ""
+
+
+def flaw(plan: Plan) -> Flaw | None:
+    """
+    What keeps a plan from being started, though it is complete; None if nothing does.
+
+    Not a matter of `Plan` itself: rollouts of older releases hold such plans, and stay readable.
+    """
+    if plan.session_idle < _LEAST_IDLE and plan.unit is not UnitKind.REQUEST:
+        return Flaw(
+            f"session_idle is {plan.session_idle}: each request would count as a {plan.unit} of its own",
+            "at least 1s, usually 30m; to count requests, write `unit: request`",
+            key="session_idle",
+        )
+    if plan.no_traffic_after < _LEAST_SILENCE:
+        return Flaw(
+            f"no_traffic_after is {plan.no_traffic_after}: evidence arrives every few minutes, "
+            "so a stage with traffic would be taken for one without",
+            "at least 15m, usually 24h",
+            key="no_traffic_after",
+        )
+    return _two_tolerances(plan)
+
+
+def _two_tolerances(plan: Plan) -> Flaw | None:
+    """One test looks for harm in a metric from the first stage to the last, so it can have one tolerance only."""
+    first: dict[str, tuple[str, float]] = {}
+    for stage in plan.stages:
+        for check in stage.checks:
+            name, tolerance = first.setdefault(check.metric, (stage.name, check.tolerance_used))
+            if tolerance != check.tolerance_used:
+                return Flaw(
+                    f"stage {stage.name!r} tolerates {check.tolerance_used:g} of {check.metric}, "
+                    f"but stage {name!r} before it {tolerance:g}",
+                    "a tolerance holds for the whole rollout: write the same one wherever the metric is checked",
+                    stage=stage.name,
+                )
+    return None
