@@ -11,7 +11,7 @@ from surefoot.core.evidence.tally import Count
 from surefoot.core.evidence.verdict import Judgement, Look, Why
 from surefoot.core.lifecycle import rollout as ro
 from surefoot.core.lifecycle.audit import GENESIS, chained, hash_of, text_of
-from surefoot.core.lifecycle.machine import transition
+from surefoot.core.lifecycle.machine import news, transition
 from surefoot.core.lifecycle.rollout import Phase
 from surefoot.core.traffic.calendar import FreezeWindow
 from surefoot.service import rollouts
@@ -52,6 +52,19 @@ async def a_run(fails):
     return scene, rid, await scene.store.audit(rid), await scene.store.ticks(rid)
 
 
+def as_before_holds_were_a_field(records):
+    """The trail as an older release would have written it."""
+    last, older = None, []
+    for record in records:
+        move = record.transition
+        note = move.after.note if move.after.held == move.before.held else news(move)
+        before = older[-1].transition.after if older else move.before
+        move = replace(move, before=before, after=replace(move.after, note=note, held=None))
+        last = chained(move, last)
+        older.append(last)
+    return older
+
+
 class TestRecompute:
     """Every decision follows from what was written down."""
 
@@ -65,6 +78,24 @@ class TestRecompute:
         assert again.is_reproduced, [decision for decision in again.decisions if not decision.is_reproduced]
         assert max(decision.off_by for decision in again.decisions) <= 1e-9
         assert max(decision.ticks for decision in again.decisions) > 3
+
+    @pytest.mark.parametrize("written", ["now", "before"])
+    @story
+    async def test_a_hold_is_reproduced_from_new_trails_and_from_older_ones(self, written):
+        """Held for silence, then going on: older trails say so in the note alone, newer ones in a field."""
+        scene = Scenario(MemoryStore())
+        rid = await scene.given_rollout(ladder())
+        for _ in range(2):
+            await scene.when_users_come(rid, 100, **GOOD)
+            await scene.when_time_passes(12 * SECOND, look_every=4 * SECOND)
+            await scene.when_time_passes(20 * MINUTE, look_every=MINUTE)
+        records = await scene.store.audit(rid)
+        assert [record.transition.after.held for record in records[-3:]] == [Why.STALE, None, Why.STALE]
+        if written == "before":
+            records = as_before_holds_were_a_field(records)
+            assert not any(b'"held"' in text_of(record.transition).encode() for record in records)
+        again = recompute(records, await scene.store.ticks(rid), row=records[-1].transition.after)
+        assert again.is_reproduced, [decision for decision in again.decisions if not decision.is_reproduced]
 
     @story
     async def test_the_end_of_a_warmth_is_judged_again(self):

@@ -8,7 +8,7 @@ import pytest
 
 from surefoot.core.evidence.verdict import Judgement, Why
 from surefoot.core.lifecycle import rollout as ro
-from surefoot.core.lifecycle.machine import transition
+from surefoot.core.lifecycle.machine import standing, transition
 from surefoot.core.lifecycle.rollout import Phase
 from surefoot.core.traffic.calendar import FreezeWindow
 from surefoot.core.traffic.plan import Check, NoTraffic, Strategy
@@ -248,7 +248,7 @@ class TestTwoClocks:
                 await scene.when_users_come(rid, 500, candidate_fails={"success": fails})
             await scene.when_time_passes(10 * MINUTE, look_every=5 * MINUTE)
         row = await scene.then_at(rid, phase)
-        assert ("too little is known of the old version" in row.note) is (phase is Phase.WARM)
+        assert ("too little is known of the old version" in standing(row)) is (phase is Phase.WARM)
 
     @story
     async def test_units_of_an_epoch_in_which_nobody_had_the_candidate_are_not_evidence(self):

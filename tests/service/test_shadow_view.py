@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from surefoot.core.evidence.tally import PairTotals
+from surefoot.core.evidence.verdict import Why
 from surefoot.core.lifecycle.rollout import Phase
 from surefoot.core.traffic.plan import NoTraffic, UnitKind
 from surefoot.core.units import ALL_TRAFFIC, BasisPoints, RolloutId
@@ -146,8 +147,8 @@ async def test_a_shadow_stage_notices_that_its_pairs_stopped_coming():
     await scene.when_time_passes(MINUTE)
     await scene.store.put_pairs([replace(pair(1), rollout=rid, at=scene.clock.now())], dropped=0, rollout=rid)
     await scene.when_time_passes(10 * MINUTE, look_every=MINUTE)
-    assert "hold" not in (await scene.then_at(rid, Phase.RUNNING)).note
+    assert (await scene.then_at(rid, Phase.RUNNING)).held is None
     await scene.when_time_passes(HOUR, look_every=MINUTE)
-    assert "no evidence arrives any more" in (await scene.then_at(rid, Phase.RUNNING)).note
+    assert (await scene.then_at(rid, Phase.RUNNING)).held is Why.STALE
     await scene.when_time_passes(HOUR, look_every=MINUTE)
     await scene.then_at(rid, Phase.ROLLED_BACK)

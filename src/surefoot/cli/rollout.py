@@ -11,6 +11,7 @@ import typer
 
 from ..app.control import ChosenPlan, Control
 from ..config.plans import ROLLOUTS_FOLDER
+from ..core.lifecycle.machine import news
 from ..core.lifecycle.rollout import Phase, Rollout, Transition
 from ..core.units import AgentName, Digest
 from ..service import rollouts
@@ -280,7 +281,7 @@ def _history(ctx: typer.Context, which: _Which, *, as_json: JsonOption = False) 
                         "at": record.transition.at.isoformat(),
                         "event": type(record.transition.event).__name__,
                         "phase": record.transition.after.phase.value,
-                        "note": record.transition.after.note,
+                        "note": news(record.transition),
                         "previous": record.previous,
                         "hash": record.hash,
                     }
@@ -290,7 +291,7 @@ def _history(ctx: typer.Context, which: _Which, *, as_json: JsonOption = False) 
             return
         for record in records:
             move = record.transition
-            say(f"{record.sequence:>4}  {move.at:%Y-%m-%d %H:%M:%S}  {type(move.event).__name__:<12} {move.after.note}")
+            say(f"{record.sequence:>4}  {move.at:%Y-%m-%d %H:%M:%S}  {type(move.event).__name__:<12} {news(move)}")
             say(f"      {record.hash}")
         say_shadow(await control.shadow(which))
 
@@ -330,9 +331,9 @@ def _order(
                 "phase": after.phase.value,
                 "stage": after.stage.name if after.stage else "",
                 "share": after.share,
-                "note": after.note,
+                "note": news(move),
                 "at": move.at.isoformat(),
             }
         )
         return
-    say(f"{move.after.id}: {move.after.phase.replace('_', ' ')}", move.after.note)
+    say(f"{move.after.id}: {move.after.phase.replace('_', ' ')}", news(move))

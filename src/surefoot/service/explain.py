@@ -13,7 +13,7 @@ from ..core.evidence.verdict import Finding, Look, Verdict
 from ..core.lifecycle.audit import AuditRecord, Broken, verify
 from ..core.lifecycle.findings import describe, summary
 from ..core.lifecycle.judge import Case
-from ..core.lifecycle.machine import ends_warmth, transition, warm_until
+from ..core.lifecycle.machine import ends_warmth, held_in_note, transition, warm_until
 from ..core.lifecycle.rollout import Event, Judged, Kill, Notify, Phase, Rollout, Transition, WarmthEnded
 from ..core.lifecycle.turn import SUREFOOT
 from ..core.traffic.presets import share_text
@@ -224,8 +224,11 @@ def _ended_early(move: Transition, verdict: Verdict) -> str:
 
 def _step_differs(move: Transition) -> str:
     """What a step from the same row on the same event comes to now, if it is not what was written."""
-    now = transition(move.before, move.event, at=move.at)
-    if replace(now.after, note="") != replace(move.after, note=""):
+    before, after = move.before, move.after
+    if isinstance(move.event, Judged) and before.held is None:
+        before = replace(before, held=held_in_note(before))
+    now = transition(before, move.event, at=move.at)
+    if replace(now.after, note="") != replace(after, note="", held=after.held or held_in_note(after)):
         return "the step from this row on this event leads elsewhere"
     if (now.stable, now.deny) != (move.stable, move.deny):
         return "the stable version or the deny list would be another"
@@ -269,7 +272,7 @@ _LATER: Final = (
     ("edge_stable", "edge_candidate"),
     ("n_known", "k_known", "highest"),
 )
-"""Not in trails of before: what was never written is not compared."""
+"""Missing in older trails, and then not compared."""
 
 
 def _distances(recorded: Verdict, again: Verdict) -> Iterator[float]:

@@ -9,7 +9,7 @@ from typing import Final
 
 from ..core.evidence.verdict import Finding, FindingKind, Judgement, Verdict, Why
 from ..core.lifecycle.findings import describe, summary
-from ..core.lifecycle.machine import ends_warmth, warm_until
+from ..core.lifecycle.machine import ends_warmth, standing, warm_until
 from ..core.lifecycle.quantity import is_amount, quantity, unit_of
 from ..core.lifecycle.rollout import Judged, Phase, Rollout
 from ..core.traffic.calendar import frozen
@@ -186,7 +186,7 @@ async def lines(*, store: Store, agent: AgentName | None = None, everything: boo
             candidate=labels[row.candidate],
             created_at=row.created_at,
             entered_at=row.entered_at,
-            note=row.note,
+            note=standing(row),
         )
         for row in reversed(found)
         if everything or not row.phase.is_final
@@ -214,7 +214,7 @@ def view_of(sight: Sight, *, stable: str, candidate: str) -> RolloutView:
         author=row.author,
         created_at=row.created_at,
         entered_at=row.entered_at,
-        note=row.note,
+        note=standing(row),
         verdict=_said(row, verdict) if verdict else "",
         judgement=verdict.judgement if verdict else None,
         why=verdict.why if verdict else None,

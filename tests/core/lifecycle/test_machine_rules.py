@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 from surefoot.core.evidence.verdict import Judgement, Why
 from surefoot.core.lifecycle import rollout as ro
 from surefoot.core.lifecycle.audit import verify
-from surefoot.core.lifecycle.machine import TABLE, accepted, ends_warmth, orders, precedence, transition, warm_until
+from surefoot.core.lifecycle.machine import (
+    TABLE,
+    accepted,
+    ends_warmth,
+    news,
+    orders,
+    precedence,
+    standing,
+    transition,
+    warm_until,
+)
 from surefoot.core.lifecycle.rollout import Phase, traffic_of
 from surefoot.core.traffic.calendar import frozen
 from surefoot.core.traffic.plan import Strategy
@@ -295,6 +305,28 @@ class TestRule03NoEvidenceNeverAdvances:
         assert [effect.urgent for effect in over.effects] == [False]
         assert transition(over.after, HOLD, at=T0).is_step is False
 
+    @pytest.mark.parametrize("words", ["", "why; on hold: lunch", "going on, no longer on hold: tea"])
+    def test_a_hold_leaves_what_a_person_is_waited_for_as_it_was(self, words):
+        """What a rollout waits for, and who paused it, is still said while it is held and when that is over."""
+        waiting = transition(a_rollout(a_plan(a_stage("all", 10_000, approval=True))), ro.Start(by="a"), at=T0).after
+        paused = transition(waiting, ro.Pause(by="ann", why=words), at=T0).after
+        for row in (waiting, paused):
+            held = transition(row, judged(Judgement.HOLD, Why.STALE), at=T0).after
+            assert (held.note, held.held) == (row.note, Why.STALE)
+            assert standing(held) == f"{row.note}; on hold: no evidence arrives any more"
+            over = transition(held, HOLD, at=T0)
+            assert over.after == row
+            assert news(over) == "going on, no longer on hold: no evidence arrives any more"
+
+    def test_a_hold_is_over_when_the_next_stage_opens_but_not_when_somebody_pauses(self):
+        """A new stage begins without one; pausing and resuming tells nobody again of what they know."""
+        held = transition(in_phase(Phase.RUNNING), judged(Judgement.HOLD, Why.STALE), at=T0).after
+        paused = transition(held, ro.Pause(by="a"), at=T0).after
+        assert paused.held is Why.STALE
+        assert transition(paused, ro.Resume(by="a"), at=T0).after.held is Why.STALE
+        assert transition(held, PASS, at=T0).after.held is None
+        assert transition(held, BREACH, at=T0).after.held is None
+
     def test_the_worst_of_several_judgements_holds(self):
         """Judgements are ordered, so one that holds keeps all others from passing."""
         assert max(Judgement.PASS, Judgement.HOLD) is Judgement.HOLD
@@ -386,9 +418,9 @@ class TestRule08NothingIsReRandomised:
 
     @EXAMPLES
     @given(WALKS)
-    def test_a_life_changes_phase_stage_epoch_clock_and_note_only(self, moves):
+    def test_a_life_changes_phase_stage_epoch_clock_note_and_hold_only(self, moves):
         """The rest of the row is what it was when it was created; stable is settled by Start."""
-        changing = {"phase", "opened", "epoch", "entered_at", "note"}
+        changing = {"phase", "opened", "epoch", "entered_at", "note", "held"}
         for move in moves:
             for field in fields(ro.Rollout):
                 if field.name not in changing:

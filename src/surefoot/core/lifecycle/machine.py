@@ -60,7 +60,19 @@ from .rollout import (
     traffic_of,
 )
 
-__all__ = ["TABLE", "Step", "accepted", "ends_warmth", "orders", "precedence", "transition", "warm_until"]
+__all__ = [
+    "TABLE",
+    "Step",
+    "accepted",
+    "ends_warmth",
+    "held_in_note",
+    "news",
+    "orders",
+    "precedence",
+    "standing",
+    "transition",
+    "warm_until",
+]
 
 
 class Step(NamedTuple):
@@ -84,6 +96,8 @@ def transition(rollout: Rollout, event: Event, *, at: datetime) -> Transition:
     if (after.phase, after.opened, after.share) != (rollout.phase, rollout.opened, rollout.share):
         # max: a clock that jumped back must not make the new stage look older than it is once the clock is right again.
         after = replace(after, epoch=rollout.epoch + 1, entered_at=max(at, rollout.entered_at))
+        if not isinstance(event, Pause | Resume):
+            after = replace(after, held=None)
     if traffic_of(after) != traffic_of(rollout):
         effects = (ShiftTraffic(share=after.share), *effects)
     return Transition(
@@ -121,6 +135,23 @@ def warm_until(rollout: Rollout) -> datetime:
     return rollout.entered_at + max(rollout.plan.keep_warm, rollout.plan.stages[-1].min_duration)
 
 
+def standing(rollout: Rollout) -> str:
+    """For people: why the last step was taken, and what holds the rollout now, if anything does."""
+    return "; ".join(words for words in (rollout.note, _hold_of(rollout)) if words)
+
+
+def news(move: Transition) -> str:
+    """For people: what one step changed. A hold that began or ended leaves the note of the last step as it was."""
+    told = [effect.what for effect in move.effects if isinstance(effect, Notify)]
+    return told[0] if told and move.before.held != move.after.held else move.after.note
+
+
+def held_in_note(rollout: Rollout) -> Why | None:
+    """What holds a row of an older trail, which says so in its note alone. For recomputing such trails only."""
+    ends = (why for why, alarm in _ALARMING.items() if rollout.note.endswith(f"on hold: {alarm}"))
+    return None if "no longer on hold: " in rollout.note else next(ends, None)
+
+
 def ends_warmth(rollout: Rollout, verdict: Verdict, *, at: datetime) -> bool:
     """Whether a verdict on a WARM rollout lets its warmth end: it lasted, and harm would have been seen."""
     is_clean = verdict.judgement is not Judgement.BREACH and verdict.why not in _INCONCLUSIVE
@@ -135,7 +166,7 @@ def _illegal(rollout: Rollout, event: Event) -> IllegalTransition:
     phase = rollout.phase.replace("_", " ")
     word = _ORDERS.get(type(event))
     if rollout.phase is Phase.PAUSED and isinstance(event, Pause):
-        said = f"already {_pause_of(rollout) or 'paused'}, since {rollout.entered_at:%Y-%m-%d %H:%M %Z}"
+        said = f"already {rollout.note or 'paused'}, since {rollout.entered_at:%Y-%m-%d %H:%M %Z}"
     elif word is None:
         said = f"{type(event).__name__} is not accepted while the rollout is {phase}"
     else:
@@ -288,10 +319,9 @@ def _promote(rollout: Rollout, note: str) -> Step:
 
 
 def _held(rollout: Rollout, window: FreezeWindow) -> Step:
-    return Step(replace(rollout, note=f"ready to go on, held back by {_named(window)}"))
+    return Step(replace(rollout, note=f"ready to go on, held back by {_named(window)}", held=None))
 
 
-_ON_HOLD: Final = "on hold: "
 _ALARMING: Final = {
     Why.MISMATCH: "assignment is broken: the arms' sizes do not fit their shares, so nothing can be concluded",
     Why.STALE: "no evidence arrives any more",
@@ -307,27 +337,17 @@ _ALARMING: Final = {
 
 def _hold(rollout: Rollout, verdict: Verdict) -> Step:
     """Nothing moves; what changes for people is written down and told once, not at every look."""
-    alarm = _ALARMING.get(verdict.why)
-    pause = _pause_of(rollout)
-    held = rollout.note.removeprefix(pause).removeprefix("; ") if pause else rollout.note
-    if alarm is not None:
-        told = f"{_ON_HOLD}{alarm}"
-    elif held.startswith(_ON_HOLD):
-        told = f"going on, no longer {held}"
-    else:
+    held = verdict.why if verdict.why in _ALARMING else None
+    if held == rollout.held:
         return Step(rollout)
-    if told == held:
-        return Step(rollout)
-    note = f"{pause}; {told}" if pause else told
-    return Step(replace(rollout, note=note), (Notify(what=told, urgent=alarm is not None),))
+    after = replace(rollout, held=held)
+    if held is not None:
+        return Step(after, (Notify(what=_hold_of(after), urgent=True),))
+    return Step(after, (Notify(what=f"going on, no longer {_hold_of(rollout)}"),))
 
 
-def _pause_of(rollout: Rollout) -> str:
-    """Who paused it and why, as its note says; empty if it is not paused. A hold stands behind it in the note."""
-    if rollout.phase is not Phase.PAUSED:
-        return ""
-    ends = [rollout.note.find(f"; {begin}") for begin in (_ON_HOLD, "going on, no longer ")]
-    return rollout.note[: min((end for end in ends if end >= 0), default=len(rollout.note))]
+def _hold_of(rollout: Rollout) -> str:
+    return f"on hold: {_ALARMING[rollout.held]}" if rollout.held else ""
 
 
 def _paused(rollout: Rollout, event: Pause, at: datetime) -> Step:

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from ..evidence.tally import History
-from ..evidence.verdict import Look, Verdict
+from ..evidence.verdict import Look, Verdict, Why
 from ..traffic.plan import Plan, Stage
 from ..traffic.route import Split
 from ..units import ALL_TRAFFIC, NO_TRAFFIC, AgentName, BasisPoints, Digest, RolloutId
@@ -89,7 +89,10 @@ class Rollout:
     """When the present stage, or the present phase if later, began: the advance clock."""
 
     note: str = ""
-    """Why the last step was taken, for people."""
+    """Why the last step was taken, for people. Nothing reads it."""
+
+    held: Why | None = None
+    """What keeps it where it is and will not end by waiting. In older trails only the note says so."""
 
     @property
     def stage(self) -> Stage | None:
@@ -233,7 +236,7 @@ class WarmthEnded:
 
     verdict: Verdict | None = None
     look: Look | None = None
-    """What the last look of the warmth saw, so that its end can be judged again. None in trails of before."""
+    """What the last look of the warmth saw, so that the end can be re-checked. None in older trails."""
 
 
 Event = Start | Judged | Approve | Reject | Pause | Resume | Promote | Abort | Kill | Supersede | WarmthEnded
