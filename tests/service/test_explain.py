@@ -161,6 +161,15 @@ class TestRecompute:
         assert any("differs" in decision.why_not for decision in again.decisions)
 
     @story
+    async def test_a_number_that_no_check_reads_is_bound_too(self):
+        """Ticks are shown to people as well: a changed request count is found, though no decision rests on it."""
+        _, _, records, ticks = await a_run(GOOD)
+        first = replace(ticks[0], stable=replace(ticks[0].stable, requests=ticks[0].stable.requests + 1))
+        again = recompute(records, [first, *ticks[1:]])
+        assert not again.is_reproduced
+        assert any("is not what it was" in decision.why_not for decision in again.decisions)
+
+    @story
     async def test_a_missing_tick_is_named(self):
         """What was decided on it cannot be taken again."""
         _, _, records, ticks = await a_run(GOOD)

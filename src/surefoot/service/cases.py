@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from ..core.evidence.tally import History, Tick
 from ..core.evidence.verdict import Look, Verdict
-from ..core.lifecycle.audit import AuditRecord, epochs_of
+from ..core.lifecycle.audit import GENESIS, AuditRecord, epochs_of, tick_hash
 from ..core.lifecycle.judge import Case, EpochInfo
 from ..core.lifecycle.rollout import Rollout, Start
 from ..core.traffic.plan import Plan
@@ -58,6 +58,9 @@ class Fold:
         self.upto_epoch = max((record.transition.after.epoch for record in records), default=0)
         """The newest epoch of the trail it was made with."""
 
+        self.ticks_hash = GENESIS
+        """Stands for every tick it has seen."""
+
         self._closed: list[datetime] = []
         self._epochs = epochs_of(record.transition for record in records)
 
@@ -67,7 +70,7 @@ class Fold:
 
     def last_tick_at(self, at: datetime) -> datetime | None:
         """
-        When the newest tick was closed that was not closed after `at`; None if there is none.
+        Closing time of the newest tick closed at or before `at`; None if there is none.
 
         A tick closed by a clock that ran ahead says nothing about how long it has been quiet.
         """
@@ -83,6 +86,7 @@ class Fold:
         """Take them in."""
         for tick in ticks:
             self.case.add(tick, self._epochs[tick.epoch])
+            self.ticks_hash = tick_hash(tick, previous=self.ticks_hash)
             self._note_closing(tick.closed_at)
 
     def _note_closing(self, at: datetime) -> None:

@@ -149,6 +149,10 @@ class _Again:
             raise ValueError(f"tick {upto} was closed at another time than the look says")
         return fold.case.judge(look)
 
+    def has_seen(self, look: Look) -> bool:
+        """Whether the ticks it judged last are to the last number those of the look. Older looks do not say."""
+        return look.ticks_hash in ("", self._fold.ticks_hash)
+
     def judge_at(self, row: Rollout, at: datetime) -> Verdict:
         """What a look at that instant would have seen, where none was written down."""
         closed = sorted(sequence for sequence, tick in self._ticks.items() if tick.closed_at <= at)
@@ -192,6 +196,8 @@ def _decision(record: AuditRecord, again: _Again) -> Decision:
                 verdict = again.judge(seen.look, ticks)
                 why_not = _words_differ(seen.verdict, verdict)
                 off_by = max(_distances(seen.verdict, verdict), default=0.0)
+                if not why_not and off_by <= _EXACT and not again.has_seen(seen.look):
+                    why_not = f"a tick up to {ticks} is not what it was when this was decided"
         if not why_not and isinstance(move.event, WarmthEnded):
             why_not = _ended_early(move, seen.verdict if seen else again.judge_at(move.before, move.at))
     except (SurefootError, ValueError, LookupError, ArithmeticError) as error:

@@ -156,6 +156,7 @@ async def _judge(rollout: Rollout, at: datetime, store: Store, cases: Cases, *, 
         entered_at=rollout.entered_at,
         is_warm=rollout.phase is Phase.WARM,
         last_tick_at=fold.last_tick_at(at),
+        ticks_hash=fold.ticks_hash,
         open_bad=dict(open_bad),
         pairs=await store.pair_totals(rollout.id) if is_shadow else None,
         # A pair stamped by a clock that runs ahead was made by now at the latest.

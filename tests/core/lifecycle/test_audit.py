@@ -5,23 +5,56 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
-from datetime import timedelta, timezone
+from datetime import UTC, timedelta, timezone
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from surefoot.core.evidence.tally import Count, History
+from surefoot.core.artifact.canonical import canonical
+from surefoot.core.evidence.tally import ArmTick, Count, History, Tick
 from surefoot.core.lifecycle import rollout as ro
-from surefoot.core.lifecycle.audit import GENESIS, chained, epochs_of, hash_of, text_of, verify
+from surefoot.core.lifecycle.audit import GENESIS, _plain, chained, epochs_of, hash_of, text_of, tick_hash, verify
 from surefoot.core.lifecycle.judge import EpochInfo
 from surefoot.core.lifecycle.machine import transition
 from surefoot.core.lifecycle.rollout import Phase, traffic_of
+from surefoot.core.units import RolloutId
 
 from .walks import NEW, PASS, PICKS, PLANS, T0, WALKS, a_life, a_plan, a_rollout, a_stage, a_trail, a_verdict, walk
 
 START, APPROVE = ro.Start(by="ann"), ro.Approve(by="bob", candidate=NEW)
 TRAIL = a_trail(a_life(START, PASS, PASS, APPROVE, ro.WarmthEnded()))
+
+
+numbers = st.integers(0, 2**40)
+names = st.sampled_from(["success", "(presence)", "tokens", "cost"])
+counts = st.dictionaries(names, st.builds(Count, numbers, numbers), max_size=3)
+arms = st.builds(
+    ArmTick,
+    requests=numbers,
+    assigned=numbers,
+    first=counts,
+    resolved=counts,
+    amounts=st.dictionaries(names, st.dictionaries(st.integers(-3, 2000), numbers, max_size=8), max_size=2),
+)
+a_tick = st.builds(
+    Tick,
+    rollout=st.just(RolloutId("r-1")),
+    sequence=numbers,
+    epoch=numbers,
+    opened_at=st.datetimes(timezones=st.just(UTC)),
+    closed_at=st.datetimes(timezones=st.just(timezone(timedelta(hours=2)))),
+    stable=arms,
+    candidate=arms,
+)
+
+
+@given(a_tick)
+def test_a_tick_is_hashed_as_its_canonical_text(tick):
+    """The fast way writes what RFC 8785 asks for, so that any auditor's tools come to the same hash."""
+    text = GENESIS + canonical(_plain(tick))
+    assert tick_hash(tick) == hashlib.sha256(text.encode()).hexdigest()
+    assert tick_hash(tick, previous=tick_hash(tick)) != tick_hash(tick)
 
 
 def test_a_record_can_be_checked_with_any_sha256():

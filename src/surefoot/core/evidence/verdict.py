@@ -88,7 +88,7 @@ class Finding:
     n_first_stable: int = 0
     """
     Exposures of the first-failure stream, for harm of a yes-or-no metric: there it decides, and is ahead of the units
-    above, which wait until their outcome is final. All four are 0 in trails of before, and where nothing was exposed.
+    above, which wait until their outcome is final. All four are 0 in older trails and where nothing was exposed.
     """
 
     k_first_stable: int = 0
@@ -149,7 +149,7 @@ class Verdict:
 
     findings: tuple[Finding, ...] = ()
     not_final: int = 0
-    """Candidate units of closed ticks whose outcome is not final yet, such as open sessions. 0 in trails of before."""
+    """Candidate units of closed ticks whose outcome is not final yet, such as open sessions. 0 in older trails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +172,9 @@ class Look:
 
     pairs: PairTotals | None = None
     """For shadow stages."""
+
+    ticks_hash: str = ""
+    """Stands for every tick up to the verdict's (`audit.tick_hash`). Empty in older trails."""
 
     last_pair_at: datetime | None = None
     """For shadow stages: when the newest pair was made. None before the first, and in older trails."""

@@ -9,6 +9,7 @@ chain cannot show that its end was cut off: compare the last record with the rol
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -18,10 +19,11 @@ from enum import Enum
 from typing import Final, NamedTuple, cast, get_args
 
 from ..artifact.canonical import LARGEST_INTEGER, CanonicalJson, Json, canonical
+from ..evidence.tally import ArmTick, Tick
 from .judge import EpochInfo
 from .rollout import Effect, Event, Phase, Rollout, Transition, traffic_of
 
-__all__ = ["GENESIS", "AuditRecord", "Broken", "chained", "epochs_of", "hash_of", "text_of", "verify"]
+__all__ = ["GENESIS", "AuditRecord", "Broken", "chained", "epochs_of", "hash_of", "text_of", "tick_hash", "verify"]
 
 GENESIS: Final = "0" * 64
 """What the first record follows."""
@@ -74,6 +76,16 @@ def text_of(transition: Transition) -> CanonicalJson:
     return canonical(_plain(transition))
 
 
+def tick_hash(tick: Tick, *, previous: str = GENESIS) -> str:
+    """
+    64 hexadecimal digits that stand for a closed tick and all before it, chained as records are.
+
+    Each look carries the hash of the ticks it saw, so that nobody can change one unseen, whether a check reads it or
+    not. Ticks closed since the newest record are bound by the next one.
+    """
+    return hashlib.sha256((previous + _text_of_tick(tick)).encode()).hexdigest()
+
+
 def verify(records: Sequence[AuditRecord], *, row: Rollout | None = None) -> Broken | None:
     """
     The first broken record, or None if the trail is whole.
@@ -117,6 +129,32 @@ def epochs_of(transitions: Iterable[Transition]) -> Mapping[int, EpochInfo]:
 
 
 # --- values as JSON
+
+
+def _text_of_tick(tick: Tick) -> str:
+    """The canonical JSON of a tick, ten times as fast as by way of `canonical`: a rollout has thousands of them."""
+    said = {
+        "rollout": tick.rollout,
+        "sequence": tick.sequence,
+        "epoch": tick.epoch,
+        "opened_at": _when(tick.opened_at),
+        "closed_at": _when(tick.closed_at),
+        "stable": _arm(tick.stable),
+        "candidate": _arm(tick.candidate),
+    }
+    return json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _arm(arm: ArmTick) -> dict[str, object]:
+    said: dict[str, object] = {
+        "requests": arm.requests,
+        "assigned": arm.assigned,
+        "first": dict(arm.first),
+        "resolved": dict(arm.resolved),
+        "amounts": {field: {str(at): n for at, n in buckets.items()} for field, buckets in arm.amounts.items()},
+    }
+    return {name: value for name, value in said.items() if value}
+
 
 _NAMED: Final = frozenset({*get_args(Event), *get_args(Effect)})
 """Members of a union: without its name an `Abort` and a `Reject` would be one text."""
