@@ -335,6 +335,22 @@ def test_a_corrected_success_is_one_unit_with_one_failure(idle, elsewhere):
     assert len([unit for _, name, unit in failed if name == "success"]) == 50
 
 
+@pytest.mark.parametrize("idle", [0, IDLE])
+def test_a_failure_that_is_reported_again_is_one_failure(idle):
+    """A run that raised, and a person who reports it too: one unit, bad once in both streams; a complaint is new."""
+    fold = Fold("p1")
+    fold.add(turn("u", 0, replace(BAD, tokens=7), idle=idle))
+    deltas = [fold.cut(Nanos(300 * SECOND))]
+    report = turn("u", 400, replace(BAD, complaint=True, tokens=7), late=True)._replace(assumed=True)
+    for _ in range(2):
+        fold.add(report)
+    deltas.append(fold.close(FAR))
+    sums, _ = totals(deltas)
+    assert [sums[KEY, kind, "success"] for kind in ("exposed", "failed", "resolved", "bad")] == [1, 1, 1, 1]
+    assert [sums[KEY, kind, "complaint"] for kind in ("resolved", "bad")] == [1, 1]
+    assert sum(n for (_, field, *_), n in sums.items() if field == "tokens") == 1
+
+
 def test_what_was_never_assumed_is_learned_as_a_unit():
     """A late complaint beside a correction: the complaint is new, the success was counted."""
     late = turn("s", 0, Observation(success=False, complaint=True), late=True)._replace(assumed=True)

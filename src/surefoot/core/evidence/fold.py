@@ -37,7 +37,7 @@ from ..units import Nanos, UnitKey
 from .amount import Amounts, amounts_of, joined
 from .cohort import Cohort, Unit
 from .observation import Arm, Assignment, Record
-from .outcome import SUCCESS
+from .outcome import SUCCESS, Outcomes
 from .tally import Delta, DeltaKey
 
 __all__ = ["CAPACITY", "Fold", "Remembered"]
@@ -114,9 +114,7 @@ class Fold:
         elif record.idle > 0:
             self._follow(cohort, record)
         elif (shown := cohort.counts.single(record.unit, record.seen)).bad:
-            # Who reports the failure again, days later, adds nothing to it. Of a success there is nothing to remember.
-            unit = Unit(failed=shown.bad, recorded=shown.recorded, amounts=amounts_of(record.seen))
-            self._keep(cohort, record.unit, unit)
+            self._keep_failed(cohort, record, shown)
 
     def due(self, at: Nanos) -> bool:
         """Whether a cut at this time would hold anything."""
@@ -244,6 +242,17 @@ class Fold:
         cohort.counts.resolve(unit.recorded, unit.recorded & unit.failed)
         cohort.counts.settle(unit.amounts)
         self._keep(cohort, name, unit)
+
+    def _keep_failed(self, cohort: Cohort, record: Record, shown: Outcomes) -> None:
+        """Remember a request that failed: a later report of the same failure is nothing new."""
+        known = cohort.closed.get(record.unit)
+        if known is None:
+            unit = Unit(failed=shown.bad, recorded=shown.recorded, amounts=amounts_of(record.seen))
+            self._keep(cohort, record.unit, unit)
+        else:
+            known.failed |= shown.bad
+            known.recorded |= shown.recorded
+            known.amounts = joined(known.amounts, amounts_of(record.seen))
 
     def _keep(self, cohort: Cohort, name: UnitKey, unit: Unit) -> None:
         cohort.closed[name] = unit
