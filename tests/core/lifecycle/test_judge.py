@@ -14,6 +14,7 @@ from surefoot.core.evidence.histogram import Histogram
 from surefoot.core.evidence.metrics import METRICS
 from surefoot.core.evidence.tally import ArmTick, Count, PairTotals, Tick
 from surefoot.core.evidence.verdict import FindingKind, Judgement, Look, Verdict, Why
+from surefoot.core.lifecycle.findings import summary
 from surefoot.core.lifecycle.judge import Case, EpochInfo, margin_at
 from surefoot.core.traffic.plan import Check, NoTraffic, OnTimeout, Plan, Stage, Strategy, Targeting
 from surefoot.core.units import ALL_TRAFFIC, BasisPoints, RolloutId
@@ -254,6 +255,15 @@ def test_a_healthy_candidate_stays_after_promotion() -> None:
     for tick in ticks(60, share=1.0, epoch=4, first=61):
         full.add(tick, EpochInfo(2, ALL_TRAFFIC, is_warm=True))
     assert full.judge(look(stage=2, is_warm=True)).judgement is Judgement.HOLD
+
+
+def test_a_broken_limit_is_told_as_such() -> None:
+    """A candidate no worse than stable, over the plan's limit: the reason names the limit, not a comparison."""
+    of = plan(5000, 10_000, checks=(Check(metric="success", limit=0.04),))
+    verdict = judged(of, ticks(60, share=0.5, rates={"success": (0.12, 0.12)}), look())
+    assert (verdict.judgement, verdict.why) == (Judgement.BREACH, Why.HARM)
+    assert summary(verdict).startswith("The candidate breaks a limit that the plan sets: success: ")
+    assert "against a limit of 4" in summary(verdict)
 
 
 def shadowed() -> Plan:

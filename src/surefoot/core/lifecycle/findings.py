@@ -183,7 +183,12 @@ def summary(verdict: Verdict, *, is_warm: bool = False) -> str:
     """The verdict in one line, for somebody who has never met an e-value. `is_warm`: said of a look at the warmth."""
     said = _NO_WARM_DATA if is_warm and verdict.why is Why.NO_DATA else _SAID[verdict.why]
     if verdict.culprits and verdict.judgement is Judgement.BREACH:
-        found = next((finding for finding in verdict.findings if finding.metric == verdict.culprits[0]), None)
+        about = [finding for finding in verdict.findings if finding.metric == verdict.culprits[0]]
+        if verdict.why is Why.HARM:
+            about = [finding for finding in about if finding.kind in (FindingKind.HARM, FindingKind.LIMIT)]
+        found = max(about, key=lambda finding: finding.ln_e, default=None)
+        if found is not None and found.kind is FindingKind.LIMIT:
+            said = "The candidate breaks a limit that the plan sets"
         return f"{said}: {describe(found) if found else verdict.culprits[0]}"
     waiting = [finding for finding in verdict.findings if finding.units_needed and finding.judgement is Judgement.HOLD]
     if verdict.why is Why.GATHERING and waiting:
