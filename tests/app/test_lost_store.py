@@ -11,7 +11,8 @@ import pytest
 
 import surefoot
 from surefoot.adapters.clock import SystemClock, SystemIds
-from surefoot.errors import Killed, StoreUnavailable
+from surefoot.app.recovery import make_store
+from surefoot.errors import AlreadyExists, Killed, StoreUnavailable
 from surefoot.service import switch
 from surefoot.service.switch import Scope
 from surefoot.store.registry import open_store
@@ -115,6 +116,26 @@ def test_a_switch_outlives_the_store_it_was_raised_in(project, loss, is_running)
         assert (len(health.unknown_kills) == 1) != is_lost
     if loss is gone:
         assert not database(project).exists()
+
+
+@pytest.mark.parametrize("written", ["nothing", "the switch"])
+def test_a_store_that_was_made_half_way_is_finished_by_the_same_command(project, written):
+    """Switches come first, and whatever was missing is there afterwards; a finished store is not touched again."""
+    with surefoot.open(project) as sf:
+        answering(sf)
+        raised = kill(project)
+        sf.parts.router.poll()
+    gone(project)
+    ordered(project, lambda store: store.migrate())
+    if written == "the switch":
+        ordered(project, lambda store: store.kill(raised))
+    made = asyncio.run(make_store(project))
+    assert (made.agents, [switch.id for switch in made.kills]) == (("support-agent",), [raised.id])
+    found = ordered(project, lambda store: store.snapshot())
+    assert [switch.id for switch in found.kills] == [raised.id]
+    assert list(found.agents) == ["support-agent"]
+    with pytest.raises(AlreadyExists):
+        asyncio.run(make_store(project))
 
 
 def test_a_backup_from_before_the_switch_does_not_lift_it(project):

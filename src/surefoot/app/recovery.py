@@ -51,24 +51,40 @@ async def make_store(root: Path) -> Made:
     Make the project's store, and put into it what was last seen of the one before: stable versions and kill switches.
 
     Rollouts and their evidence are not known here: those that were under way are over, and every user has stable.
-    Raises AlreadyExists where there is a store that has been written to.
+    Switches come first. If it fails half-way, run it again: it adds what is missing.
+    Raises AlreadyExists where there is a store that anything else was written to.
     """
     settings = load_settings(root, os.environ)
     kept, versions = _kept(root), _versions(root)
     store = open_store(settings.store.url)
     try:
         await store.migrate()
-        if (await store.snapshot()).revision:
+        present = await store.snapshot()
+        if present.revision and not await _is_half_made(store, present, kept):
             raise AlreadyExists(f"there is a store already: {settings.store}", hint="nothing is lost; go on with it")
-        for traffic in kept.agents.values():
+        for kill in kept.kills:
+            await store.kill(kill)
+        for agent, traffic in kept.agents.items():
+            if agent in present.agents:
+                continue
             if traffic.stable in versions:
                 await store.put_version(versions[traffic.stable])
             await store.set_traffic(replace(traffic, split=None))
-        for kill in kept.kills:
-            await store.kill(kill)
     finally:
         await store.close()
     return Made(store=str(settings.store), agents=tuple(kept.agents), kills=kept.kills)
+
+
+async def _is_half_made(store: Store, present: Snapshot, kept: Snapshot) -> bool:
+    """Whether `make_store` was stopped on its way: there is nothing but what it writes, and some of that is missing."""
+    if await store.rollouts() or await store.lifted():
+        return False
+    raised, known = {kill.id for kill in present.kills}, {kill.id for kill in kept.kills}
+    is_ours = raised <= known and all(
+        agent in kept.agents and traffic.stable == kept.agents[agent].stable
+        for agent, traffic in present.agents.items()
+    )
+    return is_ours and (raised != known or present.agents.keys() != kept.agents.keys())
 
 
 def _kept(root: Path) -> Snapshot:
