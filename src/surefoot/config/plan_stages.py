@@ -86,7 +86,7 @@ def changed(stage: Stage, *nodes: Node | None) -> Stage:
 
 
 def refuse_shares(shares: Sequence[PlacedShare], *, is_experiment: bool) -> None:
-    """Raise for a share that is smaller than the one before, and for a last one that is none, at its place."""
+    """Raise, with its position, for a share smaller than the previous one, or an invalid last share."""
     before = NO_TRAFFIC
     for points, node in shares:
         if points < before:

@@ -72,7 +72,7 @@ class PlanFile:
 
 
 def list_plans(root: Path) -> tuple[str, ...]:
-    """The agents that have a plan file, by name. Raises PlanError where the folder cannot be read: none is no plan."""
+    """The agents that have a plan file, by name; empty without the folder. PlanError if it cannot be read."""
     folder = root / ROLLOUTS_FOLDER
     with readable(root, folder, PlanError):
         if not folder.is_dir():
@@ -187,7 +187,7 @@ def _approved(fields: Fields, stages: list[PlacedStage]) -> list[PlacedStage]:
 
 
 def _refuse_contradictions(fields: Fields, said: Mapping[str, Any], strategy: Strategy) -> None:
-    """Raise for values that are fine alone and cannot be together."""
+    """Raise for values that are valid alone but contradict each other."""
     targeting: Targeting = said.get("targeting", EVERYBODY)
     if both := targeting.allow & targeting.deny:
         denied = fields.require("targeting").mapping().require("deny")

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from ..core.evidence.metrics import MetricKind, metric_named
 from ..core.evidence.observation import Observation
+from ..core.proof.rates import wilson
 from ..core.traffic.plan import Plan
 from ..core.units import MicroUsd, Millis
 from ..errors import UsageError
@@ -154,7 +155,9 @@ def forecast(case: str, ends: Iterable[End]) -> Forecast:
     """Sum up. Raises ValueError without a single rollout."""
     seen = list(ends)
     how = Counter(end.how for end in seen)
-    low, high = _wilson(how[Ended.ROLLED_BACK], len(seen))
+    if not seen:
+        raise ValueError("a forecast needs at least one rollout")
+    low, high = wilson(how[Ended.ROLLED_BACK], len(seen))
     culprits = Counter(culprit for end in seen if end.how is Ended.ROLLED_BACK for culprit in end.culprits)
     requests, hours, exposed, failures = _course(seen)
     return Forecast(
@@ -225,11 +228,3 @@ def _course(ends: Sequence[End]) -> Course:
 def _spread(values: Iterable[float]) -> Spread:
     ordered = sorted(values)
     return Spread(ordered[len(ordered) // 2], ordered[min(len(ordered) - 1, int(0.9 * len(ordered)))])
-
-
-def _wilson(k: int, n: int) -> tuple[float, float]:
-    if n == 0:
-        raise ValueError("a forecast needs at least one rollout")
-    z = 1.96
-    centre, half = (k + z * z / 2) / (n + z * z), z / (n + z * z) * math.sqrt(k * (n - k) / n + z * z / 4)
-    return max(0.0, centre - half), min(1.0, centre + half)

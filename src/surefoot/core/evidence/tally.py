@@ -37,7 +37,7 @@ CLOSED_AT_LATEST: Final = timedelta(seconds=300)
 
 PRESENCE: Final = "(presence)"
 """
-Stands among the metrics of `exposed`, `failed` and `first` and is none: how often units are assigned. Every process
+Not a metric, though stored beside those of `exposed`, `failed` and `first`: how often units are assigned. Every process
 names the units it assigned that belong to a fixed sample; the store keeps each name once, as it does with failures. So
 in a tick's `Count`, `n` is how often units of the sample were assigned, and `k` is how many they were.
 """

@@ -147,7 +147,7 @@ def _rate(metric: Metric, ticks: list[Tick]) -> Comparison:
     first = _epochs(ticks, lambda arm: arm.first.get(metric.name, _NONE))
     final = _epochs(ticks, lambda arm: arm.resolved.get(metric.name, _NONE))
     known, resolved = _total(first), _total(final)
-    # As decisions do (`Finding.is_ahead`). Ticks of before first failures were counted have none of them.
+    # As decisions do (`Finding.is_ahead`). Ticks older than first-failure counting have no first failures.
     is_ahead = any(known) and known != resolved
     n_c, k_c, n_s, k_s = known if is_ahead else resolved
     difference = stratified_difference((first if is_ahead else final).values())

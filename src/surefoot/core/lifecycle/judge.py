@@ -120,8 +120,8 @@ class Case:
         """
         What evidence is divided by, where units were counted more than once.
 
-        Where all are counted m times, m processes have e-values of mean at most 1 each, but not independent ones, so
-        their product is none. Its m-th root is: by Hoelder's inequality (Jensen's, where all saw the same)
+        Where all are counted m times, each process's e-value has mean at most 1, but they are dependent, so their
+        product is not an e-value. Its m-th root is one: by Hoelder's inequality (Jensen's, where all saw the same)
         E[(f_1 ... f_m)^(1/m)] <= (E f_1 ... E f_m)^(1/m) <= 1. In logarithms: the sum over all processes divided by m.
         A proof is divided so; in the test of the assignment the units are, before they are tested.
 

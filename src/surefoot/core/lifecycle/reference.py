@@ -2,7 +2,7 @@
 What the candidate alone is held against once it has all traffic: stable as it was known when the warmth began.
 
 Few stable units say little, so the highest rate, or mean, that they leave plausible is taken, not the one they showed:
-the difference is what keeps a healthy candidate from being taken back for stable's good luck.
+otherwise a healthy candidate would be rolled back because stable happened to do well in a small sample.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def write_pin(pin: Pin) -> str:
 
 
 def read_pin(text: str) -> Pin | None:
-    """The pin in a text, or None for a text that is none: such a conversation begins anew."""
+    """The pin in a text, or None for anything else, which starts a new conversation."""
     parts = text.split(".", 5) if len(text) <= _LONGEST else []
     if len(parts) != 6 or parts[0] != _FORM or parts[2] not in ("0", "1"):
         return None

@@ -88,7 +88,7 @@ PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
 
 
 def preset(name: str, shares: tuple[BasisPoints, ...] = (), checks: tuple[Check, ...] = DEFAULT_CHECKS) -> Plan:
-    """The plan of that name. Raises UnknownName, and PlanError for shares that shrink or checks that are none."""
+    """The plan of that name. Raises UnknownName, and PlanError for decreasing shares or invalid checks."""
     try:
         make = PRESETS[name]
     except KeyError:
