@@ -266,6 +266,17 @@ def test_a_broken_limit_is_told_as_such() -> None:
     assert "against a limit of 4" in summary(verdict)
 
 
+def test_a_stage_without_a_duration_waits_for_no_clock() -> None:
+    """Opened by a clock that ran years ahead and was set back: what is proven goes on, where no time has to pass."""
+    ahead = T0 + timedelta(days=2000)
+    pairs = PairTotals(pairs=300, compared={"success": 300})
+    live = judged(plan(5000, 10_000), ticks(60, share=0.5), look(entered_at=ahead))
+    dark = judged(shadowed(), [], look(pairs=pairs, entered_at=ahead, last_pair_at=T0 + timedelta(minutes=60)))
+    assert (live.judgement, dark.judgement) == (Judgement.PASS, Judgement.PASS)
+    soaking = judged(plan(5000, 10_000, min_duration=timedelta(hours=1)), ticks(60, share=0.5), look(entered_at=ahead))
+    assert (soaking.judgement, soaking.why) == (Judgement.HOLD, Why.SOAKING)
+
+
 def shadowed() -> Plan:
     stage = Stage(name="shadow", share=BasisPoints(0), shadow=True, checks=(SUCCESS,))
     live = plan().stages

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 
 from .tally import PairTotals
@@ -178,3 +178,8 @@ class Look:
 
     last_pair_at: datetime | None = None
     """For shadow stages: when the newest pair was made. None before the first, and in older trails."""
+
+    @property
+    def age(self) -> timedelta:
+        """How long the stage has been open; zero, not less, if the clock has been set back since it opened."""
+        return max(timedelta(0), self.at - self.entered_at)

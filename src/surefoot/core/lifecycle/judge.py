@@ -247,14 +247,13 @@ class Case:
     ) -> tuple[Judgement, Why]:
         if quiet := silence(self._plan, look, look.last_tick_at):
             return quiet
-        age = look.at - look.entered_at
         proven = bool(proofs) and all(proof.judgement is Judgement.PASS for proof in proofs)
         if proven or self._is_given(stage):
             enough = all(self._in_stage(look, check) >= stage.min_samples for check in _required(stage))
-            soaked = enough and age >= stage.min_duration
+            soaked = enough and look.age >= stage.min_duration
             why = Why.PROVEN if proven else Why.UNPROVEN
             return (Judgement.PASS, why) if soaked else (Judgement.HOLD, Why.SOAKING)
-        if stage.max_duration is not None and age >= stage.max_duration:
+        if stage.max_duration is not None and look.age >= stage.max_duration:
             harmless = ln_average < 0 and bool(proofs) and all(found.looks_harmless(proof) for proof in proofs)
             return timed_out(stage, is_unsuspicious=harmless)
         without_data = not proofs or any(proof.n_candidate == 0 for proof in proofs)

@@ -52,7 +52,6 @@ def _decide(
     plan: Plan, look: Look, totals: PairTotals, proofs: list[Finding], *, ln_average: float
 ) -> tuple[Judgement, Why]:
     stage = plan.stages[look.stage]
-    age = look.at - look.entered_at
     if ln_average >= threshold(plan.alpha) and _has_enough(stage, totals):
         return Judgement.BREACH, Why.HARM
     if look.last_pair_at is not None or not totals.pairs:  # older trails do not say when the last pair came
@@ -61,10 +60,10 @@ def _decide(
         if not totals.pairs:
             return Judgement.HOLD, Why.NO_DATA
     if proofs and all(proof.judgement is Judgement.PASS for proof in proofs):
-        soaked = totals.pairs >= stage.min_samples and age >= stage.min_duration
+        soaked = totals.pairs >= stage.min_samples and look.age >= stage.min_duration
         return (Judgement.PASS, Why.PROVEN) if soaked else (Judgement.HOLD, Why.SOAKING)
     has_data = bool(proofs) and all(proof.n_candidate for proof in proofs)
-    if stage.max_duration is not None and age >= stage.max_duration:
+    if stage.max_duration is not None and look.age >= stage.max_duration:
         return timed_out(stage, is_unsuspicious=has_data and ln_average < 0)
     return Judgement.HOLD, Why.GATHERING if has_data else Why.NO_DATA
 
