@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import wait
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from time import monotonic
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Final, Self, TypeVar, Unpack
@@ -433,7 +434,7 @@ def _survive_forks() -> WeakSet[Surefoot]:
     """All projects that this process has open; a child's begin anew."""
     # Its hook makes a lock anew in the child, and has to do so before a thread of ours waits for that lock: hooks run
     # in the order in which they were registered, this one when the module is loaded.
-    import concurrent.futures.thread  # noqa: F401
+    import_module("concurrent.futures.thread")
 
     projects: WeakSet[Surefoot] = WeakSet()
 

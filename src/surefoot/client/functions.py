@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar, Unpack, cast, final
+from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar, Unpack, final
 
 from ..core.artifact.version import AgentVersion
 from ..core.traffic.route import Reason
@@ -187,8 +187,9 @@ def wrapped(agent: Begins, function: Written) -> Wrapped:
 
     What another agent made of a function stands for the function: two decorators above one give it to two agents.
     """
-    if isinstance(function, Answers | AsyncAnswers | Streams | AsyncStreams):
-        function = cast("Written", function.function)
+    inner: Written | None = getattr(function, "function", None)
+    if inner is not None and isinstance(function, Answers | AsyncAnswers | Streams | AsyncStreams):
+        function = inner
     check_shape(function)
     if _is(inspect.isasyncgenfunction, function):
         return AsyncStreams(agent, function)
