@@ -181,6 +181,14 @@ def test_junit_that_was_cut_off_is_noticed(tmp_path, suites, lost):
     assert samples(junit_results(path, "s"), "passed")["a"] == PASS
 
 
+def test_a_score_that_is_no_number_is_an_error_of_its_case(tmp_path):
+    """NaN, as Python writes it, refuses no file: the other samples are counted."""
+    scored = [{"id": "a", "scores": {"mean": {"value": float("nan")}}}, {"id": "b", "scores": {"mean": {"value": 0.5}}}]
+    found = inspect_results(put(tmp_path, {"eval": {"task": "t"}, "status": "success", "samples": scored}))
+    assert samples(found, "mean")["a"].errors == 1
+    assert samples(found, "mean")["b"].errors == 0
+
+
 def test_junit_suites_may_be_nested_to_any_depth(tmp_path):
     """Thousands of suites in one another are read, and what the innermost lacks is lost once."""
     depth = 3_000

@@ -17,6 +17,7 @@ from ...core.proof.score import Attempt, Result, Score
 from ...core.proof.table import ScoreTable, table_of
 from ...core.units import Digest
 from ...errors import NothingToJudge, UsageError
+from ..converters.untyped import decoded
 
 __all__ = [
     "RUN_ENDED",
@@ -39,7 +40,6 @@ RUN_ENDED: Final = "(the run itself)"
 """The case that stands for a run that did not come to its end."""
 
 _MOST_BYTES: Final = 256 << 20
-_ANY: Final = msgspec.json.Decoder()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +135,6 @@ def _suite(name: str, cases: Iterable[str], metrics: Iterable[str]) -> str:
 
 def _decoded(path: Path, content: bytes, where: str) -> object:
     try:
-        return _ANY.decode(content)
+        return decoded(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path}{where}: no JSON: {error}", hint="is the file whole? write it again") from None

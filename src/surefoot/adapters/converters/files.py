@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import codecs
 import itertools
-import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -21,7 +19,7 @@ from .chat import chat_traces, is_chat
 from .inspect import eval_traces, inspect_traces, is_inspect
 from .langfuse import is_langfuse, langfuse_traces
 from .otlp import is_otlp, otlp_traces
-from .untyped import as_list, as_mapping
+from .untyped import as_list, as_mapping, decoded
 
 __all__ = ["FORMATS", "Converted", "converted", "converted_all"]
 
@@ -49,7 +47,6 @@ _EVAL: Final = ".eval"
 _GZIP: Final = b"\x1f\x8b"
 _ZIP: Final = b"PK\x03\x04"
 _SHOWN: Final = 80
-_NO_NUMBER: Final = re.compile(rb"\b(?:NaN|Infinity)\b")
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -127,23 +124,10 @@ def _values(path: Path, broken: Broken | None) -> list[object]:
         raise TraceError(f"{path}: the file is compressed", hint="unpack it first: gunzip -k FILE")
     data = data.removeprefix(codecs.BOM_UTF8)
     try:
-        value = _decoded(data)
+        value = decoded(data)
     except _UNREADABLE:
         return list(_lines(path, data, broken))
     return as_list(value) or [value]
-
-
-def _decoded(data: bytes) -> object:
-    """The value of a JSON text. Python's writers put NaN and Infinity into it, which say that a number is not known."""
-    try:
-        return msgspec.json.decode(data)
-    except msgspec.DecodeError as error:
-        if _NO_NUMBER.search(data) is None:
-            raise
-        try:
-            return json.loads(data, parse_constant=lambda _: None)
-        except ValueError:
-            raise error from None
 
 
 def _lines(path: Path, data: bytes, broken: Broken | None) -> Iterator[object]:
@@ -151,7 +135,7 @@ def _lines(path: Path, data: bytes, broken: Broken | None) -> Iterator[object]:
         if not line.strip():
             continue
         try:
-            yield _decoded(line)
+            yield decoded(line)
         except _UNREADABLE as error:
             start = line[:_SHOWN].decode("utf-8", "replace")
             problem = TraceError(

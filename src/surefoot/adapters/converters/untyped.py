@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TypeGuard
+from typing import Final, TypeGuard
+
+import msgspec
 
 __all__ = [
     "as_count",
@@ -15,6 +18,7 @@ __all__ = [
     "as_number",
     "as_text",
     "at",
+    "decoded",
     "first_of",
     "is_array",
     "is_object",
@@ -22,6 +26,26 @@ __all__ = [
     "millis_of",
     "parsed",
 ]
+
+
+_NO_NUMBER: Final = re.compile(rb"\b(?:NaN|Infinity)\b")
+
+
+def decoded(data: bytes) -> object:
+    """
+    The value of a JSON text; NaN and Infinity, which Python's writers put into it, are null.
+
+    Raises msgspec.DecodeError, UnicodeDecodeError or RecursionError.
+    """
+    try:
+        return msgspec.json.decode(data)
+    except msgspec.DecodeError as error:
+        if _NO_NUMBER.search(data) is None:
+            raise
+        try:
+            return json.loads(data, parse_constant=lambda _: None)
+        except ValueError:
+            raise error from None
 
 
 def is_object(value: object) -> TypeGuard[dict[str, object]]:
