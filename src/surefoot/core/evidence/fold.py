@@ -245,6 +245,8 @@ class Fold:
 
     def _keep_failed(self, cohort: Cohort, record: Record, shown: Outcomes) -> None:
         """Remember a request that failed: a later report of the same failure is nothing new."""
+        if self._still_open(cohort, record) is not None:
+            return  # a session of the same name: it is remembered as that
         known = cohort.closed.get(record.unit)
         if known is None:
             unit = Unit(failed=shown.bad, recorded=shown.recorded, amounts=amounts_of(record.seen))
