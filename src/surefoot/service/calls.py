@@ -120,12 +120,11 @@ class Calls:
                 lane.throttle.release(place)
                 return None
             self._began[task] = self._look
-            paid: Usage | None = None
             try:
                 answer = await call(*given)
             except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it raises is its result
                 paid = error.usage if isinstance(error, PaidFailure) else None
-                failed = self._explained(task, error.failed if isinstance(error, PaidFailure) else error)
+                failed = self._explained(task, error)
             else:
                 lane.throttle.release(place)
                 lane.failed_in_a_row = 0
@@ -154,6 +153,8 @@ class Calls:
                 raise error
             task.uncancel()
             return _TooLong(f"no answer within {self._timeout:g} s", hint="", overloaded=True)
+        if isinstance(error, PaidFailure):
+            return error.failed
         if isinstance(error, ExecutorFailed):
             return error
         said = error.message if isinstance(error, SurefootError) else f"{type(error).__name__}: {error}"

@@ -177,7 +177,7 @@ class ProcessWorkers:
             with suppress(OSError):  # a worker that died meanwhile is found when it is listened to
                 worker.connection.send(attempt.job)
 
-    def _until(self, job: J, *, ready_in: float = 0.0) -> float | None:
+    def _until(self, job: object, *, ready_in: float = 0.0) -> float | None:
         return None if self._patience is None else monotonic() + ready_in + self._patience(job)
 
     def _left(self, busy: Mapping[_Line, tuple[_Worker, _Try[J]]]) -> float | None:

@@ -183,12 +183,11 @@ def verdict(
         for arm in (candidate, baseline)
     ]
     report = _sensitive(report, rule(held, strict[0], strict[1]))
+    rows = _side_by_side(baseline, candidate)
     if level is Level.STEP:
         report = _with_a_baseline_that_agrees(report, baseline)
     elif level is not Level.POLICY and any(isinstance(gate, RegressionGate) for gate in held.gates):
         report = _with_a_sound_baseline(report, baseline)
-    rows = _side_by_side(baseline, candidate)
-    report = _with_a_candidate_that_runs(_with_processes_that_live(report, rows), candidate)
     return Replayed(
         suite=suite,
         level=level,
@@ -201,7 +200,7 @@ def verdict(
         baseline_totals=totals[1],
         candidate_totals=totals[0],
         ratios=tuple(ratio for metric in ("latency_ms", "tokens") if (ratio := _ratio(metric, rows)) is not None),
-        gates=report,
+        gates=_with_a_candidate_that_runs(_with_processes_that_live(report, rows), candidate),
     )
 
 
