@@ -10,7 +10,7 @@ from .baseline import EVERYTHING
 from .distributions import student_quantile
 from .gate import Decision, Ruling
 from .gate_kinds import RegressionGate, RuleGate, SimpleRule, Test
-from .judged import Judged, Scored, draft, percent, scored, settled, worst_case
+from .judged import Judged, Scored, draft, is_finite, percent, scored, settled, worst_case
 from .significance import fisher, holm, mcnemar, paired_permutation, paired_t, smallest_drop
 from .table import Column, Sample
 from .unchanged import Pair, Rule, degraded_rule, false_alarm_rate, mean_drop_rule, paired_t_rule
@@ -247,6 +247,8 @@ def _incomparable(found: Scored, before: Column, judged: Judged) -> str:
         return "passes on one side and values on the other: score both in the same way"
     if not before.n:
         return "the baseline has no scored trial"
+    if not is_finite(before):
+        return "the baseline's values do not add up to a finite number"
     if judged.has_cases:
         return ""
     if not column.is_rate:

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from .chance import coins
 from .gate import Decision, Ruling
 from .gate_kinds import BudgetGate
-from .judged import Judged, Scored, draft, settled
+from .judged import Judged, Scored, draft, is_finite, settled
 from .significance import paired_t, smallest_drop
 from .table import Column, Sample
 
@@ -38,6 +38,8 @@ def increase(gate: BudgetGate, most: float, found: Scored, judged: Judged) -> Ru
     if before is None:
         return draft(gate, Decision.UNDECIDED, judged.no_baseline or f"the baseline has no {gate.metric}")
     costs = _costs(found.column, before)
+    if not is_finite(before):
+        return draft(gate, Decision.UNDECIDED, f"the baseline's {gate.metric} does not add up to a finite number")
     if not costs or math.fsum(cost.old for cost in costs) <= 0.0:
         return draft(gate, Decision.UNDECIDED, f"the baseline has no {gate.metric} to compare with")
     n = len(costs)

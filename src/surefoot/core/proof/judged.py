@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -11,7 +12,7 @@ from .gate import Decision, Ruling
 from .gate_kinds import BudgetGate, Gate, Gates, InvariantGate, RegressionGate, RuleGate, SuiteGate, ThresholdGate
 from .table import Column, Sample, ScoreTable, said_lacks
 
-__all__ = ["Judged", "Scored", "draft", "percent", "scored", "settled", "sure", "worst_case"]
+__all__ = ["Judged", "Scored", "draft", "is_finite", "percent", "scored", "settled", "sure", "worst_case"]
 
 _KINDS = {
     ThresholdGate: "threshold",
@@ -118,6 +119,11 @@ def sure(gate: Gate, ruling: Ruling, judged: Judged) -> Ruling:
     return settled(ruling, Decision.UNDECIDED, f"{ruling.reason}; but {why}") if why else ruling
 
 
+def is_finite(column: Column) -> bool:
+    """Whether every sum is a number that compares with others: NaN is below no limit and above none."""
+    return all(math.isfinite(sample.total) for sample in column.samples.values())
+
+
 def worst_case(column: Column) -> Mapping[str, Sample]:
     """The samples of a rate, every trial without a score counted as one that did not pass."""
     return {
@@ -161,6 +167,8 @@ def _unscored(column: Column, most_errors: float) -> str:
         return "nothing ran" if not skipped else f"every one of {skipped} trials was skipped"
     if not column.n:
         return f"all {tried} trials ended without a score{said_lacks(column.lacks)}"
+    if not is_finite(column):
+        return "its values do not add up to a finite number"
     if column.errors > most_errors * tried:
         return f"{column.errors} of {tried} trials ended without a score{said_lacks(column.lacks)}"
     return ""
