@@ -90,6 +90,6 @@ def _normal_text(text: str) -> str:
         return folded
     try:
         moment = datetime.fromisoformat(folded.upper())
-    except ValueError:
+        return (moment if moment.tzinfo is None else moment.astimezone(UTC)).isoformat()
+    except (ValueError, OverflowError):  # not a date, or in UTC before year 1 or after year 9999
         return folded
-    return (moment if moment.tzinfo is None else moment.astimezone(UTC)).isoformat()
