@@ -132,8 +132,9 @@ class Calls:
                 return answer
             finally:
                 del self._began[task]
-                if self._too_long:
-                    self._too_long.discard(task)
+                if task in self._too_long:
+                    self._too_long.remove(task)
+                    task.uncancel()
             lane.throttle.release(place, overloaded=failed.overloaded)
             if paid is not None:
                 self._budget.settle(payer, paid)
@@ -149,9 +150,8 @@ class Calls:
     def _explained(self, task: asyncio.Task[object], error: BaseException) -> ExecutorFailed:
         """What went wrong as one kind of error. A cancellation that the watch did not order is raised again."""
         if isinstance(error, asyncio.CancelledError):
-            if task not in self._too_long:
+            if task not in self._too_long or task.cancelling() > 1:  # the second one is whoever ends the run
                 raise error
-            task.uncancel()
             return _TooLong(f"no answer within {self._timeout:g} s", hint="", overloaded=True)
         if isinstance(error, PaidFailure):
             return error.failed
