@@ -152,7 +152,7 @@ def _write(
         (scores, ScoresDocument(candidate=scores_of(found, version.digest), label=label)),
     ]
     files = [
-        NewFile(path=path.resolve(), text=written(document).decode(), replaces=True)
+        NewFile(path=path, text=written(document).decode(), replaces=True)
         for path, document in documents
         if path is not None
     ]

@@ -90,14 +90,14 @@ def _write(found: Imported, out: Path, attacks: Path | None, *, source: Source, 
     from ..config.baselines import table_text
     from ..config.files import NewFile, write_all
 
-    files = [NewFile(path=out.resolve(), text=table_text(found.table), replaces=True)]
+    files = [NewFile(path=out, text=table_text(found.table), replaces=True)]
     if attacks is not None:
         from ..adapters.reports.documents import AttacksDocument, written
 
         if found.attacks is None:
             raise UsageError(f"{source} results hold no attacks", hint="leave --attacks away")
         text = written(AttacksDocument(attacks=found.attacks, label=label)).decode()
-        files.append(NewFile(path=attacks.resolve(), text=text, replaces=True))
+        files.append(NewFile(path=attacks, text=text, replaces=True))
     write_all(files)
 
 

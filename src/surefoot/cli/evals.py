@@ -245,14 +245,14 @@ def _write(shown: Shown, scores: Path | None, junit: Path | None) -> None:
 
     table = shown.proof.tables[shown.version.digest]
     if scores is not None:
-        write_all([NewFile(path=scores.resolve(), text=table_text(table), replaces=True)])
+        write_all([NewFile(path=scores, text=table_text(table), replaces=True)])
     if junit is not None:
         from ..adapters.reports.documents import GateDocument, ScoresDocument
         from ..adapters.reports.junit import junit as junit_xml
 
         label = shown.version.label
         xml = junit_xml([ScoresDocument(candidate=table, label=label), GateDocument(gate=shown.report, label=label)])
-        write_all([NewFile(path=junit.resolve(), text=xml.decode(), replaces=True)])
+        write_all([NewFile(path=junit, text=xml.decode(), replaces=True)])
 
 
 app.command("gate", epilog="Example: surefoot eval gate smoke --version v2 --against v1")(gate)

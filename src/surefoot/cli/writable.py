@@ -23,11 +23,13 @@ def refuse_unwritable(*paths: Path | None, makes_folders: bool = False) -> None:
         if _is_there(path):
             _refuse_locked(path, path)
             continue
-        if not makes_folders and not _is_there(path.parent):
+        folder = Path(os.path.realpath(path)).parent  # of a symlink to a file that is not there yet: that file's
+        if not makes_folders and not _is_there(folder):
             raise UsageError(
-                f"{path} cannot be written: there is no folder {path.parent}", hint="make the folder, or name another"
+                f"{path} cannot be written: there is no folder {folder if path.is_symlink() else path.parent}",
+                hint="make the folder, or name another",
             )
-        _refuse_under(path.parent, path)
+        _refuse_under(folder, path)
 
 
 def refuse_unwritable_folder(folder: Path) -> None:

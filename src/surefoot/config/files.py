@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from ..errors import AlreadyExists, UsageError
+from ..ports.destination import Destination, destination_of
 from .node import Node
 from .yaml import MAX_BYTES
 
@@ -80,24 +81,30 @@ def write_all(files: Sequence[NewFile]) -> None:
     Each text goes to a temporary file beside its target first and is synced. Then the new files appear (a hard link
     fails where somebody else was faster), and only then the replacements take over, so that whatever refers to a new
     file comes after it. What was replaced is put back when a later one fails. A crash between two files leaves whole
-    files. Raises AlreadyExists, and UsageError, which names what could not even be put back.
+    files. A pipe or a device is written to last and in place; of a symlink the target is replaced. Raises
+    AlreadyExists, and UsageError, which names what could not even be put back.
     """
     staged: list[Path] = []
     made: list[Path] = []
     replaced: list[_Replaced] = []
     try:
-        staged.extend(_stage(file) for file in files)
-        for file, temporary in zip(files, staged, strict=True):
+        placed = [(file, destination_of(file.path) if file.replaces else Destination(file.path)) for file in files]
+        whole = [(file, to) for file, to in placed if not to.is_stream]
+        staged.extend(_stage(file.text, to) for file, to in whole)
+        for (file, to), temporary in zip(whole, staged, strict=True):
             if not file.replaces:
-                _appear(temporary, file.path)
-                made.append(file.path)
-        for file, temporary in zip(files, staged, strict=True):
+                _appear(temporary, to.path)
+                made.append(to.path)
+        for (file, to), temporary in zip(whole, staged, strict=True):
             if file.replaces:
-                if file.path.exists():
-                    replaced.append(_kept(temporary, file.path))
+                if to.path.exists():
+                    replaced.append(_kept(temporary, to.path))
                 else:
-                    made.append(file.path)
-                temporary.replace(file.path)
+                    made.append(to.path)
+                temporary.replace(to.path)
+        for file, to in placed:
+            if to.is_stream:
+                _pour(file.text, to)
     except OSError as error:
         stuck = _put_back(replaced, made)
         replaced = [old for old in replaced if old not in stuck]
@@ -140,20 +147,28 @@ def _put_back(replaced: Sequence[_Replaced], made: Sequence[Path]) -> list[_Repl
     return stuck
 
 
-def _stage(file: NewFile) -> Path:
-    file.path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{file.path.name}.", suffix=".tmp", dir=file.path.parent)
+def _stage(text: str, to: Destination) -> Path:
+    to.path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{to.path.name}.", suffix=".tmp", dir=to.path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as opened:
-            opened.write(file.text.encode())
+            opened.write(text.encode())
             opened.flush()
             os.fsync(opened.fileno())
-        temporary.chmod(file.path.stat().st_mode & 0o777 if file.path.exists() else 0o644)
+        temporary.chmod(0o644 if to.mode is None else to.mode)
     except OSError:
         _withdraw([temporary])
         raise
     return temporary
+
+
+def _pour(text: str, to: Destination) -> None:
+    try:
+        with to.open_stream() as stream:
+            stream.write(text.encode())
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(to.path)) from error
 
 
 def _appear(temporary: Path, path: Path) -> None:
