@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from ..adapters.executors.tape import tape_path
 from ..adapters.reports.documents import AttacksDocument
 from ..adapters.traces import read_traces
 from ..config.objectives import choose, own_objectives
@@ -129,7 +130,7 @@ def _told(found: RedTeamed, version: AgentVersion, notes: tuple[str, ...], told:
 
 def _recorded(root: Path, version: AgentVersion) -> Arm:
     """The attacks that a tape holds with their results. What else is on it belongs to suites."""
-    found = (recorded_attack(trace) for trace in read_traces(root / str(version.executor.setting("path"))))
+    found = (recorded_attack(trace) for trace in read_traces(tape_path(version, root)))
     outcomes = tuple(one.attack for one in found if one.attack is not None)
     return Arm(version=version.digest, outcomes=outcomes, benign={})
 
