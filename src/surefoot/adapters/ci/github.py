@@ -13,8 +13,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from http.client import HTTPMessage
 from pathlib import Path
-from typing import Final, Literal, TypeAlias, cast
+from typing import IO, Final, Literal, TypeAlias, cast
 
 from ...core.proof.gate import Decision, Ruling
 from ...errors import SettingsError, UsageError
@@ -35,7 +36,15 @@ Level: TypeAlias = Literal["error", "warning"]
 class _Stay(urllib.request.HTTPRedirectHandler):
     """Follows nothing: `urllib` would carry the token to whatever host a redirect names."""
 
-    def redirect_request(self, *_: object) -> None:
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: HTTPMessage,
+        newurl: str,
+    ) -> None:
         return None
 
 
