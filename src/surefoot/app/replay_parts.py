@@ -82,6 +82,7 @@ def parts_of(spec: ReplaySpec, version: AgentVersion) -> Parts:
             requires=rules.requires,
             denied=rules.denied,
             required=rules.required,
+            ignored=rules.ignored,
             most_alike=rules.most_alike,
         ),
         pool=None if spec.pool is None else Pool(read_traces(spec.pool)),

@@ -79,3 +79,12 @@ def test_writes_that_were_owed_are_missing():
     """What the recorded success wrote and this run did not is a missing call."""
     (found,) = misuses([], missing=("pay", "pay"))
     assert (found.kind, found.tool) == (MisuseKind.MISSING_CALL, "pay")
+
+
+def test_an_argument_that_makes_no_difference_hides_no_repeated_call():
+    """A write under another request id is the same write, and a loop with one is a loop."""
+    rules = ToolRules(effects={"pay": Effect.WRITE}, ignored={name: frozenset({"request"}) for name in ("pay", "find")})
+    pays, finds = ([called(name, id=1, request=n) for n in range(times)] for name, times in (("pay", 2), ("find", 4)))
+    assert [one.kind for one in misuses(pays, (), rules)] == [MisuseKind.DUPLICATE_WRITE]
+    assert [one.kind for one in misuses(finds, (), rules)] == [MisuseKind.LOOP]
+    assert misuses([called("pay", id=n, request=1) for n in range(2)], (), rules) == ()

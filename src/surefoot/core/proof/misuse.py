@@ -86,6 +86,9 @@ class ToolRules:
     """Tools that every run has to call."""
 
     denied: Mapping[str, Denial] = field(default_factory=dict[str, Denial])
+    ignored: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    """By tool: arguments that make no difference between calls, such as a request id."""
+
     most_alike: int = 3
     """How often the same call may be made before it is a loop."""
 
@@ -166,7 +169,8 @@ class _Seen:
     def judge(self, place: int, call: TracedCall, result: TracedResult | None, rules: ToolRules) -> list[Misuse]:
         """What is wrong with a call because of those before it."""
         found: list[Misuse] = []
-        key = (call.name, arguments_key(call.args))
+        ignored = rules.ignored.get(call.name, frozenset[str]())
+        key = (call.name, arguments_key({name: arg for name, arg in call.args.items() if name not in ignored}))
         needed = [name for name in rules.requires.get(call.name, ()) if name not in self.succeeded]
         if needed:
             found.append(Misuse(MisuseKind.MISSING_READ, call.name, place, f"before {', '.join(needed)}"))
