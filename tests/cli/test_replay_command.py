@@ -240,3 +240,44 @@ def lazy(version, request, ctx):
     assert ended.code in (1, 2), ended.err
     assert ended.json["candidate"]["outcomes"]["diverged"] == 12
     ET.parse(root / "r.xml")  # noqa: S314 - written above
+
+
+def recorded_pair(root, *words, baseline=20, candidate=20, **outcomes):
+    """A replay of two recordings in one file, with the outcomes of each agent."""
+    lines = [
+        tape_line(100 * place + n, agent=agent, task_id=f"t{n}", outcome=outcomes.get(agent, "success"))
+        for place, (agent, count) in enumerate((("one", baseline), ("two", candidate)))
+        for n in range(count)
+    ]
+    write_tape(root / "tape.jsonl", lines)
+    names = ("--baseline", "recorded:one", "--candidate", "recorded:two")
+    return surefoot(root, "replay", "--traces", str(root / "tape.jsonl"), *names, *words)
+
+
+@pytest.mark.parametrize("outcomes", [{"one": "passed", "two": "passed"}, {"one": "passed"}, {"two": "PASS"}])
+@pytest.mark.parametrize("level", ["run", "policy"])
+def test_successes_that_are_spelled_otherwise_decide_nothing(tmp_path, outcomes, level):
+    """`passed` counts as a failure: what `traces lint` says about it is the reason, on whichever side it is."""
+    ended = recorded_pair(project(tmp_path), "--level", level, **outcomes)
+    assert ended.code == 2
+    assert "counts as a failure" in " ".join(ended.out.split())
+
+
+@pytest.mark.parametrize(("baseline", "code"), [(20, 0), (19, 0), (15, 2)])
+def test_runs_that_only_the_candidate_has_are_told(tmp_path, baseline, code):
+    """They are in no rate, which is said; many of them leave the rest unlike the whole."""
+    ended = recorded_pair(project(tmp_path), baseline=baseline)
+    assert ended.code == code
+    assert ("runs of the candidate have none" in ended.out) is (baseline < 20)
+
+
+def test_recorded_runs_that_all_ended_in_errors_are_not_decided(tmp_path):
+    """Without an outcome beside the error, it may have been the machine."""
+    root = project(tmp_path)
+    lines = [tape_line(n, agent="one", task_id=f"t{n}") for n in range(12)]
+    lines += [tape_line(n + 50, agent="two", task_id=f"t{n}", outcome=None, error="Down: no host") for n in range(12)]
+    write_tape(root / "tape.jsonl", lines)
+    words = ("--baseline", "recorded:one", "--candidate", "recorded:two")
+    ended = surefoot(root, "replay", "--traces", str(root / "tape.jsonl"), *words)
+    assert ended.code == 2
+    assert "every run of the candidate ended in an error" in " ".join(ended.out.split())

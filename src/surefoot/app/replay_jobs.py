@@ -158,7 +158,7 @@ def _its_own(tape: Tape, own: Trace, recorded: Trace) -> Played:
     """A recording replays itself: its tools answered then, and its outcome is recorded."""
     for call in own.tool_calls:
         tape.call(call.name, call.args)
-    return Played(run=own, recorded=recorded)
+    return Played(run=own, recorded=recorded, is_crash=own.error is not None and own.outcome is None)
 
 
 def _on_tape(run: Trace, recorded: Trace, report: TapeReport, parts: Parts) -> Played:
@@ -171,6 +171,7 @@ def _on_tape(run: Trace, recorded: Trace, report: TapeReport, parts: Parts) -> P
         first_divergence=place,
         why=why,
         owed=_owed(recorded, report, parts),
+        is_read_only=not any(_is_write(recorded, place, parts) for place in range(len(recorded.tool_calls))),
         is_crash=parts.function is not None and run.error is not None,
     )
 
@@ -341,17 +342,18 @@ def _owed(recorded: Trace, report: TapeReport, parts: Parts) -> tuple[str, ...]:
     found: list[str] = []
     for place in report.unconsumed:
         call = recorded.tool_calls[place]
-        result = recorded.tool_results[place] if place < len(recorded.tool_results) else None
-        is_known = call.name in parts.tape.effects or call.effect is not None
-        if (
-            is_known
-            and parts.tape.effect(call) is not Effect.READ
-            and result is not None
-            and result.success is not False
-            and (call.name, normalised_key(call.args)) not in made
-        ):
+        if _is_write(recorded, place, parts) and (call.name, normalised_key(call.args)) not in made:
             found.append(call.name)
     return tuple(found)
+
+
+def _is_write(recorded: Trace, place: int, parts: Parts) -> bool:
+    """Whether this recorded call is known to be a write, and went well."""
+    call = recorded.tool_calls[place]
+    result = recorded.tool_results[place] if place < len(recorded.tool_results) else None
+    is_known = call.name in parts.tape.effects or call.effect is not None
+    went_well = result is not None and result.success is not False
+    return is_known and parts.tape.effect(call) is not Effect.READ and went_well
 
 
 def _said(played: PlayedCall) -> str:

@@ -32,6 +32,7 @@ from ..core.proof.replay_case import Task, tasks
 from ..core.proof.replay_verdict import Replayed
 from ..core.proof.score import Attempt
 from ..core.proof.trace import Trace
+from ..core.proof.trace_outcomes import OutcomeWords
 from ..core.units import AgentName
 from ..errors import NothingToJudge, UnknownName, UsageError, nearest
 from ..ports.results import ProofRun, Results
@@ -92,6 +93,8 @@ class _Runs(NamedTuple):
     """The recorded runs of one version, by task; None where the version runs anew."""
 
     by_task: dict[Task, bytes] | None
+    doubt: str = ""
+    """Why their outcomes cannot be taken as they are; empty where they can."""
 
     def of(self, task: Task) -> bytes | None:
         return None if self.by_task is None else self.by_task.get(task)
@@ -238,7 +241,9 @@ def planned_replay(
     before, after = (replay_version(spec.root, name, agent) for name in (baseline, candidate))
     recorded = tape.lines(baseline)
     is_same = before.digest == after.digest
-    sides = (Side(baseline, before.digest), Side(candidate, after.digest, trial=int(is_same)))
+    runs = (tape.runs(baseline, before, spec.root), tape.runs(candidate, after, spec.root))
+    doubts = [tape.doubt(one, spec.level) for one in runs]
+    sides = (Side(baseline, before.digest, 0, doubts[0]), Side(candidate, after.digest, int(is_same), doubts[1]))
     suite = f"replay of {traces.stem}@sha256:{tape.digest}"
     isolation = isolation_of((before, after), spec.root, spec.allowed)
     run = _run(suite, _settings(spec, sides, (before, after), isolation), resume)
@@ -253,11 +258,12 @@ def planned_replay(
             limits=spec.limits,
             gates=gates,
             tasks=_shared(recorded),
+            uncompared=len((runs[1].by_task or {}).keys() - {one.task for one in recorded}),
         ),
         spec=spec,
         versions=(before, after),
         recorded=recorded,
-        runs=(tape.runs(baseline, before, spec.root), tape.runs(candidate, after, spec.root)),
+        runs=runs,
         isolation=isolation,
     )
 
@@ -350,10 +356,14 @@ class _Tape:
         """A version's own recorded runs, in this file or in that of its executor."""
         if version.executor.kind is not ExecutorKind.TAPE:
             return _Runs(None)
-        if name.startswith(RECORDED):
-            return _Runs({task: line.text for task, line in _tasks(self._named(name))})
-        path = tape_path(version, root)
-        return _Runs({task: line.text for task, line in _tasks(tuple(read_lines(path)))})
+        own = self._named(name) if name.startswith(RECORDED) else tuple(read_lines(tape_path(version, root)))
+        return _Runs({task: line.text for task, line in _tasks(own)}, _doubt(own))
+
+    def doubt(self, runs: _Runs, level: Level) -> str:
+        """Why the outcomes that a version is judged by cannot be taken as they are; empty where they can."""
+        if runs.by_task is None and level is Level.POLICY:
+            return _doubt(self._read)
+        return runs.doubt
 
     def _named(self, name: str) -> tuple[TraceLine, ...]:
         whose = name.removeprefix(RECORDED)
@@ -362,6 +372,13 @@ class _Tape:
             known = {name for line in self._read for name in _names(line.trace)}
             raise UsageError(f"{self._path} holds no run of {whose!r}", hint=nearest(whose, known))
         return found
+
+
+def _doubt(lines: Iterable[TraceLine]) -> str:
+    words = OutcomeWords()
+    for number, line in enumerate(lines, 1):
+        words.add(number, line.trace)
+    return words.doubt
 
 
 def _names(trace: Trace) -> set[str]:

@@ -27,10 +27,17 @@ def show_replay(found: Replayed) -> None:
         say_table(("trace", "baseline", "candidate", "why"), rows, title="what changed")
         if len(changed) > _MOST_ROWS:
             say(f"and {len(changed) - _MOST_ROWS} more: --json and --html list them", "")
-    rulings = [(ruling.gate, _SAID[ruling.decision], ruling.reason) for ruling in found.gates.rulings]
-    say_table(("gate", "verdict", "why"), rulings, title="gates")
+    rulings = [(one.gate, _SAID[one.decision], str(one.n or ""), one.reason) for one in found.gates.rulings]
+    say_table(("gate", "verdict", "n", "why"), rulings, title="gates")
     if not changed and found.gates.decision is Decision.PASSED:
-        say("nothing to report: both versions did the same")
+        others = sum(not row.is_same for row in found.rows)
+        say(
+            f"no outcome changed, but in {others} traces the two made other calls"
+            if others
+            else "nothing to report: both versions did the same"
+        )
+    if found.uncompared:
+        say(f"{found.uncompared:,} runs of the candidate have none of the baseline beside them: not compared")
     say(f"{found.made:,} replayed, {found.before:,} there before")
     say(f"{_SAID[found.gates.decision]}: {found.candidate_label} against {found.baseline_label}")
 

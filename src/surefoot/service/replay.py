@@ -45,6 +45,8 @@ class Side(NamedTuple):
     label: str
     version: Digest
     trial: int = 0
+    doubt: str = ""
+    """Why its recorded outcomes cannot be taken as they are; empty where they can."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,9 @@ class ReplayOrder:
 
     tasks: Mapping[str, str] = field(default_factory=dict[str, str])
     """The task of each trace that shares one with another."""
+
+    uncompared: int = 0
+    """Recorded runs of the candidate without one of the baseline."""
 
 
 class ReplayProgress(NamedTuple):
@@ -104,13 +109,14 @@ def replay(
         limits=order.limits,
         gates=order.gates,
         tasks=order.tasks,
+        uncompared=order.uncompared,
     )
     return replace(whole, made=done, before=len(before))
 
 
 def _arm(side: Side, kept: Iterable[Result]) -> Arm:
     mine = (one for one in kept if one.attempt.version == side.version and one.attempt.trial == side.trial)
-    return Arm(side.label, side.version, tuple(mine))
+    return Arm(side.label, side.version, tuple(mine), side.doubt)
 
 
 def _made(batches: Iterable[B], play: Callable[[B], Sequence[Result]], workers: Workers) -> Iterator[Sequence[Result]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -295,3 +297,85 @@ def test_runs_of_one_task_prove_as_much_as_one_case():
     assert found.gates.decision is Decision.UNDECIDED
     assert found.candidate.columns["success"].samples["task:0"].n == 10
     assert len(found.rows) == 20
+
+
+READ = called("find", id=1)
+
+
+def replayed_read(*calls, answer="Order 1 ships on Monday", recorded_answer="Order 1 ships on Monday", read_only=True):
+    """What a run that made these calls is worth beside a recorded success that read once."""
+    recorded = trace(READ, response=recorded_answer)
+    tape = Tape(recorded)
+    for call in calls:
+        tape.call(call.name, call.args)
+    run = trace(*calls, response=answer, outcome=None)
+    return scored(good=None, recorded=recorded, run=run, report=tape.report(), is_read_only=read_only)
+
+
+@pytest.mark.parametrize(
+    ("result", "outcome"),
+    [
+        (replayed_read(READ), Outcome.PASS),
+        (replayed_read(READ, answer="Monday is when order 1 ships"), Outcome.PASS),
+        (replayed_read(), Outcome.UNJUDGED),
+        (replayed_read(READ, answer="Bananas."), Outcome.UNJUDGED),
+        (replayed_read(READ, answer=""), Outcome.FAIL),
+        (replayed_read(read_only=False), Outcome.PASS),
+    ],
+)
+def test_a_run_that_only_had_to_read_is_judged_by_its_calls_and_its_answer(result, outcome):
+    """Without a write to tell, one that did not read, or answers something else altogether, is no known success."""
+    assert outcome_of(result) is outcome
+
+
+def test_a_candidate_of_which_no_success_is_known_is_told_so():
+    """Nothing is decided, and the reason is the run's."""
+    before, after = arms("p" * 20, "")
+    lazy = [replayed_read() for _ in range(20)]
+    lazy = tuple(replace(one, attempt=Attempt(f"c{place}", NEW)) for place, one in enumerate(lazy))
+    found = verdict("tape@1", before, after._replace(results=lazy), level=Level.RUN, limits=Limits())
+    assert found.gates.decision is Decision.UNDECIDED
+    assert (
+        "new: nothing says whether one of its 20 runs succeeded (it did not call find" in found.gates.rulings[0].reason
+    )
+    assert not any(row.is_same for row in found.rows)
+
+
+@pytest.mark.parametrize("after", ["p" * 30, "f" * 30, "p" * 15 + "f" * 15])
+@pytest.mark.parametrize("side", [0, 1])
+def test_nothing_is_decided_on_outcomes_that_cannot_be_read(side, after):
+    """Whichever side they are of: neither a pass nor a failure."""
+    both = arms("p" * 30, after)
+    both[side] = both[side]._replace(doubt="not one success: 'passed' counts as a failure")
+    found = verdict("tape@1", *both, level=Level.RUN, limits=Limits())
+    assert found.gates.decision is Decision.UNDECIDED
+    assert "'passed' counts as a failure" in found.gates.rulings[0].reason
+
+
+def test_a_baseline_that_never_succeeds_has_nothing_to_lose():
+    """No pass where both sides are at 0, and no drop that would have been found."""
+    before, after = arms("f" * 30, "f" * 30, recorded=trace(outcome="failure"))
+    [ruling, *_] = verdict("tape@1", before, after, level=Level.RUN, limits=Limits()).gates.rulings
+    assert (ruling.decision, ruling.smallest_drop) == (Decision.UNDECIDED, None)
+    before, after = arms("f" * 30, "p" + "f" * 29, recorded=trace(outcome="failure"))
+    [ruling, *_] = verdict("tape@1", before, after, level=Level.RUN, limits=Limits()).gates.rulings
+    assert (ruling.decision, ruling.smallest_drop) == (Decision.PASSED, None)
+    assert "would be found" not in ruling.reason
+
+
+def test_unjudged_runs_of_the_baseline_could_have_been_successes():
+    """Where they could turn the decision, it is not made; where the candidate succeeds as well, they could not."""
+    before, after = arms("p" * 18, "p" * 18 + "f" * 22)
+    unknown = tuple(scored(f"c{18 + place}", OLD, good=None) for place in range(22))
+    before = before._replace(results=(*before.results, *unknown))
+    found = verdict("tape@1", before, after, level=Level.RUN, limits=Limits())
+    assert found.gates.decision is Decision.UNDECIDED
+    good = arms("", "p" * 40)[1]
+    assert verdict("tape@1", before, good, level=Level.RUN, limits=Limits()).gates.decision is Decision.PASSED
+
+
+@pytest.mark.parametrize(("uncompared", "decision"), [(3, Decision.PASSED), (4, Decision.UNDECIDED)])
+def test_runs_without_one_of_the_baseline_are_counted(uncompared, decision):
+    """Up to one in ten is told; more of them, and what is left is not the whole."""
+    found = verdict("t@1", *arms("p" * 30, "p" * 30), level=Level.RUN, limits=Limits(), uncompared=uncompared)
+    assert (found.gates.decision, found.uncompared) == (decision, uncompared)

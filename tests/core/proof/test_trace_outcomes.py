@@ -57,3 +57,22 @@ def test_a_recording_of_texts_is_not_held_in_memory() -> None:
     words = ["".join("S" if n >> bit & 1 else "s" for bit in range(11)) for n in range(1, 1500)]
     assert len(list(counted(*words, expected="s" * 11).written_otherwise())) == 1000
     assert list(counted("success" + " " * 100).written_otherwise()) == []
+
+
+@pytest.mark.parametrize("word", ["passed", "PASS", "completed", "Success", "sucess"])
+def test_a_recording_whose_successes_have_another_name_is_in_doubt(word: str) -> None:
+    """Not one success, and a word that other tools say instead: how it went is not known."""
+    said = counted(word, word, "failed").doubt
+    assert repr(word) in said
+    assert "expected_outcome" in said
+
+
+@pytest.mark.parametrize("words", [("failed", "failure"), ("success", "passed"), (None, None), ()])
+def test_a_recording_that_may_be_as_it_says_is_in_no_doubt(words: tuple[str | None, ...]) -> None:
+    """All may have failed; and beside a success another word has its own meaning."""
+    assert counted(*words).doubt == ""
+
+
+def test_a_success_in_capitals_puts_a_recording_in_doubt_beside_others_too() -> None:
+    """It counts as a failure and cannot be meant so."""
+    assert "'Success'" in counted("success", "Success").doubt

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from .gate import Decision, Ruling
 from .gate_kinds import BudgetGate, Gate, Gates, InvariantGate, RegressionGate, RuleGate, SuiteGate, ThresholdGate
 from .table import Column, Sample, ScoreTable, said_lacks
 
-__all__ = ["Judged", "Scored", "draft", "is_finite", "percent", "scored", "settled", "sure", "worst_case"]
+__all__ = ["Judged", "Scored", "draft", "is_finite", "percent", "readable", "scored", "settled", "sure", "worst_case"]
 
 _KINDS = {
     ThresholdGate: "threshold",
@@ -130,6 +130,24 @@ def worst_case(column: Column) -> Mapping[str, Sample]:
         case: sample._replace(n=sample.n + sample.errors, errors=0) if sample.errors else sample
         for case, sample in column.samples.items()
     }
+
+
+def readable(ruling: Ruling, metric: str, doubts: Iterable[str]) -> Ruling:
+    """
+    A ruling on the rate of success, where it can be read: `doubts` say of which side it cannot, and then nothing is
+    decided. A baseline without a success has nothing to lose, so no drop is claimed that would have been found.
+    """
+    if ruling.metric != metric:
+        return ruling
+    if said := "; ".join(doubts):
+        return replace(ruling, decision=Decision.UNDECIDED, reason=said, smallest_drop=None)
+    if ruling.kind not in ("regression", "rule") or ruling.decision is not Decision.PASSED or ruling.baseline != 0.0:
+        return ruling
+    if ruling.candidate:
+        reason = f"the baseline has no success to lose: 0 -> {ruling.candidate:.4g}"
+        return replace(ruling, reason=reason, smallest_drop=None)
+    reason = "neither side has one success, so nothing can be worse: look how outcomes are spelled (`traces lint`)"
+    return replace(ruling, decision=Decision.UNDECIDED, reason=reason, smallest_drop=None)
 
 
 def percent(value: float) -> str:

@@ -8,12 +8,13 @@ from enum import StrEnum
 from typing import Final
 
 from ..artifact.version import Policies
+from .call_keys import normalised_key
 from .evaluator import Evaluator
 from .misuse import Misuse, MisuseKind, ToolRules, misuses
 from .replay_case import case_of
 from .score import Attempt, Result, Score
 from .tape import TapeReport
-from .text import answer_text
+from .text import answer_text, token_f1
 from .trace import Trace, observation_of, usable
 
 __all__ = [
@@ -47,6 +48,9 @@ SUCCEEDED_THEN: Final = "succeeded_then"
 
 CALLS_MADE_AGAIN: Final = "calls_made_again"
 """At the step level: share of the recorded tool calls that were made again. Not there where none was recorded."""
+
+_LEAST_ALIKE: Final = 0.1
+"""Token F1 below which two answers have next to no word in common."""
 
 _LONGEST: Final = 2_000
 _UNKNOWN: Final = "it was not recorded, and unknown is not 0"
@@ -124,6 +128,9 @@ class Played:
 
     owed: tuple[str, ...] = ()
     """Writes of the recorded run, a success, that this run did not make."""
+
+    is_read_only: bool = False
+    """The recorded run made no write that would tell whether this one did the same."""
 
     is_crash: bool = False
     """The version's own code raised: a failed run that is told apart from one that answered badly."""
@@ -280,7 +287,22 @@ def _known_success(played: Played, level: Level) -> tuple[bool | None, str]:
         return False, f"did not {', '.join(played.owed)}, which the recorded success did"
     if played.run.response in (None, ""):
         return False, "it gave no answer"
-    return True, "made every write of the recorded success, and answered"
+    if played.is_read_only and (unknown := _unlike(played, played.report)):
+        return None, f"{unknown}, and nothing else says whether it succeeded"
+    return True, "did what the recorded success did, and answered"
+
+
+def _unlike(played: Played, report: TapeReport) -> str:
+    """How a run differs from a recording that only read: in calls it did not make, or in all of its answer."""
+    made = {(one.call.name, normalised_key(one.call.args)) for one in report.calls}
+    owed = [played.recorded.tool_calls[place] for place in report.unconsumed]
+    missed = [call.name for call in owed if (call.name, normalised_key(call.args)) not in made]
+    if missed:
+        return f"it did not call {', '.join(dict.fromkeys(missed))}, as the recorded success did"
+    answer, recorded = answer_text(played.run.response), answer_text(played.recorded.response)
+    if answer and recorded and token_f1(answer, recorded) < _LEAST_ALIKE:
+        return "its answer has next to no word in common with the recorded one"
+    return ""
 
 
 def _misuse(found: Sequence[Misuse]) -> list[Score]:

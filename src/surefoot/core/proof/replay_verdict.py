@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 from types import MappingProxyType
@@ -13,6 +13,7 @@ from ..units import Digest
 from .gate import Decision, GateReport, Ruling, decision_of
 from .gate_kinds import BudgetGate, Gate, Gates, RegressionGate
 from .gating import Conduct, rule
+from .judged import readable
 from .replay import CALLS_MADE_AGAIN, DIED, METRICS, RAISED, SUCCEEDED_THEN, Level, Limits, Outcome, outcome_of
 from .replay_refused import REFUSED
 from .score import Result, Score
@@ -43,6 +44,8 @@ class Arm(NamedTuple):
     label: str
     version: Digest
     results: tuple[Result, ...]
+    doubt: str = ""
+    """Why its recorded outcomes cannot be taken as they are; empty where they can."""
 
 
 class Totals(NamedTuple):
@@ -93,6 +96,13 @@ class Row(NamedTuple):
         before, after = self.outcomes
         return before is not after or _value(self.baseline, "tool_misuse") != _value(self.candidate, "tool_misuse")
 
+    @property
+    def is_same(self) -> bool:
+        """Whether nothing tells the two apart: neither how they ended nor which of the recorded calls they made."""
+        calls = ("unconsumed", "extra_calls")
+        same = all(_value(self.baseline, metric) == _value(self.candidate, metric) for metric in calls)
+        return same and not self.is_changed
+
 
 class Ratio(NamedTuple):
     """An amount of the candidate over the baseline's, on traces where both are known."""
@@ -125,6 +135,9 @@ class Replayed:
     candidate_totals: Totals
     ratios: tuple[Ratio, ...]
     gates: GateReport
+    uncompared: int = 0
+    """Recorded runs of the candidate whose task the baseline has no run of: they are in no number."""
+
     made: int = 0
     """Replays that were made for it; the others were there already (`before`)."""
 
@@ -161,33 +174,30 @@ def verdict(
     limits: Limits,
     gates: Gates | None = None,
     tasks: Mapping[str, str] = MappingProxyType({}),
+    uncompared: int = 0,
 ) -> Replayed:
     """
     Put both side by side and hold the candidate against the gates. No trace at all is not decided.
 
     `tasks` names the task of traces that share one: gates count them as trials of one case, because runs of one task
-    resemble each other and would otherwise prove more than they do.
+    resemble each other and would otherwise prove more than they do. `uncompared` are recorded runs of the candidate
+    without one of the baseline; where they are many, what is left need not be like the whole.
     """
     held = gates or replay_gates(level, limits)
     left = _left(candidate) | _left(baseline)
-    tables = [_table(suite, arm, left, tasks) for arm in (candidate, baseline)]
+    judged = _with_unknown_successes(baseline, candidate)
+    tables = [_table(suite, arm, left, tasks) for arm in (candidate, judged)]
     totals = [_totals(arm.results) for arm in (candidate, baseline)]
-    conduct = Conduct(
-        replays=0 if level is Level.STEP else len(candidate.results),  # a step cannot lead the next one astray
-        diverged=totals[0].outcomes.get(Outcome.DIVERGED, 0),
-        baseline_diverged=totals[1].outcomes.get(Outcome.DIVERGED, 0),
-    )
-    report = rule(held, tables[0], tables[1], conduct=conduct)
+    report = rule(held, tables[0], tables[1], conduct=_conduct(level, *totals))
     strict = [
         _table(suite, arm._replace(results=tuple(map(_as_failure, arm.results))), left, tasks)
-        for arm in (candidate, baseline)
+        for arm in (candidate, judged)
     ]
-    report = _sensitive(report, rule(held, strict[0], strict[1]))
+    report = _readable(_sensitive(report, rule(held, strict[0], strict[1])), (baseline, candidate))
+    report = _with_a_baseline_that_works(report, held, baseline, level)
     rows = _side_by_side(baseline, candidate)
-    if level is Level.STEP:
-        report = _with_a_baseline_that_agrees(report, baseline)
-    elif level is not Level.POLICY and any(isinstance(gate, RegressionGate) for gate in held.gates):
-        report = _with_a_sound_baseline(report, baseline)
+    report = _with_a_candidate_that_runs(_with_processes_that_live(report, rows), candidate)
+    report = _with_the_same_tasks(report, len(rows), uncompared, most=held.max_errors)
     return Replayed(
         suite=suite,
         level=level,
@@ -200,7 +210,8 @@ def verdict(
         baseline_totals=totals[1],
         candidate_totals=totals[0],
         ratios=tuple(ratio for metric in ("latency_ms", "tokens") if (ratio := _ratio(metric, rows)) is not None),
-        gates=_with_a_candidate_that_runs(_with_processes_that_live(report, rows), candidate),
+        gates=report,
+        uncompared=uncompared,
     )
 
 
@@ -229,6 +240,51 @@ def _counted(result: Result, left: frozenset[str], tasks: Mapping[str, str]) -> 
     if case not in tasks:
         return replace(result, scores=scores)
     return replace(result, scores=scores, attempt=result.attempt._replace(case=tasks[case]))
+
+
+def _with_unknown_successes(baseline: Arm, candidate: Arm) -> Arm:
+    """The baseline, its unjudged runs as errors where the candidate's were judged: they are not known."""
+    judged = {one.attempt.case for one in candidate.results if outcome_of(one) in (Outcome.PASS, Outcome.FAIL)}
+
+    def told(result: Result) -> Result:
+        if result.attempt.case not in judged or outcome_of(result) is not Outcome.UNJUDGED:
+            return result
+        others = tuple(score for score in result.scores if score.metric != "success")
+        return replace(result, scores=(Score.failed("success", "nothing says whether it succeeded"), *others))
+
+    return baseline._replace(results=tuple(map(told, baseline.results)))
+
+
+def _readable(report: GateReport, arms: Iterable[Arm]) -> GateReport:
+    """Nothing is decided on successes that nobody can read, and nothing lost where there were none."""
+    doubts = [f"{arm.label}: {doubt}" for arm in arms if (doubt := arm.doubt or _unjudged(arm))]
+    rulings = tuple(readable(ruling, "success", doubts) for ruling in report.rulings)
+    return replace(report, rulings=rulings, decision=decision_of(rulings))
+
+
+def _unjudged(arm: Arm) -> str:
+    """Why nothing is known of any run's success; empty where something is."""
+    if not arm.results or any(outcome_of(one) is not Outcome.UNJUDGED for one in arm.results):
+        return ""
+    said = _score(arm.results[0], "success")
+    return f"nothing says whether one of its {len(arm.results)} runs succeeded ({said.reason if said else ''})"
+
+
+def _conduct(level: Level, candidate: Totals, baseline: Totals) -> Conduct:
+    return Conduct(
+        replays=0 if level is Level.STEP else candidate.traces,  # a step cannot lead the next one astray
+        diverged=candidate.outcomes.get(Outcome.DIVERGED, 0),
+        baseline_diverged=baseline.outcomes.get(Outcome.DIVERGED, 0),
+    )
+
+
+def _with_a_baseline_that_works(report: GateReport, held: Gates, baseline: Arm, level: Level) -> GateReport:
+    """Undecided beside a baseline that does not do what it did, wherever the level shows that."""
+    if level is Level.STEP:
+        return _with_a_baseline_that_agrees(report, baseline)
+    if level is Level.POLICY or not any(isinstance(gate, RegressionGate) for gate in held.gates):
+        return report
+    return _with_a_sound_baseline(report, baseline)
 
 
 def _with_a_sound_baseline(report: GateReport, baseline: Arm) -> GateReport:
@@ -277,6 +333,14 @@ def _with_a_candidate_that_runs(report: GateReport, candidate: Arm) -> GateRepor
     return _undecided(
         replace(report, rulings=rulings), "the candidate works", "success", reason, len(candidate.results)
     )
+
+
+def _with_the_same_tasks(report: GateReport, compared: int, uncompared: int, *, most: float) -> GateReport:
+    """Undecided where too many runs of the candidate have none beside them: what is left need not be like the whole."""
+    if uncompared <= most * (uncompared + compared):
+        return report
+    reason = f"{uncompared} of the candidate's {uncompared + compared} runs have none of the baseline beside them"
+    return _undecided(report, "the same tasks on both sides", "success", reason, compared)
 
 
 def _with_a_baseline_that_agrees(report: GateReport, baseline: Arm) -> GateReport:

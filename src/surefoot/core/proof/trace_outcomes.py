@@ -13,8 +13,33 @@ __all__ = ["OutcomeWords", "WrittenOtherwise"]
 _ALIKE: Final = 0.8
 """Of 1: `sucess` is 0.92 `success`, `failure` is 0.43."""
 
+_SUCCESSES: Final = frozenset(
+    {
+        "complete",
+        "completed",
+        "correct",
+        "done",
+        "fulfilled",
+        "good",
+        "ok",
+        "okay",
+        "pass",
+        "passed",
+        "resolved",
+        "solved",
+        "succeeded",
+        "successful",
+        "true",
+        "yes",
+    }
+)
+"""What other tools call a success. Only where a recording holds none: beside `success` they may mean something else."""
+
 _MOST: Final = 1_000
 """Different words that are kept: more of them are texts."""
+
+_TOLD: Final = 3
+"""Words that a doubt names."""
 
 _LONGEST: Final = 64
 """Characters of a word: what is longer is a text."""
@@ -85,6 +110,26 @@ class OutcomeWords:
     def never_succeeded(self) -> int:
         """Runs with an outcome, where not one of them is a success; else 0."""
         return 0 if self._successes else self._recorded
+
+    @property
+    def doubt(self) -> str:
+        """Why these outcomes cannot be taken as they are, and what to do; empty where they can."""
+        found = list(self.written_otherwise())
+        if self.never_succeeded:
+            found += [
+                WrittenOtherwise(line, word.word, word.expected, count)
+                for word, (line, count) in self._others.items()
+                if word.word.strip().casefold() in _SUCCESSES
+            ]
+        else:
+            found = [one for one in found if one.is_certain]
+        if not found:
+            return ""
+        said = "; ".join(dict.fromkeys(one.what for one in found[:_TOLD]))
+        hint = f"write {found[0].expected!r}, or in `expected_outcome` what a success is called"
+        if self.never_succeeded:
+            said = f"not one success in {self.never_succeeded:,} run(s): {said}"
+        return f"{said} ({hint})"
 
     def written_otherwise(self) -> Iterator[WrittenOtherwise]:
         """Words that were probably meant for success, in the order of their lines."""
