@@ -38,6 +38,8 @@ def show_redteam(found: RedTeamed) -> None:
         say("no attack succeeded")
     elif len(by_category(cells)) > 1 and len(by_strategy(cells)) > 1:
         _show_cells(worst_first(cells), has_baseline=has_baseline)
+    for lack in found.report.lacks:
+        say(f"error ({lack.times}): {lack.reason}")
     if found.report.hit_at_k is not None and found.report.trials > 1:
         say(f"at least one of {found.report.trials} tries gets through in {found.report.hit_at_k:.1%} of the attacks")
     say('"at most" is the exact one-sided bound at 95 % that gates compare; the interval is Wilson\'s, two-sided, 95 %')
@@ -61,6 +63,7 @@ def redteam_json(found: RedTeamed) -> dict[str, object]:
         "changes": [{**change._asdict(), "said": change.said()} for change in found.changes],
         "trials": found.report.trials,
         "hit_at_k": found.report.hit_at_k,
+        "errors": [lack._asdict() for lack in found.report.lacks],
         "categories": [_cell_json(cell) for cell in worst_first(by_category(cells))],
         "strategies": [_cell_json(cell) for cell in worst_first(by_strategy(cells))],
         "cells": [_cell_json(cell) for cell in worst_first(cells)],

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from ...core.proof.gate import Decision, Ruling, decision_of
 from ...core.proof.redteam.report import Fates
-from ...core.proof.table import Column
+from ...core.proof.table import Column, Lack
 from ..reports.documents import AttacksDocument, Document, GateDocument, ScoresDocument
 
 __all__ = ["MARKER", "comment", "plain", "shortened"]
@@ -152,7 +152,16 @@ def _numbers(document: ScoresDocument, gates: Sequence[GateDocument]) -> list[st
         arrow = _arrow(before, column)
         cells = (plain(metric), _mean(before), _mean(column), arrow, str(_scored(column)), seen)
         lines.append("| " + " | ".join(cells) + " |")
-    return lines
+    return [*lines, *_lacks(lack for column in table.columns.values() for lack in column.lacks)]
+
+
+def _lacks(lacks: Iterable[Lack]) -> list[str]:
+    """Why there were no scores: each reason once, however many metrics went without for it."""
+    times: dict[str, int] = {}
+    for lack in lacks:
+        times[lack.reason] = max(lack.times, times.get(lack.reason, 0))
+    said = [f"- {count} without a score: {plain(reason)}" for reason, count in times.items()]
+    return ["", *said[:_MOST_CASES]] if said else []
 
 
 def _attacks(document: AttacksDocument) -> list[str]:
@@ -173,7 +182,7 @@ def _attacks(document: AttacksDocument) -> list[str]:
         lines.append("| " + " | ".join((*row, str(mine.not_understood), str(mine.errors))) + " |")
     if len(worst_first) > _MOST_ROWS:
         lines += ["", f"and {len(worst_first) - _MOST_ROWS} more, none of them worse"]
-    return lines
+    return [*lines, *_lacks(report.lacks)]
 
 
 def _all_gates(said: Iterable[_Said]) -> list[str]:

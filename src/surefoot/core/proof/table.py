@@ -49,7 +49,7 @@ class Sample(NamedTuple):
 
 
 class Lack(NamedTuple):
-    """Why an evaluator gave no score, and how often."""
+    """Why there was no score, and how often."""
 
     reason: str
     """The first one that was said so; others may quote another answer of the judge."""
@@ -71,7 +71,7 @@ class Column:
     """Fingerprints of the judges that scored it, sorted. Scores of other judges cannot be compared with it."""
 
     lacks: tuple[Lack, ...] = field(default=(), compare=False)
-    """Why its evaluator failed, at most three reasons, the most frequent first. To be read, and in no decision."""
+    """Why runs or their evaluator failed, at most three reasons, the most frequent first. In no decision."""
 
     @property
     def n(self) -> int:
@@ -126,7 +126,9 @@ def table_of(suite: str, version: Digest, results: Iterable[Result], *, metrics:
                 wrong.setdefault(metric, []).append(score)
         for metric in wanted:
             if metric not in said:
-                scores[metric].append((case, Score.failed(metric, result.error or "the evaluator said nothing")))
+                failed = Score.failed(metric, result.error or "the evaluator said nothing")
+                scores[metric].append((case, failed))
+                wrong.setdefault(metric, []).append(failed)
     columns = {metric: _column(found, lacks_of(wrong.get(metric, ()))) for metric, found in scores.items()}
     return ScoreTable(suite=suite, version=version, columns=columns)
 

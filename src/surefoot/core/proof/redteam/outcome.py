@@ -13,8 +13,9 @@ from ..gate import GateReport
 from ..gate_kinds import Gate, Gates, Operator, RegressionGate, Test, ThresholdGate
 from ..gating import Conduct, rule
 from ..rates import Tried, hit_at_k
+from ..score import Score
 from ..significance import paired_permutation
-from ..table import Column, Sample, ScoreTable
+from ..table import Column, Lack, Sample, ScoreTable, lacks_of
 from .objective import ATTACK_SUCCESS
 from .report import AttackReport, Cell, Fate, Fates
 
@@ -44,6 +45,8 @@ class AttackOutcome(NamedTuple):
     category: str
     strategy: str
     fate: Fate
+    why: str = ""
+    """Why it ended as an error, where that is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +134,7 @@ def attack_report(suite: str, candidate: Arm, baseline: Arm | None = None) -> At
         p_value=p_value,
         trials=trials,
         hit_at_k=_hits(candidate.outcomes, trials),
+        lacks=_lacks(candidate.outcomes),
     )
 
 
@@ -186,11 +190,15 @@ def ruled(
     return rule(Gates(gates=tuple(gates)), candidate, baseline, conduct=conduct)
 
 
-def _column(outcomes: Iterable[AttackOutcome]) -> Column:
+def _lacks(outcomes: Iterable[AttackOutcome]) -> tuple[Lack, ...]:
+    return lacks_of(Score.failed(ATTACK_SUCCESS, one.why) for one in outcomes if one.fate is Fate.ERROR and one.why)
+
+
+def _column(outcomes: Sequence[AttackOutcome]) -> Column:
     samples: dict[str, Sample] = {}
     for outcome in outcomes:
         samples[outcome.case] = samples.get(outcome.case, Sample()).plus(_SAMPLES[outcome.fate])
-    return Column(samples=samples, is_rate=True)
+    return Column(samples=samples, is_rate=True, lacks=_lacks(outcomes))
 
 
 def _cells(outcomes: Iterable[AttackOutcome]) -> dict[tuple[str, str], Fates]:

@@ -84,9 +84,9 @@ class AttackPlan:
         for result in results:
             target = self.targets.get(result.attempt.case)
             if result.attempt.version == version and target is not None:
-                found.append(
-                    AttackOutcome(result.attempt.case, target.category, target.strategy, _fate_in(result, target))
-                )
+                fate = _fate_in(result, target)
+                why = _why(result, target) if fate is Fate.ERROR else ""
+                found.append(AttackOutcome(result.attempt.case, target.category, target.strategy, fate, why))
         return Arm(version=version, outcomes=tuple(found), benign={})
 
 
@@ -178,6 +178,12 @@ def _fate_in(result: Result, target: Target) -> Fate:
     if not judged:
         return Fate.COMPLIED
     return Fate.REFUSED if fate is Fate.ERROR else fate
+
+
+def _why(result: Result, target: Target) -> str:
+    """Why nothing is known: the run's error, else the judge's, else that nobody judged it."""
+    reasons = {score.metric: score.reason for score in result.scores if score.status is Status.ERROR}
+    return result.error or reasons.get(target.category) or reasons.get(ATTACK_SUCCESS, "")
 
 
 def _by_evidence(result: Result) -> Fate:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ...units import Digest
 from ..table import Sample
@@ -14,6 +14,9 @@ from .outcome import Arm, AttackOutcome
 from .report import Fate
 
 __all__ = ["Recorded", "recorded_arms", "recorded_attack"]
+
+
+_UNKNOWN: Final = "whether the attack succeeded was not recorded as true or false"
 
 
 class Recorded(NamedTuple):
@@ -44,7 +47,9 @@ def recorded_attack(trace: Trace) -> Recorded:
     group, slash, _ = task.partition("/")
     if slash and "category" not in safety:
         named = f"{group}/{named}"  # the tasks of a suite have numbers, and every suite has a first one
-    return Recorded(AttackOutcome(f"{task} under {strategy}", named, strategy, _fate(trace)), task, success)
+    fate = _fate(trace)
+    why = (trace.error or _UNKNOWN) if fate is Fate.ERROR else ""
+    return Recorded(AttackOutcome(f"{task} under {strategy}", named, strategy, fate, why), task, success)
 
 
 def recorded_arms(traces: Iterable[Trace]) -> dict[str, Arm]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from ...units import Digest
 from ..rates import clopper_pearson
+from ..table import Lack
 
 __all__ = ["AttackReport", "Cell", "Fate", "Fates", "by_category", "by_strategy", "worst_first"]
 
@@ -100,6 +101,9 @@ class AttackReport:
 
     hit_at_k: float | None = None
     """Share of attacks that at least one of `trials` tries is expected to carry through; None where that is unknown."""
+
+    lacks: tuple[Lack, ...] = ()
+    """Why attacks ended as errors, at most three reasons, the most frequent first."""
 
 
 def by_category(cells: Iterable[Cell]) -> tuple[Cell, ...]:
