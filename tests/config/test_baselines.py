@@ -147,3 +147,11 @@ def test_a_table_is_no_baseline(tmp_path):
         parse_baseline(table_text(BLESSED.table).encode(), source="t.json")
     with pytest.raises(GateError, match="no such file"):
         load_baseline(tmp_path / "nothing.json")
+
+
+def test_plain_counts_may_stand_alone():
+    """Results of another program need no envelope: the metrics by name are enough."""
+    bare = b'{"exact": {"n": 100, "passed": 95}, "p95_ms": 1500}'
+    assert parse_table(bare, source="m.json") == parse_table(b'{"metrics": ' + bare + b"}", source="m.json")
+    with pytest.raises(GateError, match=r"m\.json"):
+        parse_table(b'{"exact": "nearly all"}', source="m.json")

@@ -94,13 +94,15 @@ def parse_table(raw: bytes, *, source: str) -> ScoreTable:
     """
     A table of scores: one that `table_text` wrote, a baseline, or plain counts by metric.
 
-    Plain is `{"metrics": {"exact": {"n": 100, "passed": 95}, "quality": {"n": 50, "mean": 4.1, "sd": 0.6}, ...}}`; a
-    bare number in the place of counts is a mean of which nothing else is known. Raises GateError, also for a name that
-    stands twice in its object.
+    Plain is `{"metrics": {"exact": {"n": 100, "passed": 95}, "quality": {"n": 50, "mean": 4.1, "sd": 0.6}, ...}}`, or
+    the inner object alone; a bare number in the place of counts is a mean of which nothing else is known. Raises
+    GateError, also for a name that is repeated in its object.
     """
     kind = _kind(raw, source)
     if kind == "plain":
         return _plain(_decoded(raw, _Plain, source), source)
+    if kind == "flat":
+        return _plain(_Plain(metrics=_decoded(raw, dict[str, _Counts | float], source)), source)
     if kind == "baseline":
         return _baseline(raw, source).table
     found = _decoded(raw, _Table, source)
@@ -187,7 +189,9 @@ def _kind(raw: bytes, source: str) -> str:
     _refuse_repeated(raw, source)
     if "metrics" in found:
         return "plain"
-    return "baseline" if "blessed_by" in found else "table"
+    if "blessed_by" in found:
+        return "baseline"
+    return "table" if "columns" in found or "format" in found or not found else "flat"
 
 
 def _decoded(raw: bytes, kind: type[T], source: str) -> T:
