@@ -37,7 +37,7 @@ def touched_versions(root: Path, base: str) -> Touched:
     """
     The versions that the project has now and had not at the commit `base`, by agent and label.
 
-    A version that was renamed is the same version. Raises UsageError for what is no commit and outside of git, and
+    A version that was renamed is the same version. Raises UsageError for an unknown commit and outside of git, and
     whatever a broken version file raises; broken files of the base are nobody's problem any more.
     """
     with tempfile.TemporaryDirectory(prefix="surefoot-base-") as folder:

@@ -22,7 +22,7 @@ def isolation_of(versions: Iterable[AgentVersion], root: Path, allowed: Isolatio
     The endpoints and keys that the executors of the versions name, what `surefoot.yaml` allows, and what is given.
 
     A Python function names its endpoint as a model does: `base_url` and `api_key_env`, among its settings. Raises
-    SettingsError for a host that is none.
+    SettingsError for an invalid host name.
     """
     project = replay_allowances(root)
     hosts, variables = [*project.hosts, *allowed.hosts], [*project.env, *allowed.variables]

@@ -268,7 +268,7 @@ class Agent:
         """
         What became known of a run, seconds or days later, in any process.
 
-        Raises UsageError for what is no run id of this agent, for no outcome, and for one that means nothing.
+        Raises UsageError for anything but a run id of this agent, and for a missing or meaningless outcome.
         """
         report = late_outcome(run_id, outcome, agent=self.name)
         if report is not None:

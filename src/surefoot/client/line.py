@@ -168,7 +168,7 @@ def remembered_in(line: UnitState) -> Remembered:
 
 
 def head(raw: bytes) -> Head | None:
-    """The head in a file's first line, or None if that is none of ours."""
+    """The head in a file's first line, or None if the file is not a spool of ours."""
     try:
         return _decode_head(raw)
     except (msgspec.DecodeError, UnicodeDecodeError):

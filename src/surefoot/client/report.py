@@ -41,7 +41,7 @@ def late_outcome(run_id: str, outcome: Outcome, *, agent: AgentName | None = Non
     """
     What became known of a run, to be counted where the run was. None if it says nothing new.
 
-    Raises UsageError for what is no run id (or one of another agent), for no outcome, and for one that means nothing.
+    Raises UsageError for an invalid run id or one of another agent, and for a missing or meaningless outcome.
     """
     if not isinstance(run_id, str):  # pyright: ignore[reportUnnecessaryIsInstance] - a Reply is passed all too easily
         raise UsageError(f"the run id is a {type(run_id).__name__}, and it is text", hint="pass reply.run_id")

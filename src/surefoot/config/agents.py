@@ -93,7 +93,7 @@ def load_version(root: Path, agent: str, label: str) -> AgentVersion:
     """The version that a project's file describes, its prompt files read and its role resolved to the pinned model.
 
     Raises `UnknownName` for an agent or a label that is not there, and `ArtifactError` with file, line and key for
-    whatever a file says that cannot be.
+    any invalid value in a file.
     """
     return read_version(root, find_version(root, agent, label))
 

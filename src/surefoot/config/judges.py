@@ -48,7 +48,8 @@ def read_judge(node: Node, shared: Node | None = None) -> EvaluatorSpec:
     """
     A judge as it stands in a suite; what it does not say itself it takes from the suite's `judge:`.
 
-    Raises with place, key and hint for a rubric, a threshold or votes that cannot be, and for no model or no address.
+    Raises with place, key and hint for an invalid rubric, threshold or number of votes, and for a missing model or
+    address.
     """
     fields = node.mapping(known=JUDGE_KEYS)
     common = None if shared is None else shared.mapping(known=JUDGE_MODEL_KEYS)
@@ -110,7 +111,7 @@ def _value(key: str, node: Node) -> Json:
 
 
 def pass_rate(node: Node) -> float:
-    """The share of cases that has to pass: above 0, because every version passes that. Raises for what is no share."""
+    """The share of cases that has to pass: above 0, because every version passes that. Raises if it is not a share."""
     rate = float(node.number(minimum=0, maximum=1))
     if rate == 0.0:
         raise node.error("a pass_rate of 0 passes everything", hint="write a share above 0, such as 0.9")

@@ -212,7 +212,7 @@ def load_settings(root: Path, environ: Mapping[str, str], *, store: str | None =
     """
     The settings of a project. `root` is absolute; a `store` given here goes before the environment's and the file's.
 
-    Raises SettingsError, which names file, line and key, for whatever the file says that cannot be.
+    Raises SettingsError, which names file, line and key, for any invalid value.
     """
     path = root / SETTINGS_FILE
     source = shown_path(root, path)

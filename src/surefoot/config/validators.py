@@ -25,7 +25,7 @@ def bounded_search(pattern: str, *, ignore_case: bool = False) -> Search:
     A search that gives up with TimeoutError after half a second, whatever the pattern and the text.
 
     The pattern is read by the `regex` package, in the mode in which it means what it means to `re`. Raises ValueError
-    for a pattern that is none, or is longer than 1,000 characters.
+    for an invalid pattern, or one longer than 1,000 characters.
     """
     regex = _package("regex")
     if len(pattern) > _LONGEST_PATTERN:
@@ -46,7 +46,7 @@ def schema_problem(schema: Json) -> Problem:
     What is wrong with a value by a JSON Schema (draft 2020-12 unless it names another), or None.
 
     A `$ref` leads nowhere outside of the schema: nothing is fetched. Patterns in it are matched in linear time.
-    Raises ValueError for a schema that is none.
+    Raises ValueError for an invalid JSON Schema.
     """
     package = _package("jsonschema_rs")
     try:

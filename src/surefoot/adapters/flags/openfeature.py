@@ -16,7 +16,7 @@ class OpenFeatureFlags:
     """Boolean flags of an OpenFeature client. The unit is the targeting key, the rest are attributes."""
 
     def __init__(self, client: object) -> None:
-        """Raises UsageError for what is no OpenFeature client, and where its package is not installed."""
+        """Raises UsageError for anything but an OpenFeature client, and where its package is not installed."""
         try:
             from openfeature.client import OpenFeatureClient
         except ModuleNotFoundError as error:

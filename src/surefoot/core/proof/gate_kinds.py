@@ -201,7 +201,7 @@ Gate = ThresholdGate | SuiteGate | RegressionGate | InvariantGate | BudgetGate |
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gates:
-    """All gates of a file, and what holds for all of them. Raises GateError for settings that cannot be."""
+    """All gates of a file, and its settings for all of them. Raises GateError for invalid settings."""
 
     gates: tuple[Gate, ...]
     alpha: float = 0.05

@@ -117,7 +117,7 @@ def rule(  # noqa: PLR0913 - what is beyond the two tables is by keyword, and ea
     `today` decides which quarantine has expired and has to be given with one. `seed` is of the shuffles behind
     false-alarm rates: from the data's own names if not given, so equal data give equal reports; no `shuffles`, no such
     rates. Gates of another suite are not looked at; if none is left, the report is undecided. Raises GateError for a
-    quarantine without a day, and for a rate held against a number that is none.
+    quarantine without a day, and for a rate held against a number that is no rate.
     """
     listed = tuple(quarantine)
     if listed and today is None:

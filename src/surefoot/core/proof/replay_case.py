@@ -14,7 +14,7 @@ __all__ = ["Task", "case_of", "tasks"]
 
 
 class Task(NamedTuple):
-    """What a run was asked to do, and the how manieth run of it this is."""
+    """What a run was asked to do, and which of several runs of the same request it is."""
 
     name: str
     trial: int

@@ -140,7 +140,7 @@ class Suite:
 
 
 def case_digest(case: Case) -> str:
-    """The content of a case as 64 hexadecimal digits. Raises ArtifactError for what is no JSON."""
+    """The content of a case as 64 hexadecimal digits. Raises ArtifactError for anything that JSON cannot hold."""
     calls = (
         None if case.expected_calls is None else [{"name": c.name, "args": _json(c.args)} for c in case.expected_calls]
     )

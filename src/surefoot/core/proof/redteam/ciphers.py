@@ -100,7 +100,7 @@ def base64_text(text: str) -> str:
 
 
 def from_base64(text: str) -> str:
-    """The text again. Raises ValueError for what is none."""
+    """The text again. Raises ValueError for text that is not in this cipher."""
     return base64.b64decode("".join(text.split()), validate=True).decode()
 
 
@@ -110,7 +110,7 @@ def base32_text(text: str) -> str:
 
 
 def from_base32(text: str) -> str:
-    """The text again. Raises ValueError for what is none."""
+    """The text again. Raises ValueError for text that is not in this cipher."""
     return base64.b32decode("".join(text.split())).decode()
 
 
@@ -120,7 +120,7 @@ def ascii85(text: str) -> str:
 
 
 def from_ascii85(text: str) -> str:
-    """The text again. Raises ValueError for what is none."""
+    """The text again. Raises ValueError for text that is not in this cipher."""
     return base64.a85decode(text.encode()).decode()
 
 
@@ -130,7 +130,7 @@ def hex_text(text: str) -> str:
 
 
 def from_hex(text: str) -> str:
-    """The text again. Raises ValueError for what is none."""
+    """The text again. Raises ValueError for text that is not in this cipher."""
     return binascii.unhexlify("".join(text.split())).decode()
 
 
@@ -140,7 +140,7 @@ def binary(text: str) -> str:
 
 
 def from_binary(text: str) -> str:
-    """The text again. Raises ValueError for what is none."""
+    """The text again. Raises ValueError for text that is not in this cipher."""
     return bytes(int(bits, 2) for bits in text.split()).decode()
 
 
@@ -150,7 +150,7 @@ def url(text: str) -> str:
 
 
 def from_url(text: str) -> str:
-    """The text again. Raises ValueError for what is none."""
+    """The text again. Raises ValueError for text that is not in this cipher."""
     return _PERCENT.sub(lambda found: bytes([int(found[1], 16)]), text.encode()).decode()
 
 
@@ -180,7 +180,7 @@ def json_string(text: str) -> str:
 
 
 def from_json_string(text: str) -> str:
-    """The text again. Raises ValueError for what is none."""
+    """The text again. Raises ValueError for text that is not in this cipher."""
     value: object = json.loads(text)
     if not isinstance(value, str):
         raise ValueError("no JSON string")  # noqa: TRY004  # what is wrong is the text, not the type of an argument

@@ -161,7 +161,7 @@ def variation_selectors(text: str) -> str:
 
 
 def from_variation_selectors(text: str) -> str:
-    """What the marks say. Raises ValueError for what is none."""
+    """What the marks say. Raises ValueError where there are none."""
     found = [ord(one) for one in text]
     codes = [code - 0xFE00 if code < 0xFE10 else code - 0xE0100 + 16 for code in found if _is_selector(code)]
     return bytes(codes).decode()
