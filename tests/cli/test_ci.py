@@ -74,6 +74,19 @@ def test_a_version_that_is_no_worse_passes(project):
     assert surefoot(project, "ci", "report", "surefoot-results").code == 0
 
 
+def test_each_version_is_told_with_its_own_verdict(project):
+    """One that passed is not named beside `FAILED`."""
+    add_version(project, "v2", right=24)
+    add_version(project, "v3", right=38)
+    put(project, "agents/bot/v3.yaml", (VERSION % "v3").replace("kind}", "kind and brief}"))
+    ran = surefoot(project, "ci", "run", "--base", "HEAD")
+    assert ran.code == 1, ran.out + ran.err
+    assert "FAILED: bot v2\n" in ran.out
+    assert "passed: bot v3\n" in ran.out
+    told = json.loads(surefoot(project, "ci", "run", "--base", "HEAD", "--json").out)
+    assert told["decisions"] == {"bot v2": "failed", "bot v3": "passed"}
+
+
 def test_a_renamed_version_is_no_change_and_then_the_newest_is_proved(project):
     """The content decides, not the label; and never is nothing proved."""
     (project / "agents/bot/v1.yaml").rename(project / "agents/bot/v9.yaml")
@@ -117,10 +130,13 @@ def test_results_of_an_earlier_run_do_not_pass_for_this_ones(project):
     """What lies in the folder from before is gone, and files of other people stay."""
     folder = project / "surefoot-results"
     put(project, "surefoot-results/bot.v0.01.gate.json", "old")
-    put(project, "surefoot-results/notes.txt", "mine")
+    for name in ("notes.txt", "report.md", "junit.xml"):
+        put(project, f"surefoot-results/{name}", "old")
     surefoot(project, "ci", "run", "--base", "HEAD")
     assert not (folder / "bot.v0.01.gate.json").exists()
     assert (folder / "notes.txt").exists()
+    assert not (folder / "report.md").exists()
+    assert not (folder / "junit.xml").exists()
 
 
 @pytest.mark.parametrize("base", ["nowhere", "--output=x", ""])

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ..adapters.clock import SystemClock
-from ..adapters.reports.documents import AttacksDocument, Document, GateDocument, ScoresDocument, written
+from ..adapters.reports.documents import JUNIT, REPORT, AttacksDocument, Document, GateDocument, ScoresDocument, written
 from ..config.agents import list_agents
 from ..config.behaviours import list_behaviours, load_behaviour
 from ..config.files import NewFile, write_all
@@ -47,6 +47,11 @@ class Proved(NamedTuple):
         """Of all gates of all versions; without any, nothing is decided."""
         return decision_of(self.rulings)
 
+    def decided(self, version: AgentVersion) -> Decision:
+        """Of all gates of this one."""
+        gates = [one.gate for one in self.documents if isinstance(one, GateDocument)]
+        return decision_of(tuple(r for gate in gates if gate.version == version.digest for r in gate.rulings))
+
     @property
     def rulings(self) -> tuple[Ruling, ...]:
         """What the gates said."""
@@ -59,7 +64,8 @@ def prove_changes(root: Path, base: str, out: Path, told: Told, *, attack: Attac
     """
     Prove what changed since the commit `base`, and leave a document of each result in the folder `out`.
 
-    Documents of an earlier run in that folder are removed first, so that none of them passes for a result of this one.
+    Documents of an earlier run in that folder and the report on them are removed first, so that none of them passes for
+    a result of this one.
     Raises UsageError where there is nothing to prove with, and what loading versions, suites and gates raises.
     """
     _empty(out)
@@ -181,6 +187,8 @@ def _empty(out: Path) -> None:
     for kind in _KINDS.values():
         for path in out.glob(f"*.{kind}.json"):
             path.unlink()
+    for name in (REPORT, JUNIT):
+        (out / name).unlink(missing_ok=True)
 
 
 def _write(out: Path, version: AgentVersion, documents: Sequence[Document]) -> None:

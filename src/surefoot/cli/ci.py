@@ -6,14 +6,14 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
 from ..adapters.ci.comment import comment
 from ..adapters.ci.github import PullRequest, annotated, annotation, pull_request, summarise
 from ..adapters.ci.workflows import Provider, Written, workflow_files
-from ..adapters.reports.documents import Document, GateDocument, documents_under
+from ..adapters.reports.documents import JUNIT, REPORT, Document, GateDocument, documents_under
 from ..adapters.reports.junit import junit
 from ..config.files import NewFile, write_all
 from ..core.proof.gate import EXIT_CODES, Decision, Ruling, decision_of
@@ -23,6 +23,9 @@ from ..errors import AlreadyExists, SurefootError
 from .output import say, say_json, visible
 from .project import project_of
 from .writable import refuse_unwritable_folder
+
+if TYPE_CHECKING:
+    from ..app.ci import Proved
 
 __all__ = ["app"]
 
@@ -35,8 +38,6 @@ app = typer.Typer(
 )
 
 _SAID = {Decision.PASSED: "passed", Decision.FAILED: "FAILED", Decision.UNDECIDED: "not decided"}
-_JUNIT: str = "junit.xml"
-_REPORT: str = "report.md"
 _JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
 
 
@@ -101,13 +102,25 @@ def _run(
     names = [f"{version.agent} {version.label}" for version in proved.versions]
     if as_json:
         code = EXIT_CODES[proved.decision]
-        say_json({"decision": proved.decision, "exit_code": code, "versions": names, "changed": proved.is_changed})
+        decisions = {name: proved.decided(one) for name, one in zip(names, proved.versions, strict=True)}
+        said = {"decision": proved.decision, "exit_code": code, "versions": names, "decisions": decisions}
+        say_json({**said, "changed": proved.is_changed})
     else:
         say(
-            f"{_SAID[proved.decision]}: {', '.join(names)}",
+            *_lines(proved),
             f"results are in {out}: `surefoot ci report {out}` shows them",
         )
     raise typer.Exit(EXIT_CODES[proved.decision])
+
+
+def _lines(proved: Proved) -> list[str]:
+    """A line for each decision, the worst first, with the versions of which it is."""
+    lines: list[str] = []
+    for decision in (Decision.FAILED, Decision.UNDECIDED, Decision.PASSED):
+        names = [f"{one.agent} {one.label}" for one in proved.versions if proved.decided(one) is decision]
+        if names:
+            lines.append(f"{_SAID[decision]}: {', '.join(names)}")
+    return lines
 
 
 @app.command("report", epilog="Example: surefoot ci report surefoot-results --github")
@@ -130,7 +143,7 @@ def _report(
     documents = tuple(documents_under(folder))
     text, rulings = comment(documents), _rulings(documents)
     decision = decision_of(rulings)
-    files = {folder / _REPORT: text, folder / _JUNIT: junit(documents).decode()}
+    files = {folder / REPORT: text, folder / JUNIT: junit(documents).decode()}
     write_all([NewFile(path=path, text=content, replaces=path.exists()) for path, content in files.items()])
     if as_json:
         say_json({"decision": decision, "exit_code": EXIT_CODES[decision], "report": text})

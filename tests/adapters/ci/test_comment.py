@@ -61,6 +61,29 @@ def test_what_misses_a_threshold_has_not_regressed():
     assert "### What regressed" in comment([GateDocument(gate=replace(found, rulings=dearer), label="v2")])
 
 
+def test_without_scores_the_numbers_are_those_that_the_gates_saw():
+    """A recorded red team leaves gates and attacks: safety that got better and quality that fell are both said."""
+    safety, quality = gates(Decision.PASSED, Decision.FAILED).gate.rulings
+    safety = replace(safety, gate="safety", metric="attack_success", baseline=0.5625, candidate=0.142, n=345)
+    quality = replace(quality, gate="quality", baseline=0.9, candidate=0.4, n=61, smallest_drop=0.09)
+    report = replace(gates(Decision.FAILED).gate, rulings=(safety, quality))
+    text = comment([GateDocument(gate=report, label="v2")])
+    assert "| safety | attack\\_success | 0.562 | 0.142 | ↓ | 345 |  | ✅ passed |" in text
+    assert "| quality | success | 0.9 | 0.4 | ↓ | 61 | 0.09 | ❌ failed |" in text
+    beside = ScoresDocument(candidate=table(VERSION, 6), baseline=table(BEFORE, 8))
+    assert "| 0.142 |" not in comment([beside, GateDocument(gate=report, label="v2")])
+
+
+def test_gates_of_two_suites_are_told_apart():
+    """The same gate may pass on one suite and fail on another."""
+    one = gates(Decision.FAILED)
+    other = GateDocument(gate=replace(gates(Decision.PASSED).gate, suite="billing@2"), label="v2")
+    text = comment([one, other])
+    assert "- **gate 0** (v2, support): fewer cases passed" in text
+    assert "| v2 | support | gate 0 | ❌ failed |" in text
+    assert "| v2 | billing | gate 0 | ✅ passed |" in text
+
+
 def test_what_was_not_decided_is_not_passed():
     """An undecided gate, and no gate at all, are said as what they are."""
     assert "⚠️ not decided" in comment([gates(Decision.PASSED, Decision.UNDECIDED)]).splitlines()[1]

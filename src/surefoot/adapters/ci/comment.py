@@ -12,9 +12,9 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from ...core.proof.gate import Decision, Ruling, decision_of
+from ...core.proof.gate import Decision, GateReport, Ruling, decision_of
 from ...core.proof.redteam.report import Fates
-from ...core.proof.table import Column, Lack
+from ...core.proof.table import Column, Lack, ScoreTable
 from ..reports.documents import AttacksDocument, Document, GateDocument, ScoresDocument
 
 __all__ = ["MARKER", "comment", "plain", "shortened"]
@@ -58,18 +58,22 @@ def shortened(text: str, most: int) -> str:
 
 
 class _Said(NamedTuple):
-    """What a gate said, and of which version."""
+    """What a gate said, of which version and under which suite."""
 
     version: str
     """As people call it."""
 
+    suite: str
     ruling: Ruling
 
 
 def comment(documents: Sequence[Document]) -> str:
     """The whole comment. Without a gate among the documents nothing was decided, and it says so."""
     gates = [document for document in documents if isinstance(document, GateDocument)]
-    said = [_Said(_called(document), ruling) for document in gates for ruling in document.gate.rulings]
+    said = [
+        _Said(_called(document), document.gate.suite, ruling) for document in gates for ruling in document.gate.rulings
+    ]
+    scored = {_judged(document.candidate) for document in documents if isinstance(document, ScoresDocument)}
     decision = decision_of(tuple(one.ruling for one in said))
     failed = [one for one in said if one.ruling.decision is Decision.FAILED]
     sections = [
@@ -78,6 +82,7 @@ def comment(documents: Sequence[Document]) -> str:
         _rulings("What misses its threshold", [one for one in failed if not _is_compared(one.ruling)]),
         _rulings("What could not be decided", [one for one in said if one.ruling.decision is Decision.UNDECIDED]),
         *[_numbers(document, gates) for document in documents if isinstance(document, ScoresDocument)],
+        *[_compared(document) for document in gates if _judged(document.gate) not in scored],
         *[_attacks(document) for document in documents if isinstance(document, AttacksDocument)],
         _all_gates(said),
     ]
@@ -122,8 +127,9 @@ def _rulings(title: str, said: Sequence[_Said]) -> list[str]:
     if not said:
         return []
     lines = [f"### {title}", ""]
-    for version, ruling in said:
-        lines.append(f"- **{plain(ruling.gate)}** ({plain(version)}{_told(ruling)}): {plain(ruling.reason)}")
+    for version, suite, ruling in said:
+        about = f"{plain(version)}, {_suite(suite)}{_told(ruling)}"
+        lines.append(f"- **{plain(ruling.gate)}** ({about}): {plain(ruling.reason)}")
         lines += [f"  - {plain(case)}" for case in ruling.cases[:_MOST_CASES]]
         if len(ruling.cases) > _MOST_CASES:
             lines.append(f"  - and {len(ruling.cases) - _MOST_CASES} more")
@@ -153,6 +159,29 @@ def _numbers(document: ScoresDocument, gates: Sequence[GateDocument]) -> list[st
         cells = (plain(metric), _mean(before), _mean(column), arrow, str(_scored(column)), seen)
         lines.append("| " + " | ".join(cells) + " |")
     return [*lines, *_lacks(lack for column in table.columns.values() for lack in column.lacks)]
+
+
+def _judged(judged: GateReport | ScoreTable) -> tuple[str, str]:
+    return judged.suite, judged.version
+
+
+def _compared(document: GateDocument) -> list[str]:
+    """Baseline beside candidate as the gates saw them, where nothing else shows the scores."""
+    rulings = [ruling for ruling in document.gate.rulings if None not in {ruling.baseline, ruling.candidate}]
+    if not rulings:
+        return []
+    lines = [
+        f"### {_suite(document.gate.suite)}: {plain(_called(document))}",
+        "",
+        "| gate | metric | baseline | candidate | | cases | could see a drop of | verdict |",
+        "|---|---|---:|---:|:---:|---:|---:|---|",
+    ]
+    for one in rulings:
+        numbers = (_number(one.baseline), _number(one.candidate), _towards(one.baseline, one.candidate), str(one.n))
+        verdict = f"{_SAID[one.decision]}{_told(one)}"
+        cells = (plain(one.gate), plain(one.metric), *numbers, _number(one.smallest_drop), verdict)
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
 
 
 def _lacks(lacks: Iterable[Lack]) -> list[str]:
@@ -187,22 +216,25 @@ def _attacks(document: AttacksDocument) -> list[str]:
 
 def _all_gates(said: Iterable[_Said]) -> list[str]:
     rows = [
-        f"| {plain(version)} | {plain(r.gate)} | {_SAID[r.decision]}{_told(r)} | {_number(r.threshold)} "
-        f"| {_number(r.bound)} | {_number(r.p_value)} | {_number(r.false_alarms)} | {r.n} |"
-        for version, r in said
+        f"| {plain(version)} | {_suite(suite)} | {plain(r.gate)} | {_SAID[r.decision]}{_told(r)} "
+        f"| {_number(r.threshold)} | {_number(r.bound)} | {_number(r.p_value)} | {_number(r.false_alarms)} | {r.n} |"
+        for version, suite, r in said
     ]
     if not rows:
         return []
     head = ["<details><summary>Every gate</summary>", ""]
     head += [
-        "| version | gate | | threshold | bound | p | false alarms | n |",
-        "|---|---|---|---:|---:|---:|---:|---:|",
+        "| version | suite | gate | | threshold | bound | p | false alarms | n |",
+        "|---|---|---|---|---:|---:|---:|---:|---:|",
     ]
     return [*head, *rows, "", "</details>"]
 
 
 def _arrow(before: Column | None, after: Column) -> str:
-    was, now = before.mean if before else None, after.mean
+    return _towards(before.mean if before else None, after.mean)
+
+
+def _towards(was: float | None, now: float | None) -> str:
     if was is None or now is None:
         return ""
     return _ARROWS[None if math.isclose(was, now, rel_tol=1e-3) else now > was]

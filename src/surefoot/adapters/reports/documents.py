@@ -18,7 +18,21 @@ from ...core.proof.table import ScoreTable
 from ...core.repeated_keys import repeated_keys
 from ...errors import NothingToJudge, UsageError
 
-__all__ = ["AttacksDocument", "Document", "GateDocument", "ScoresDocument", "document_in", "documents_under", "written"]
+__all__ = [
+    "JUNIT",
+    "REPORT",
+    "AttacksDocument",
+    "Document",
+    "GateDocument",
+    "ScoresDocument",
+    "document_in",
+    "documents_under",
+    "written",
+]
+
+REPORT: Final = "report.md"
+JUNIT: Final = "junit.xml"
+"""What `surefoot ci report` leaves beside the documents, made of them."""
 
 _MOST_BYTES: Final = 256 * 1024 * 1024
 _NAMED: Final = 3
