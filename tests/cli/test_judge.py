@@ -116,6 +116,20 @@ def test_run_ends_as_its_worst_run(tmp_path, script, code):
     assert run(tmp_path, script).code == code
 
 
+def test_a_run_without_an_answer_is_skipped_without_a_call_and_leaves_it_open(tmp_path):
+    """It counts in no limit of calls, and what some runs lacked keeps the others from being all that was asked."""
+    path = traces(tmp_path, "success", "failure", "success")
+    lines = [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
+    lines[0]["response"] = None
+    Path(path).write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    with serving(Script(said(5))) as url:
+        where = ("--rubric", "relevance", "--model", "m", "--base-url", url, "--tries", "1", "--concurrency", "1")
+        ended = surefoot(tmp_path, "judge", "run", path, *where, "--max-calls", "2", "--json")
+    found = ended.json
+    assert (ended.code, found["passed"], found["skipped"], found["stopped"]) == (2, 2, 1, "")
+    assert found["spent"]["calls"] == 2
+
+
 def test_no_run_is_not_decided(tmp_path):
     """Nothing judged is never a pass; nor is a cap that ends it early."""
     assert run(tmp_path, Script(said(5)), outcomes=()).code == 2

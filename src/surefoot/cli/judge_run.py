@@ -141,7 +141,8 @@ def _code(found: RunsJudged) -> int:
     counts = _counts(found)
     if counts["failed"]:
         return 1
-    return 0 if counts["passed"] and not counts["errors"] and not counts["not_reached"] else 2
+    unjudged = counts["skipped"] + counts["errors"] + counts["not_reached"]
+    return 0 if counts["passed"] and not unjudged else 2
 
 
 def _summary(found: RunsJudged, judge: ModelJudge) -> dict[str, object]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from ..core.proof.case import Case
 from ..core.proof.score import Score
 from ..core.proof.trace import Trace
 
-__all__ = ["Judge", "Judged", "Usage"]
+__all__ = ["NOT_ASKED", "Judge", "Judged", "Usage"]
 
 
 class Usage(NamedTuple):
@@ -17,6 +17,12 @@ class Usage(NamedTuple):
 
     usd: float | None = None
     tokens: int | None = None
+    calls: int = 1
+    """0: it was answered without asking anybody, and no limit of calls counts it."""
+
+
+NOT_ASKED: Final = Usage(0.0, 0, 0)
+"""Of a score that needed no call."""
 
 
 class Judged(NamedTuple):

@@ -100,10 +100,12 @@ class Budget:
         usd, count = usage.usd or 0.0, usage.tokens or 0
         self._spent_usd += usd
         self._spent_tokens += count
+        self._made -= 1 - usage.calls
         if self._metered:
             self._under_way[payer] -= 1
-            before = self._dearest.get(payer, (0.0, 0))
-            self._dearest[payer] = (max(before[0], usd), max(before[1], count))
+            if usage.calls:
+                before = self._dearest.get(payer, (0.0, 0))
+                self._dearest[payer] = (max(before[0], usd), max(before[1], count))
             for cap, value, what in ((self._usd, usage.usd, "cost"), (self._tokens, usage.tokens, "token count")):
                 if cap is not None and value is None:
                     self.stop(f"there is a limit, and the {what} of a call of {payer} is not known")

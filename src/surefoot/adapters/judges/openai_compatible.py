@@ -17,12 +17,10 @@ from ...core.proof.score import Score
 from ...core.proof.trace import Trace
 from ...core.units import AgentName, Millis
 from ...ports.executor import Answer
-from ...ports.judge import Judged, Usage
+from ...ports.judge import NOT_ASKED, Judged, Usage
 from ..executors.openai_compatible import OpenAICompatibleExecutor
 
 __all__ = ["Endpoint", "ModelJudge", "setting_of"]
-
-_FREE: Final = Usage(0.0, 0)
 _MICRO: Final = 1_000_000
 
 
@@ -77,7 +75,7 @@ class ModelJudge:
         """The first call for a run; what lacks an input is skipped without one."""
         opened = hearing(self._spec, case, trace, self._setting)
         if isinstance(opened, Score):
-            return Judged(opened, _FREE)
+            return Judged(opened, NOT_ASKED)
         return await self._ask(opened, trace.trace_id)
 
     async def _ask(self, state: Hearing, key: str) -> Judged:
