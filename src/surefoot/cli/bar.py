@@ -6,12 +6,13 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ..service.budget import Spending
 from ..service.prove import Progress
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-__all__ = ["bar"]
+__all__ = ["bar", "said_spending"]
 
 
 @contextmanager
@@ -26,6 +27,18 @@ def bar(*, shown: bool, title: str = "running") -> Generator[Callable[[Progress]
             screen.update(task, completed=progress.done, total=progress.total, said=spent + failed)
 
         yield told
+
+
+def said_spending(spent: Spending) -> str:
+    """What was used, as far as it is known: what nobody said is not zero."""
+    tokens = _known(f"{spent.tokens:,} tokens", spent.uncounted, spent.calls, "token count")
+    return f"{spent.calls:,} calls, {tokens}, {_known(f'${spent.usd:.6g}', spent.unpriced, spent.calls, 'price')}"
+
+
+def _known(said: str, unknown: int, calls: int, what: str) -> str:
+    if not unknown:
+        return said
+    return f"{what} not known" if unknown >= calls else f"{said} and {unknown:,} calls whose {what} is not known"
 
 
 def _progress(*, shown: bool) -> Bar:

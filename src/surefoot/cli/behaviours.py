@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,7 @@ from ..core.artifact.version import AgentVersion
 from ..core.proof.behaviour import Trial
 from ..core.proof.gate import GateReport
 from ..errors import SurefootError, UsageError
-from .bar import bar
+from .bar import bar, said_spending
 from .output import JsonOption, say, say_json, say_table
 from .project import project_of
 from .writable import refuse_unwritable
@@ -136,8 +137,7 @@ def _show(found: Sequence[Found], version: AgentVersion) -> None:
         for trial in seen.samples:
             if trial.passed is not True:
                 say(f"  - {_kind(trial)}: {_line(trial.why)}", f"    answered: {_line(trial.said)}")
-        spent = one.spent
-        say(f"  {spent.calls} calls, {spent.tokens} tokens, ${spent.usd:.6g}")
+        say(f"  {said_spending(one.spent)}")
 
 
 def _write(
@@ -185,7 +185,7 @@ def _found_json(found: Found) -> dict[str, object]:
         "bounds": list(seen.bounds),
         "samples": [{"passed": one.passed, "said": one.said, "why": one.why} for one in seen.samples],
         "cases": {case: list(sample) for case, sample in found.samples.items()},
-        "spent": {"usd": found.spent.usd, "tokens": found.spent.tokens, "calls": found.spent.calls},
+        "spent": asdict(found.spent),
     }
 
 

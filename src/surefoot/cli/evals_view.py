@@ -14,6 +14,7 @@ from ..core.proof.suite import Suite
 from ..core.proof.table import Column, ScoreTable, lacks_of
 from ..ports.results import ProofRun
 from ..service.prove import Proof
+from .bar import said_spending
 from .output import say, say_table
 
 __all__ = [
@@ -54,9 +55,8 @@ def show_proof(shown: Shown) -> None:
     say("")
     _table(shown)
     _errors(proof)
-    spent = proof.spent
     counted = f"{proof.made} runs made, {proof.resumed} there before, {proof.remembered} from known answers"
-    say(f"{counted}; {proof.errors} errors; {spent.calls} calls, {spent.tokens} tokens, ${spent.usd:.6g}")
+    say(f"{counted}; {proof.errors} errors; {said_spending(proof.spent)}")
     _ended(proof)
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Self
 
@@ -14,6 +15,7 @@ import typer
 
 from ..core.proof.score import Score, Status
 from ..core.units import Millis
+from .bar import said_spending
 from .output import JsonOption, say, say_json, say_table
 from .project import project_of
 from .writable import refuse_unwritable
@@ -146,8 +148,7 @@ def _code(found: RunsJudged) -> int:
 
 
 def _summary(found: RunsJudged, judge: ModelJudge) -> dict[str, object]:
-    spent = {"calls": found.spent.calls, "tokens": found.spent.tokens, "usd": found.spent.usd}
-    return {"judge": judge.fingerprint, **_counts(found), "spent": spent, "stopped": found.stopped}
+    return {"judge": judge.fingerprint, **_counts(found), "spent": asdict(found.spent), "stopped": found.stopped}
 
 
 def _say(found: RunsJudged, judge: ModelJudge, lines: Sequence[dict[str, object]]) -> None:
@@ -156,7 +157,7 @@ def _say(found: RunsJudged, judge: ModelJudge, lines: Sequence[dict[str, object]
         rows = [(str(line["id"]), str(line["verdict"] or line["status"]), str(line["reason"])) for line in bad]
         say_table(("run", "", "reason"), rows)
     counts = ", ".join(f"{count} {what.replace('_', ' ')}" for what, count in _counts(found).items() if count)
-    say(f"{judge.fingerprint}: {counts or 'no runs'}; {found.spent.calls} calls, {found.spent.tokens:,} tokens")
+    say(f"{judge.fingerprint}: {counts or 'no runs'}; {said_spending(found.spent)}")
     if found.stopped:
         say(f"stopped: {found.stopped}")
 

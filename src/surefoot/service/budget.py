@@ -24,6 +24,11 @@ class Spending:
     usd: float = 0.0
     tokens: int = 0
     calls: int = 0
+    unpriced: int = 0
+    """Calls that answered and whose price is not known: `usd` lacks them."""
+
+    uncounted: int = 0
+    """Calls that answered without saying how many tokens they took: `tokens` lacks them."""
 
 
 class _Cap(NamedTuple):
@@ -55,6 +60,7 @@ class Budget:
         self._calls = limits.calls
         self._metered = limits.usd is not None or limits.tokens is not None
         self._spent_usd, self._spent_tokens, self._made = 0.0, 0, 0
+        self._unpriced, self._uncounted = 0, 0
         self._dearest: dict[str, tuple[float, int]] = {}
         self._under_way: Counter[str] = Counter()
         """By payer, under a cap on money or tokens; nothing else asks for it."""
@@ -64,7 +70,13 @@ class Budget:
     @property
     def spent(self) -> Spending:
         """What has been settled; calls count when they are made."""
-        return Spending(usd=self._spent_usd, tokens=self._spent_tokens, calls=self._made)
+        return Spending(
+            usd=self._spent_usd,
+            tokens=self._spent_tokens,
+            calls=self._made,
+            unpriced=self._unpriced,
+            uncounted=self._uncounted,
+        )
 
     def stop(self, reason: str) -> None:
         """Launch nothing more. What is under way may end."""
@@ -101,6 +113,8 @@ class Budget:
         self._spent_usd += usd
         self._spent_tokens += count
         self._made -= 1 - usage.calls
+        self._unpriced += usage.usd is None
+        self._uncounted += usage.tokens is None
         if self._metered:
             self._under_way[payer] -= 1
             if usage.calls:
