@@ -10,7 +10,7 @@ from ...errors import GateError
 from ..units import AgentName
 from .table import Column, Sample, ScoreTable
 
-__all__ = ["COUNTS_SUITE", "EVERYTHING", "Baseline", "judges_of", "plain_column", "refuse_unfit", "suite_name"]
+__all__ = ["COUNTS_SUITE", "EVERYTHING", "Baseline", "plain_column", "refuse_unfit", "suite_name"]
 
 COUNTS_SUITE: Final = "counts"
 """The suite of a table that holds totals without cases: nothing in it can be paired."""
@@ -31,11 +31,6 @@ class Baseline:
     """What people call the version; its digest is in the table."""
 
     why: str = ""
-
-
-def judges_of(table: ScoreTable) -> tuple[str, ...]:
-    """Fingerprints of all judges that scored it, sorted."""
-    return tuple(sorted({judge for column in table.columns.values() for judge in column.judges}))
 
 
 def suite_name(suite: str) -> str:
