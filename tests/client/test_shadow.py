@@ -17,12 +17,15 @@ from surefoot.client.shadow import Shadow, ShadowLimits
 from surefoot.client.whole import MOST_CHARACTERS, MOST_PIECES
 from surefoot.core.artifact.canonical import canonical
 from surefoot.core.artifact.version import Effect, ToolSpec
+from surefoot.core.traffic.kill import KillSwitch
 from surefoot.core.traffic.plan import UnitKind
-from surefoot.core.units import ALL_TRAFFIC, NO_TRAFFIC
+from surefoot.core.units import ALL_TRAFFIC, NO_TRAFFIC, RolloutId
 from surefoot.errors import Diverged, StoreUnavailable, UsageError
 from surefoot.testing.clock import ManualClock
-from tests.client.agents import OLD, TRAFFIC, Hosted, story
+from surefoot.testing.samples import NOON
+from tests.client.agents import NEW, OLD, TRAFFIC, Hosted, story
 
+BY = {"reason": "it leaks", "author": "ada", "raised_at": NOON}
 MIRRORING = replace(TRAFFIC, split=replace(TRAFFIC.split, share=NO_TRAFFIC, shadow=ALL_TRAFFIC, unit=UnitKind.SESSION))
 
 
@@ -95,6 +98,67 @@ def test_the_user_gets_stables_answer_and_the_pair_holds_both(mirroring):
     assert pair.detail["candidate"] == "v2 says hello"
     assert pair.detail["tokens"] == {"stable": 10, "candidate": 30}
     assert len(mirroring.hosted.records) == 1, "a shadow run is recorded nowhere else"
+
+
+def test_the_candidate_is_asked_what_the_user_asked(mirroring):
+    """A function that adds its answer to the request, as to a list of messages, changes nobody else's request."""
+    asked = {}
+
+    @mirroring.agent.runs
+    def answer(version, request, ctx):
+        asked[version.label] = list(request)
+        request.append(f"assistant: {version.label}")
+        return "fine"
+
+    messages = ["user: hi"]
+    mirroring.agent.run(messages, session="s-1")
+    mirroring.settled()
+    assert asked == {"v1": ["user: hi"], "v2": ["user: hi"]}
+    assert messages == ["user: hi", "assistant: v1"]
+
+
+def test_a_request_that_cannot_be_copied_is_answered_and_not_mirrored(mirroring):
+    """What holds a lock has no copy: the user gets the answer, and the shadow run is dropped and counted."""
+    mirroring.agent.runs(lambda version, request, ctx: "fine")
+    assert mirroring.agent.run({"lock": threading.Lock()}, session="s-1").output == "fine"
+    assert mirroring.settled() == []
+    assert mirroring.shadow.health.dropped == {"broken": 1}
+
+
+STOPS = {
+    "a switch on the version": lambda hosted: hosted.feed.switch(KillSwitch(id="k", version=NEW.digest, **BY)),
+    "a switch on everything": lambda hosted: hosted.feed.switch(KillSwitch(id="k", **BY)),
+    "a switch on a feature": lambda hosted: hosted.feed.switch(KillSwitch(id="k", feature="refunds", **BY)),
+    "an abort": lambda hosted: hosted.feed.put(replace(MIRRORING, split=None)),
+    "another candidate": lambda hosted: hosted.feed.put(
+        replace(MIRRORING, split=replace(MIRRORING.split, rollout=RolloutId("r2")))
+    ),
+}
+
+
+@pytest.mark.parametrize("stop", STOPS.values(), ids=STOPS)
+def test_what_waits_for_its_turn_does_not_begin_after_it_was_stopped(stop):
+    """One shadow run is under way and four wait when the candidate is stopped: it is not called again."""
+    made = Mirroring(concurrency=1, queue=9)
+    began, go, called = threading.Event(), threading.Event(), []
+
+    @made.agent.runs
+    def answer(version, request, ctx):
+        if version.label == "v2":
+            called.append(request)
+            began.set()
+            go.wait(10)
+        return "fine"
+
+    for i in range(5):
+        made.agent.run(i, session=f"s-{i}")
+    assert began.wait(10)
+    stop(made.hosted)
+    go.set()
+    made.settled()
+    assert called == [0]
+    assert made.shadow.health.dropped == {"stopped": 4}
+    made.shadow.close()
 
 
 def test_a_failure_of_the_candidate_is_an_outcome_and_of_stable_too(mirroring):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack, cast, overload
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, Unpack, cast, overload
 
 from ..core.artifact.version import AgentVersion
 from ..core.evidence.observation import Observation
@@ -43,6 +44,12 @@ HISTORY_IDLE: Final = Nanos(30 * 60 * 1_000_000_000)
 """Without a rollout there is no plan to say when a session is over."""
 
 _HISTORY: Final = Counting(UnitKind.SESSION, HISTORY_IDLE)
+
+
+class _Uncopied(NamedTuple):
+    """A request of which there is no copy: whatever the function does to it, it is the only one."""
+
+    request: object
 
 
 class Answering(Reply[Any], Coroutine[Any, Any, Reply[Any]]):
@@ -169,12 +176,29 @@ class Agent:
                 raise no_such_id(strange[0]) from None
             raise
 
+    def kept(self, run: Run, request: object) -> object:
+        """
+        The request as it was asked. A function may add its answer to it, as to a list of messages, and then another
+        request would be traced, and answered by the candidate.
+        """
+        is_needed = self._traces is not None or (run.route.shadow is not None and self._shadow is not None)
+        if not is_needed or isinstance(request, str | bytes | int | float | None):
+            return request
+        try:
+            return deepcopy(request)
+        except Exception:  # noqa: BLE001 - the user's object; the user's answer does not depend on it
+            return _Uncopied(request)
+
     def mirror(self, run: Run, request: object, output: object, function: Written) -> None:
         """Record the run's trace, and have the candidate answer too, where that was asked for."""
+        asked = request.request if isinstance(request, _Uncopied) else request
         if self._traces is not None:
-            self._traces.put(run, request, output)
+            self._traces.put(run, asked, output)
         candidate, shadow = run.route.shadow, self._mirroring(run)
         if candidate is None or shadow is None:
+            return
+        if asked is not request:
+            shadow.drop(run, "broken")
             return
         try:
             version = self.versions.get(candidate, in_a_hurry=True)
@@ -199,7 +223,8 @@ class Agent:
             if traces is not None:
                 traces.lose()
 
-        return Whole(lambda output: self.mirror(run, request, output, function), too_long)
+        asked = self.kept(run, request)
+        return Whole(lambda output: self.mirror(run, asked, output, function), too_long)
 
     def trace(self, run: Run, request: object, response: object) -> None:
         """

@@ -64,8 +64,16 @@ class Begins(Protocol):
         """Decide. Raises Killed."""
         ...
 
+    def kept(self, run: Run, request: object) -> object:
+        """The request as it is before the function sees it, for `mirror`: a copy, where the function may change it."""
+        ...
+
     def mirror(self, run: Run, request: object, output: object, function: Written) -> None:
-        """The run is over: where its route says so, have the candidate answer too. Never raises, never waits."""
+        """
+        The run is over: where its route says so, have the candidate answer too. Never raises, never waits.
+
+        `request` is what `kept` returned.
+        """
         ...
 
     def gathering(self, run: Run, request: object, function: Gathered) -> Whole | None:
@@ -94,14 +102,15 @@ class Answers(Generic[Q, O]):
             run = self._agent.begin(who)
         except Killed as killed:
             return _instead(fallback, killed)
+        asked = self._agent.kept(run, request)
         try:
             with run:
                 version = run.version
                 output = _whole(self.function(version, request, run))
         except Exception:
-            self._agent.mirror(run, request, None, self.function)
+            self._agent.mirror(run, asked, None, self.function)
             raise
-        self._agent.mirror(run, request, output, self.function)
+        self._agent.mirror(run, asked, output, self.function)
         return _reply(run, version, output)
 
 
@@ -122,14 +131,15 @@ class AsyncAnswers(Generic[Q, O]):
             run = self._agent.begin(who)
         except Killed as killed:
             return _instead(fallback, killed)
+        asked = self._agent.kept(run, request)
         try:
             with run:
                 version = await run.ready()
                 output = _whole(await self.function(version, request, run))
         except Exception:
-            self._agent.mirror(run, request, None, self.function)
+            self._agent.mirror(run, asked, None, self.function)
             raise
-        self._agent.mirror(run, request, output, self.function)
+        self._agent.mirror(run, asked, output, self.function)
         return _reply(run, version, output)
 
 

@@ -163,6 +163,12 @@ class Router:
         """What decisions are made on right now."""
         return self._state.compiled.snapshot
 
+    @property
+    def newest(self) -> Snapshot:
+        """What the next decision would be made on: what has been announced since the last one is read first."""
+        state = self._state
+        return (self._refresh() if self._bell[0] != state.epoch else state).compiled.snapshot
+
     # The fields of a Request without making one: this is the hot path.
     def decide(
         self,

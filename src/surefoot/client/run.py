@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol, Self, TypeVar, Unpack, cast
 from ..core.artifact.version import AgentVersion
 from ..core.evidence.observation import Observation, Record
 from ..core.evidence.run_id import run_id
-from ..core.traffic.route import Reason, Route
+from ..core.traffic.route import Reason, Route, still_mirrors
 from ..core.units import AgentName, Digest, Millis, Nanos, RolloutId, UnitKey
 from ..errors import Killed, UsageError
 from ..ports.executor import Answer, ToolCall
@@ -353,6 +353,11 @@ class Run:
     def tenant(self) -> str:
         """The tenant it was for, as it was given; empty where none was."""
         return self._ids[2]
+
+    @property
+    def is_still_mirrored(self) -> bool:
+        """Whether the candidate may still answer unseen: since the decision, a kill or an order may have ended that."""
+        return still_mirrors(self._host.router.newest, self.route, self._ids[2])
 
     @property
     def failed_by(self) -> str | None:

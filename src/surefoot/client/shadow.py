@@ -70,8 +70,8 @@ class ShadowHealth:
     paired: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict[str, int])
     """
-    By reason: `full` (too many runs or pairs wait), `budget`, `closed`, `broken` (not comparable), `long` (a stream),
-    `unknown` (no version).
+    By reason: `full` (too many runs or pairs wait), `budget`, `closed`, `stopped` (by a kill switch or an order while
+    it waited), `broken` (not to be copied or compared), `long` (a stream), `unknown` (no version).
     """
 
     waiting: int = 0
@@ -232,7 +232,7 @@ class Shadow:
     # --- running
 
     def _in_thread(self, turn: _Turn) -> None:
-        if turn not in self._open:  # given up before its turn came
+        if turn not in self._open or not self._may_begin(turn):  # given up before its turn came
             return
         try:
             mirror = self._begun(turn)
@@ -254,11 +254,20 @@ class Shadow:
         error: BaseException | None = None
         try:
             async with self._gate(), asyncio.timeout(self.limits.timeout.total_seconds()):
+                if not self._may_begin(turn):
+                    return
                 with mirror.current():
                     output = await _awaitable(job.function(job.version, job.request, mirror))
         except (Exception, SystemExit) as raised:  # noqa: BLE001 - and it may not end the user's loop either
             error = raised
         self._settle(turn, mirror, output, error)
+
+    def _may_begin(self, turn: _Turn) -> bool:
+        """Whether a kill switch, an abort or a later stage has not come before its turn."""
+        if turn.job.run.is_still_mirrored:
+            return True
+        self._give_up(turn, "stopped")
+        return False
 
     @staticmethod
     def _begun(turn: _Turn) -> MirrorRun:

@@ -33,7 +33,19 @@ from .conversation import Pin, read_pin, write_pin
 from .kill import KillSwitch, covering
 from .plan import EVERYBODY, Control, Targeting, UnitKind
 
-__all__ = ["AgentTraffic", "Reason", "Request", "Route", "Scene", "Snapshot", "Split", "decide", "route", "unit_of"]
+__all__ = [
+    "AgentTraffic",
+    "Reason",
+    "Request",
+    "Route",
+    "Scene",
+    "Snapshot",
+    "Split",
+    "decide",
+    "route",
+    "still_mirrors",
+    "unit_of",
+]
 
 _NEVER: Final = Revision(0)
 _NOBODY: Final[Mapping[str, Digest]] = {}
@@ -327,3 +339,19 @@ class Scene:
             epoch=epoch if epoch is not None else split.epoch if split else 0,
             kill=kill,
         )
+
+
+def still_mirrors(snapshot: Snapshot, route: Route, tenant: str) -> bool:
+    """
+    Whether what a route was to mirror may still begin: its rollout mirrors that candidate, and no switch stops it.
+
+    The request's feature is not known any more, so a switch on any feature counts: nobody waits for a shadow run.
+    """
+    traffic = snapshot.agents.get(route.agent)
+    split = None if traffic is None else traffic.split
+    if split is None or not split.shadow or (split.rollout, split.candidate) != (route.rollout, route.shadow):
+        return False
+    return not any(
+        kill.agent in (None, route.agent) and kill.version in (None, route.shadow) and kill.tenant in (None, tenant)
+        for kill in snapshot.kills
+    )
