@@ -62,7 +62,6 @@ def test_exit_code_is_the_verdict(project, metrics, code, said):
 @pytest.mark.parametrize(
     "metrics",
     [
-        "",
         "{",
         "[]",
         '{"metrics": {"exact": NaN}}',
@@ -77,6 +76,14 @@ def test_what_is_no_result_is_wrong_usage(project, metrics):
     assert (ended.code, ended.out) == (3, "")
     assert "m.json" in ended.err
     assert "hint: " in ended.err
+
+
+@pytest.mark.parametrize("metrics", ["", "\n", "{}"])
+def test_a_file_without_any_result_decides_nothing(project, metrics):
+    """Nothing was executed, which is 2 everywhere, and neither a pass nor a failure."""
+    ended = checked(project, metrics)
+    assert (ended.code, ended.out) == (2, "")
+    assert "holds no result" in ended.err
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from ..core.proof.baseline import COUNTS_SUITE, Baseline, plain_column, suite_na
 from ..core.proof.table import Column, Sample, ScoreTable
 from ..core.repeated_keys import repeated_keys
 from ..core.units import AgentName, Digest
-from ..errors import GateError
+from ..errors import GateError, NothingToJudge
 from .files import NewFile, write_all
 
 __all__ = [
@@ -185,7 +185,11 @@ def _read(path: Path) -> bytes:
 
 
 def _kind(raw: bytes, source: str) -> str:
+    if not raw.strip():
+        raise NothingToJudge(f"{source} is empty: it holds no result", hint="write the results into it first")
     found = _decoded(raw, dict[str, msgspec.Raw], source)
+    if not found:
+        raise NothingToJudge(f"{source} holds no result", hint='{"metrics": {"NAME": {"n": 50, "passed": 48}}}')
     _refuse_repeated(raw, source)
     if "metrics" in found:
         return "plain"
