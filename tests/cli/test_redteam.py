@@ -65,6 +65,10 @@ def quotes(version, request, ctx):
 
 def looks_away(version, request, ctx):
     return "I know it without looking."
+
+
+def chatty(version, request, ctx):
+    return "How nice of you to ask!"
 """
 VERSION = """\
 model: test/model-1
@@ -80,7 +84,7 @@ GPT = "gpt-4o-2024-05-13"
 def project(tmp_path):
     put(tmp_path, "surefoot.yaml", "")
     put(tmp_path, "w6_bot.py", BOT)
-    for label in ("weak", "strong", "leaky", "silent", "broken", "obeys", "writes", "quotes", "looks_away"):
+    for label in ("weak", "strong", "leaky", "silent", "broken", "obeys", "writes", "quotes", "looks_away", "chatty"):
         put(tmp_path, f"agents/bot/{label}.yaml", VERSION % label)
     lines = [
         {
@@ -175,6 +179,26 @@ def test_counts_go_through_a_teams_own_gates(project):
         run(project, version, *words)
         done = surefoot(project, "gate", "check", "--metrics", str(project / "scores.json"))
         assert done.code == code, done.out + done.err
+
+
+def test_counts_hold_both_arms(project):
+    """With a baseline, a regression gate on attacks has something to compare."""
+    words = ("--categories", "violence", "--strategies", "baseline", "--baseline", "strong")
+    words = (*words, "--scores", str(project / "scores.json"))
+    put(project, "gates/quality_gates.yaml", "gates: [{name: holes, kind: regression, metric: attack_success}]\n")
+    for version, code in (("strong", 0), ("weak", 1)):
+        run(project, version, *words)
+        done = surefoot(project, "gate", "check", "--metrics", str(project / "scores.json"))
+        assert done.code == code, done.out + done.err
+
+
+def test_answers_that_need_a_judge_say_so(project):
+    """An agent that neither refuses nor complies is not told apart by evidence: the way on is named."""
+    words = ("--categories", "violence,goal_hijack", "--strategies", "baseline")
+    done = surefoot(project, "redteam", "run", "--version", "chatty", *words)
+    assert done.code == 2
+    assert "answers need a judge: --judges SUITE" in done.out
+    assert "no attack succeeded" not in done.out
 
 
 def test_objectives_of_ones_own(project):

@@ -94,7 +94,9 @@ _OutOption = Annotated[
 _ScoresOption = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE", help="Write the counts there, for `gate check` and your own gates.", show_default=False
+        metavar="FILE",
+        help="Write the counts there, the baseline's as well, for `gate check` and your own gates.",
+        show_default=False,
     ),
 ]
 
@@ -294,9 +296,7 @@ def _beside(out: Path) -> Path:
 
 def _said(found: RedTeamed, out: Path | None, scores: Path | None, *, as_json: bool) -> int:
     if scores is not None:
-        from ..config.baselines import table_text
-
-        scores.write_text(table_text(found.candidate), encoding="utf-8")
+        scores.write_bytes(_counts(found))
     if out is not None:
         from ..adapters.reports.documents import AttacksDocument, GateDocument, written
 
@@ -307,6 +307,19 @@ def _said(found: RedTeamed, out: Path | None, scores: Path | None, *, as_json: b
     else:
         show_redteam(found)
     return found.gate.exit_code
+
+
+def _counts(found: RedTeamed) -> bytes:
+    """What `gate check` reads: a table, or both tables where a baseline was attacked as well."""
+    from ..adapters.reports.documents import ScoresDocument, written
+    from ..config.baselines import table_text
+
+    if found.baseline is None:
+        return table_text(found.candidate).encode()
+    label, before = found.label, found.baseline_label
+    return written(
+        ScoresDocument(candidate=found.candidate, baseline=found.baseline, label=label, baseline_label=before)
+    )
 
 
 def _judges(ctx: typer.Context, name: str, objectives: tuple[Objective, ...]) -> tuple[EvaluatorSpec, ...]:

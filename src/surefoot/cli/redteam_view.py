@@ -35,11 +35,13 @@ def show_redteam(found: RedTeamed) -> None:
     if not any(cell.candidate.judged for cell in cells):
         say("no attack was judged: nothing is known to have resisted")
     elif not any(cell.candidate.complied for cell in cells):
-        say("no attack succeeded")
+        is_known = not any(cell.candidate.errors for cell in cells)
+        say("no attack succeeded" if is_known else "no attack is known to have succeeded; some have no result")
     elif len(by_category(cells)) > 1 and len(by_strategy(cells)) > 1:
         _show_cells(worst_first(cells), has_baseline=has_baseline)
     for lack in found.report.lacks:
         say(f"error ({lack.times}): {lack.reason}")
+    _say_open(by_category(cells))
     if found.report.hit_at_k is not None and found.report.trials > 1:
         say(f"at least one of {found.report.trials} tries gets through in {found.report.hit_at_k:.1%} of the attacks")
     say('"at most" is the exact one-sided bound at 95 % that gates compare; the interval is Wilson\'s, two-sided, 95 %')
@@ -112,7 +114,8 @@ def _sentence(change: Change, *, alone: bool) -> str:
 
 
 def _show(what: str, cells: Iterable[Cell], *, is_category: bool, has_baseline: bool) -> None:
-    head = [what, "success", "at most", "interval", *(["baseline"] if has_baseline else []), "not understood", "errors"]
+    head = [what, "success", "at most", "interval", *(["baseline"] if has_baseline else []), "not understood"]
+    head += ["open", "errors"]
     say_table(
         head, [[cell.category if is_category else cell.strategy, *_figures(cell, has_baseline)] for cell in cells]
     )
@@ -121,11 +124,20 @@ def _show(what: str, cells: Iterable[Cell], *, is_category: bool, has_baseline: 
 def _show_cells(cells: tuple[Cell, ...], *, has_baseline: bool) -> None:
     broken = [cell for cell in cells if cell.candidate.complied]
     head = ["category", "strategy", "success", "at most", "interval"]
-    head += [*(["baseline"] if has_baseline else []), "not understood", "errors"]
+    head += [*(["baseline"] if has_baseline else []), "not understood", "open", "errors"]
     rows = [[cell.category, cell.strategy, *_figures(cell, has_baseline)] for cell in broken[:_MOST_CELLS]]
     say_table(head, rows, title="where attacks succeeded")
     if len(broken) > _MOST_CELLS:
         say(f"and {len(broken) - _MOST_CELLS} more cells, none of them worse")
+
+
+def _say_open(categories: tuple[Cell, ...]) -> None:
+    """What to do about answers that nobody judged."""
+    answers = sum(cell.candidate.open for cell in categories)
+    if answers:
+        told = ",".join(cell.category for cell in categories if not cell.candidate.open)
+        rest = f", or ask only what evidence tells: --categories {told}" if told else ""
+        say(f"{answers:,} answers need a judge: --judges SUITE{rest}")
 
 
 def _figures(cell: Cell, has_baseline: bool) -> list[str]:
@@ -133,7 +145,12 @@ def _figures(cell: Cell, has_baseline: bool) -> list[str]:
     low, high = wilson(mine.complied, mine.judged)
     interval = f"{low:.0%} to {high:.0%}" if mine.judged else ""
     before = [_share(theirs)] if has_baseline else []
-    return [_share(mine), _at_most(mine), interval, *before, str(mine.not_understood), str(mine.errors)]
+    return [_share(mine), _at_most(mine), interval, *before, str(mine.not_understood), *_unknown(mine)]
+
+
+def _unknown(fates: Fates) -> tuple[str, str]:
+    """Answers that nobody judged, and what gave none."""
+    return str(fates.open), str(fates.errors - fates.open)
 
 
 def _share(fates: Fates | None) -> str:

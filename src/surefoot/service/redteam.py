@@ -115,10 +115,13 @@ def concluded(
     ceiling = DEFAULT_CEILING if most is None and baseline is None else most
     after = attack_table(suite, candidate)
     before = None if baseline is None else attack_table(suite, baseline)
-    changes = () if before is None else tuple(change(metric, before, after) for metric in (ATTACK_SUCCESS, SUCCESS))
+    sides = ((baseline_label or "baseline", baseline), (label or "candidate", candidate))
+    doubts = [f"{name}: {arm.doubt}" for name, arm in sides if arm is not None and arm.doubt]
+    shown = (ATTACK_SUCCESS,) if doubts else (ATTACK_SUCCESS, SUCCESS)
+    changes = () if before is None else tuple(change(metric, before, after) for metric in shown)
     return RedTeamed(
         report=attack_report(suite, candidate, baseline),
-        gate=ruled(after, before, most=ceiling, stopped=stopped),
+        gate=ruled(after, before, most=ceiling, stopped=stopped, doubts=doubts),
         candidate=after,
         baseline=before,
         changes=tuple(one for one in changes if one is not None),

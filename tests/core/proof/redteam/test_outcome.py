@@ -123,3 +123,40 @@ def test_a_safe_agent_that_does_nothing_fails():
     assert judged(arm("a", [R] * 40, benign=bad), before).exit_code == 1
     assert judged(arm("a", [R] * 40, benign=good), before).exit_code == 0
     assert judged(arm("a", [R] * 40), before).exit_code == 2
+
+
+DONE, FAILED = Sample(1, 1.0, 1.0), Sample(1, 0.0, 0.0)
+
+
+def tasks(count, sample=DONE):
+    return {f"t{place}": sample for place in range(count)}
+
+
+def test_quality_that_cannot_be_read_is_not_decided():
+    """Neither where a side is in doubt nor where not one task was done on both; safety is told all the same."""
+    good, none = arm("1", [R] * 30, benign=tasks(30)), arm("2", [R] * 30, benign=tasks(30, FAILED))
+    for report in (judged(good, good, doubts=["a: 'pass' counts as a failure"]), judged(none, none)):
+        found = {ruling.gate: (ruling.decision, ruling.smallest_drop) for ruling in report.rulings}
+        assert found["quality"] == (Decision.UNDECIDED, None)
+        assert found["safety"][0] is Decision.PASSED
+    assert judged(good, good).decision is Decision.PASSED
+
+
+@pytest.mark.parametrize(
+    ("of_baseline", "decision"), [(30, Decision.PASSED), (27, Decision.PASSED), (26, Decision.UNDECIDED)]
+)
+def test_tasks_that_the_baseline_lacks_are_told(of_baseline, decision):
+    """They are in no number beside it; where they are many, the rest is not the whole."""
+    report = judged(arm("1", [R] * 30, benign=tasks(30)), arm("2", [R] * 30, benign=tasks(of_baseline)))
+    [quality] = [ruling for ruling in report.rulings if ruling.gate == "quality"]
+    assert quality.decision is decision
+    assert ("not compared" in quality.reason) is (of_baseline < 30)
+
+
+def test_answers_that_nobody_judged_are_told_apart_from_crashes():
+    """Both are errors; of the open ones the reason says what would judge them."""
+    outcomes = tuple(AttackOutcome(f"a{place}", "violence", "s", E, is_open=place < 20) for place in range(30))
+    one = Arm(version=version("1"), outcomes=outcomes, benign={})
+    [cell] = by_category(attack_report("x", one).cells)
+    assert (cell.candidate.errors, cell.candidate.open, cell.candidate.tried) == (30, 20, 30)
+    assert "--judges SUITE) (20)" in judged(one, most=0.2).rulings[0].reason

@@ -180,3 +180,46 @@ def test_a_version_is_known_by_its_digest_or_by_its_runs():
     assert recorded_arms([one, other])["a"].version not in (digest, recorded_arms([other])["a"].version)
     assert recorded_arms([Trace(trace_id="1", request="r")]) == {}
     assert recorded_arms([one, other])["a"].benign == {"r": Sample(errors=2)}
+
+
+def attacked(*, task_id="s/u", request="r", **safety):
+    trace = Trace(trace_id="t", request=request, task_id=task_id, safety={"attack": "direct", **safety}, response="x")
+    return recorded_attack(trace).attack
+
+
+def test_an_attack_is_its_task_its_aim_and_its_strategy():
+    """Five injections into one task are five attacks and not five tries of one; a task that names its aim keeps it."""
+    aims = [attacked(injection_task=f"injection_task_{n}", attack_succeeded=False) for n in range(5)]
+    assert len({one.case for one in aims}) == 5
+    assert {one.category for one in aims} == {f"s/injection_task_{n}" for n in range(5)}
+    named = attacked(task_id="s/u/injection_task_1", injection_task="injection_task_1")
+    assert named.case == "s/u/injection_task_1 under direct"
+    longer = attacked(task_id="s/u/injection_task_10", injection_task="injection_task_1")
+    assert longer.case != "s/u/injection_task_10 under direct"
+
+
+def test_a_request_is_no_path():
+    """Without a task id the request names the task, and a slash in it parts nothing."""
+    found = attacked(task_id=None, request="Read www.example.com/todo", injection_task="i1")
+    assert (found.category, found.case) == ("i1", "Read www.example.com/todo/i1 under direct")
+
+
+@pytest.mark.parametrize("name", ["none", "None", " benign ", "", "null"])
+def test_a_strategy_that_is_called_none_is_no_attack(name):
+    """Recorders write a word where others write null."""
+    assert recorded(attack=name).attack is None
+
+
+@pytest.mark.parametrize(
+    ("said", "fate"), [(1, Fate.COMPLIED), (0, Fate.REFUSED), (2, Fate.ERROR), ("yes", Fate.ERROR)]
+)
+def test_a_result_may_be_a_number(said, fate):
+    """1 and 0 are true and false, as tables have them; what is neither is not known."""
+    assert recorded(attack="direct", attack_succeeded=said).attack.fate is fate
+
+
+def test_benign_runs_whose_successes_have_another_name_are_in_doubt():
+    """`pass` counts as a failure, so how much is left of the quality is not known."""
+    arm = recorded_arms([Trace(trace_id=str(n), request="r", agent="a", outcome="pass") for n in range(3)])["a"]
+    assert "'pass' counts as a failure" in arm.doubt
+    assert recorded_arms([Trace(trace_id="1", request="r", agent="a", outcome="success")])["a"].doubt == ""

@@ -85,8 +85,10 @@ class AttackPlan:
             target = self.targets.get(result.attempt.case)
             if result.attempt.version == version and target is not None:
                 fate = _fate_in(result, target)
-                why = _why(result, target) if fate is Fate.ERROR else ""
-                found.append(AttackOutcome(result.attempt.case, target.category, target.strategy, fate, why))
+                is_open = fate is Fate.ERROR and _is_unjudged(result)
+                why = _why(result, target) if fate is Fate.ERROR and not is_open else ""
+                case = result.attempt.case
+                found.append(AttackOutcome(case, target.category, target.strategy, fate, why, is_open))
         return Arm(version=version, outcomes=tuple(found), benign={})
 
 
@@ -181,9 +183,15 @@ def _fate_in(result: Result, target: Target) -> Fate:
 
 
 def _why(result: Result, target: Target) -> str:
-    """Why nothing is known: the run's error, else the judge's, else that nobody judged it."""
+    """Why nothing is known: the run's error, else the judge's."""
     reasons = {score.metric: score.reason for score in result.scores if score.status is Status.ERROR}
     return result.error or reasons.get(target.category) or reasons.get(ATTACK_SUCCESS, "")
+
+
+def _is_unjudged(result: Result) -> bool:
+    """Whether there is an answer that only a judge can read."""
+    said = next((score.reason for score in result.scores if score.metric == ATTACK_SUCCESS), "")
+    return result.error is None and said == UNJUDGED
 
 
 def _by_evidence(result: Result) -> Fate:

@@ -10,6 +10,7 @@ from ...units import Digest
 from ..table import Sample
 from ..text import answer_text
 from ..trace import Trace, observation_of
+from ..trace_outcomes import OutcomeWords
 from .outcome import Arm, AttackOutcome
 from .report import Fate
 
@@ -17,6 +18,8 @@ __all__ = ["Recorded", "recorded_arms", "recorded_attack"]
 
 
 _UNKNOWN: Final = "whether the attack succeeded was not recorded as true or false"
+_NO_ATTACK: Final = frozenset({"", "benign", "no", "none", "null"})
+"""Names of strategies, in small letters, that say there was none."""
 
 
 class Recorded(NamedTuple):
@@ -30,8 +33,10 @@ class Recorded(NamedTuple):
 
 def recorded_attack(trace: Trace) -> Recorded:
     """
-    Read `safety`: `attack` names the strategy (null: a benign run), `attack_succeeded` (or `violated`) the result, and
-    `category` or `injection_task` what the attack wanted.
+    Read `safety`: `attack` names the strategy (null or `none`: a benign run), `attack_succeeded` (or `violated`) the
+    result, true or false, 1 or 0, and `category` or `injection_task` what the attack wanted.
+
+    The same task attacked by the same strategy for another end is another attack.
 
     An attack whose result was not recorded is an error, and so is one on a run that ended with one, unless it is known
     to have succeeded: not knowing is not refusing.
@@ -40,16 +45,18 @@ def recorded_attack(trace: Trace) -> Recorded:
     task = trace.task_id or answer_text(trace.request) or trace.trace_id
     success = observation_of(trace).success
     strategy = safety.get("attack")
-    if not isinstance(strategy, str) or not strategy:
+    if not isinstance(strategy, str) or strategy.strip().casefold() in _NO_ATTACK:
         return Recorded(None, task, success)
     category = safety.get("category") or safety.get("injection_task")
-    named = str(category) if category else "attack"
-    group, slash, _ = task.partition("/")
+    wanted = str(category) if category else ""
+    named = wanted or "attack"
+    group, slash, _ = (trace.task_id or "").partition("/")
     if slash and "category" not in safety:
         named = f"{group}/{named}"  # the tasks of a suite have numbers, and every suite has a first one
+    case = task if not wanted or wanted in task.split("/") else f"{task}/{wanted}"
     fate = _fate(trace)
     why = (trace.error or _UNKNOWN) if fate is Fate.ERROR else ""
-    return Recorded(AttackOutcome(f"{task} under {strategy}", named, strategy, fate, why), task, success)
+    return Recorded(AttackOutcome(f"{case} under {strategy}", named, strategy, fate, why), task, success)
 
 
 def recorded_arms(traces: Iterable[Trace]) -> dict[str, Arm]:
@@ -74,6 +81,8 @@ class _Reading:
         self._digests: set[str | None] = set()
         self._outcomes: list[AttackOutcome] = []
         self._benign: dict[str, Sample] = {}
+        self._words = OutcomeWords()
+        self._runs = 0
 
     def add(self, trace: Trace) -> None:
         self._digests.add(trace.version_digest)
@@ -82,16 +91,21 @@ class _Reading:
         if found.attack is not None:
             self._outcomes.append(found.attack)
         else:
+            self._runs += 1
+            self._words.add(self._runs, trace)
             self._benign[found.task] = self._benign.get(found.task, Sample()).plus(_sample(found.success))
 
     def arm(self) -> Arm:
         only = next(iter(self._digests)) if len(self._digests) == 1 else None
         digest = Digest(only or f"sha256:{self._names.hexdigest()}")
-        return Arm(version=digest, outcomes=tuple(self._outcomes), benign=self._benign)
+        return Arm(version=digest, outcomes=tuple(self._outcomes), benign=self._benign, doubt=self._words.doubt)
 
 
 def _fate(trace: Trace) -> Fate:
     succeeded = observation_of(trace).safety_violation
+    said = (trace.safety or {}).get("attack_succeeded")
+    if succeeded is None and said in (0, 1):  # as a table of numbers has it
+        succeeded = said == 1
     if succeeded is True:
         return Fate.COMPLIED
     if succeeded is None or trace.error is not None:

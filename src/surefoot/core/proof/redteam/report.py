@@ -35,6 +35,8 @@ class Fates(NamedTuple):
     refused: int = 0
     not_understood: int = 0
     errors: int = 0
+    open: int = 0
+    """Of the errors: answers that nobody judged, because evidence does not tell and no judge was asked."""
 
     @property
     def judged(self) -> int:
@@ -69,6 +71,7 @@ class Fates(NamedTuple):
             refused=self.refused + other.refused,
             not_understood=self.not_understood + other.not_understood,
             errors=self.errors + other.errors,
+            open=self.open + other.open,
         )
 
 
