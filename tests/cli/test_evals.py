@@ -93,6 +93,38 @@ def test_results_that_cannot_be_kept_are_4(project):
     assert surefoot(root, "eval", "run", "smoke", "--version", "v1").code == 4
 
 
+def test_why_scores_were_skipped_is_said(project):
+    """By metric, with how often: a case that lacks what its evaluator needs is not left unexplained."""
+    root = project(v1="pass")
+    put(
+        root, "evals/smoke.yaml", "cases: [{id: a, request: one}, {id: b, request: two}]\nevaluators: [exact, length]\n"
+    )
+    ended = surefoot(root, "eval", "run", "smoke", "--version", "v1")
+    assert "skipped (2): exact: " in ended.out
+    (skipped,) = surefoot(root, "eval", "run", "smoke", "--version", "v1", "--json").json["skipped"]
+    assert (skipped["metric"], skipped["count"]) == ("exact", 2)
+
+
+@pytest.mark.parametrize(
+    ("evaluators", "code", "heading", "is_explained"),
+    [
+        ("[token_f1]", 2, "mean", True),
+        ("[{kind: token_f1, threshold: 0.5}]", 0, "passed", False),
+        ("[token_f1, exact]", 0, "passed or mean", False),
+    ],
+)
+def test_a_share_that_passed_is_not_called_a_mean(project, evaluators, code, heading, is_explained):
+    """Nor is a suite undecided without a reason whose metrics are only measured."""
+    root = project(v1="pass")
+    put(root, "evals/smoke.yaml", SUITE.replace("[exact, {kind: length}]", evaluators))
+    ended = surefoot(root, "eval", "run", "smoke", "--version", "v1")
+    (head,) = (line for line in ended.out.splitlines() if line.split()[:1] == ["metric"])
+    assert (ended.code, " ".join(head.split()[1:-3])) == (code, heading)
+    assert ("nothing here can pass or fail" in ended.out) is is_explained
+    told = surefoot(root, "eval", "run", "smoke", "--version", "v1", "--json").json
+    assert told["metrics"]["token_f1"]["is_rate"] is (heading == "passed")
+
+
 def test_two_versions_stand_side_by_side(project):
     """The baseline's mean, the version's, and the difference; the exit code is the version's."""
     root = project(v1="if request == 'one': return 'wrong'", v2="pass")

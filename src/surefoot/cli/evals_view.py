@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
@@ -9,7 +10,7 @@ from typing import Final
 from ..core.artifact.version import AgentVersion
 from ..core.proof.flakiness import Flake
 from ..core.proof.gate import Decision, GateReport, Ruling
-from ..core.proof.score import Result, Score
+from ..core.proof.score import Result, Score, Status
 from ..core.proof.suite import Suite
 from ..core.proof.table import Column, ScoreTable, lacks_of
 from ..ports.results import ProofRun
@@ -29,6 +30,10 @@ __all__ = [
 ]
 
 _MOST_NAMED: Final = 10
+_MOST_SKIPS: Final = 3
+_ONLY_MEASURED: Final = (
+    "nothing here can pass or fail: every metric is only measured; give one a `threshold`, or hold it in a gate"
+)
 _WORDS: Final = {Decision.PASSED: "passed", Decision.FAILED: "FAILED", Decision.UNDECIDED: "not decided"}
 
 
@@ -52,6 +57,8 @@ def show_proof(shown: Shown) -> None:
             said = "not decided" if ruling.decision is Decision.UNDECIDED else "failed"
             aside = "" if ruling.is_blocking else " (decides nothing)"
             say(f"  {ruling.metric} {said}: {ruling.reason}{aside}", *_named(ruling))
+    if not any(ruling.is_blocking for ruling in report.rulings):
+        say(f"  {_ONLY_MEASURED}")
     say("")
     _table(shown)
     _errors(proof)
@@ -85,7 +92,7 @@ def _ended(proof: Proof) -> None:
         say(f"stopped: {proof.stopped}", "go on with --resume")
 
 
-def show_suite(suite: Suite, runs: Sequence[ProofRun], newest: Iterable[Result] = ()) -> None:
+def show_suite(suite: Suite, runs: Sequence[ProofRun], newest: Sequence[Result] = ()) -> None:
     """What it asks and what judges it, the runs there were, and why evaluators failed in the newest one."""
     say(f"{suite.name} {suite.digest[:19]}", *([suite.description] if suite.description else []), "")
     say_table(
@@ -179,6 +186,7 @@ def _run_json(shown: Shown) -> dict[str, object]:
         "remembered": proof.remembered,
         "errors": proof.errors,
         "evaluator_errors": lacks_json(proof.results),
+        "skipped": _skips_json(proof.results),
         "spent": asdict(proof.spent),
     }
 
@@ -191,6 +199,7 @@ def _columns_json(table: ScoreTable) -> dict[str, object]:
     return {
         metric: {
             "mean": column.mean,
+            "is_rate": column.is_rate,
             "n": column.n,
             "errors": column.errors,
             "skipped": sum(sample.skipped for sample in column.samples.values()),
@@ -205,7 +214,7 @@ def _table(shown: Shown) -> None:
     before = None if shown.baseline is None else shown.proof.tables[shown.baseline.digest]
     if shown.baseline is None or before is None:
         alone = [(metric, *_cells(column)) for metric, column in table.columns.items()]
-        say_table(("metric", "mean", "scored", "errors", "skipped"), alone)
+        say_table(("metric", _what(table), "scored", "errors", "skipped"), alone)
         return
     rows = [
         (metric, _mean(before.columns[metric]), *_cells(column), _moved(before.columns[metric], column))
@@ -217,6 +226,12 @@ def _table(shown: Shown) -> None:
 def _cells(column: Column) -> tuple[str, str, str, str]:
     skipped = sum(sample.skipped for sample in column.samples.values())
     return _mean(column), str(column.n), str(column.errors), str(skipped)
+
+
+def _what(table: ScoreTable) -> str:
+    """What the numbers are: of a metric that passes or fails the share of cases that pass, not a mean of values."""
+    kinds = {"passed" if column.is_rate else "mean" for column in table.columns.values() if column.mean is not None}
+    return " or ".join(sorted(kinds, reverse=True)) or "mean"
 
 
 def _mean(column: Column) -> str:
@@ -256,9 +271,25 @@ def _errors(proof: Proof) -> None:
     _say_lacks(proof.results)
 
 
-def _say_lacks(results: Iterable[Result]) -> None:
+def _say_lacks(results: Sequence[Result]) -> None:
     for lack in lacks_json(results):
         say(f"error ({lack['count']}): {lack['metric']}: {lack['reason']}")
+    for skip in _skips_json(results):
+        say(f"skipped ({skip['count']}): {skip['metric']}: {skip['reason']}")
+
+
+def _skips_json(results: Iterable[Result]) -> list[dict[str, object]]:
+    """Why scores were skipped: by metric the three most frequent reasons."""
+    counts: dict[str, Counter[str]] = {}
+    for result in results:
+        for score in result.scores:
+            if score.status is Status.SKIPPED:
+                counts.setdefault(score.metric, Counter())[score.reason] += 1
+    return [
+        {"metric": metric, "reason": reason, "count": count}
+        for metric, found in counts.items()
+        for reason, count in found.most_common(_MOST_SKIPS)
+    ]
 
 
 def _short(value: object) -> str:
