@@ -73,7 +73,7 @@ def test_greets(trial):
         ("runs=20, threshold=0.8", "runs.append(1); assert len(runs) > 5", "*at least 16 of 20 runs*"),
         ("threshold=0.99", "pass", "*197 without a failure are needed*"),
         ("0.9", "pass", "*name its arguments*"),
-        ("treshold=0.9", "pass", "*unexpected keyword argument 'treshold'*"),
+        ("treshold=0.9", "pass", "*behaviour: unexpected keyword argument 'treshold'; it takes threshold, at_most*"),
         ("runs=3, at_most=4", "pass", "*fixed number*"),
     ],
 )
@@ -82,6 +82,13 @@ def test_what_is_not_shown_fails(run, marker, body, says):
     result = run(f"@pytest.mark.behaviour({marker})\ndef test_it():\n    {body}\n")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines([says])
+
+
+def test_a_trial_without_a_marker_is_warned_about(run):
+    """It runs once and passes: whoever forgot the marker has measured nothing."""
+    result = run("def test_greets(trial):\n    trial.said('hello')\n", "-W", "default::pytest.PytestWarning")
+    result.assert_outcomes(passed=1, warnings=1)
+    result.stdout.fnmatch_lines(["*test_greets takes `trial` without @pytest.mark.behaviour: it runs once*"])
 
 
 def test_coroutines_parameters_and_fixtures_work(run):

@@ -51,6 +51,10 @@ def plan_of(args: Sequence[object], given: Mapping[str, Any]) -> Plan:
     """The plan in a marker's arguments. Raises TypeError for an unknown one, ValueError for what never could hold."""
     if args:
         raise TypeError("name its arguments: behaviour(threshold=0.9)")
+    known = list(inspect.signature(_plan).parameters)
+    for name in given:
+        if name not in known:
+            raise TypeError(f"unexpected keyword argument {name!r}; it takes {', '.join(known)}")
     return _plan(**given)
 
 

@@ -28,10 +28,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture
-def trial() -> TrialNotes:
+def trial(request: pytest.FixtureRequest) -> TrialNotes:
     """What a test of a behaviour may note about its run: `trial.said(answer)`, to be shown where it fails."""
     from .behaving import TrialNotes
 
+    if request.scope == "function" and request.node.get_closest_marker(_MARKER) is None:
+        told = f"{request.node.name} takes `trial` without @pytest.mark.behaviour: it runs once, which proves little"
+        request.node.warn(pytest.PytestWarning(told))
     return TrialNotes()
 
 
