@@ -76,7 +76,7 @@ def test_only_a_worse_agent_is_blocked_where_gates_or_a_baseline_decide(project,
     assert ended == code, report
     assert ("### What regressed" in report) is (code == 1)
     absolute = report.split("### What misses its threshold")[1].split("###")[0]
-    assert "**smoke: exact** (bot v2, told only)" in absolute
+    assert "**smoke: exact** (bot v2, smoke, told only)" in absolute
     assert "no pass\\_rate is written" in absolute
     assert "| smoke: exact | ❌ failed, told only |" in report
 
@@ -88,7 +88,7 @@ def test_a_written_pass_rate_blocks_beside_gates_and_is_no_regression(project):
     code, report = proved(project, right=26)
     assert code == 1, report
     assert "### What regressed" not in report
-    assert "**smoke: exact** (bot v2)" in report.split("### What misses its threshold")[1].split("###")[0]
+    assert "**smoke: exact** (bot v2, smoke)" in report.split("### What misses its threshold")[1].split("###")[0]
 
 
 @pytest.mark.parametrize("gates", ["", "gates: [{kind: regression, metric: exact, blocking: false}]\n"])
@@ -110,3 +110,25 @@ def test_a_metric_of_which_nothing_is_known_still_holds(project):
     code, report = proved(project, right=26)
     assert code == 2, report
     assert "smoke: tool\\_call\\_accuracy" in report.split("### What could not be decided")[1].split("###")[0]
+
+
+@pytest.mark.parametrize("has_gates", [True, False])
+def test_a_suite_is_not_held_to_what_only_another_one_measures(project, has_gates):
+    """Two suites with a metric each, nothing changed: neither is undecided because the other's metric is missing."""
+    put(
+        project, GATES, "gates: [{kind: regression, metric: exact}, {metric: length, operator: '>=', threshold: 0.1}]\n"
+    )
+    put(
+        project,
+        "evals/short.yaml",
+        (project / "evals/smoke.yaml").read_text().replace("exact, contains", "{kind: length, most: 9}"),
+    )
+    add_suite(project, "exact")
+    for suite in ("smoke", "short"):
+        surefoot(project, "eval", "run", suite, "--version", "v1")
+        assert surefoot(project, "eval", "bless", suite, "--version", "v1", "--why", "first", "--by", "t").code == 0
+    if not has_gates:
+        (project / GATES).unlink()
+    code, report = proved(project, right=26)
+    assert code == 0, report
+    assert "not measured" not in report

@@ -191,7 +191,7 @@ def test_what_flipped_is_tried_again_by_the_commands_that_the_gate_says(project)
     both, ask = commands(said)
     assert surefoot(root, *both).code == 1
     again, _ = commands(surefoot(root, *ask).out)
-    assert again[-2:] == ["--again", "b"]
+    assert again[-4:] == ["--again", "b", "--trials", "5"]
     assert surefoot(root, *again).code == 1
     assert "  degraded: b (hard)" in surefoot(root, *ask).out
     assert commands(surefoot(root, "eval", "gate", "smoke", "--version", "v2").out) == [ask]

@@ -16,7 +16,7 @@ from ..config.quarantine import load_quarantine
 from ..core.proof.baseline import COUNTS_SUITE, Baseline, suite_name
 from ..core.proof.gate import Decision, GateReport, decision_of
 from ..core.proof.gate_kinds import Gate, Gates, RegressionGate, RuleGate, is_attack_metric
-from ..core.proof.gating import Conduct, FreshTrials, rule, tried_again
+from ..core.proof.gating import Conduct, FreshTrials, of_conduct, rule, tried_again
 from ..core.proof.judged import draft
 from ..core.proof.redteam.objective import ATTACK_SUCCESS
 from ..core.proof.regression import CaseChange, Quarantined, Retrial, case_changes, retrials
@@ -24,7 +24,7 @@ from ..core.proof.score import Result
 from ..core.proof.suite import Suite, lost_runs
 from ..core.proof.table import ScoreTable, table_of
 from ..core.units import Digest
-from ..errors import GateError, UsageError
+from ..errors import GateError, NothingToJudge, UsageError
 from ..ports.results import ProofRun
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class Gating:
         """
         found = [self._report(arms) for arms in judged]
         unasked = tuple(
-            draft(gate, Decision.UNDECIDED, _missing(gate))
+            draft(gate, Decision.UNDECIDED, _missing(gate, judged))
             for gate in self.gates.gates
             if not any(self._looks(gate, arms) for arms in judged)
         )
@@ -108,7 +108,8 @@ class Gating:
         kept = tuple(gate for gate in self.gates.gates if self._looks(gate, arms))
         table = arms.candidate
         if not kept:
-            return GateReport(decision=Decision.UNDECIDED, version=table.version, suite=table.suite, rulings=())
+            said = tuple(of_conduct(arms.conduct or Conduct(), self.gates))
+            return GateReport(decision=Decision.UNDECIDED, version=table.version, suite=table.suite, rulings=said)
         return rule(
             replace(self.gates, gates=kept),
             table,
@@ -120,11 +121,13 @@ class Gating:
         )
 
     def _looks(self, gate: Gate, arms: Arms) -> bool:
+        """
+        A gate that names no suite looks at whatever measures its metric, or did when the baseline was made: with two
+        suites, each has metrics that the other never had.
+        """
         table, before = arms.candidate, self.before(arms)
         if gate.suite:
             return gate.suite == suite_name(table.suite)
-        if table.suite == COUNTS_SUITE or is_attack_metric(gate.metric) == (ATTACK_SUCCESS in table.columns):
-            return True
         old = before.table if isinstance(before, Baseline) else before
         return gate.metric in table.columns or (old is not None and gate.metric in old.columns)
 
@@ -245,13 +248,18 @@ def version_named(root: Path, name: str) -> AgentVersion:
     return load_version(root, agent or agents[0], label)
 
 
-def _missing(gate: Gate) -> str:
+def _missing(gate: Gate, judged: Sequence[Arms]) -> str:
     """Why a gate has nothing to look at."""
     if gate.suite:
         return f"no results of the suite {gate.suite!r} were given"
-    if is_attack_metric(gate.metric):
+    measured = [arms.candidate.columns for arms in judged]
+    has_attacks = [ATTACK_SUCCESS in columns for columns in measured]
+    if is_attack_metric(gate.metric) and not any(has_attacks):
         return "no attacks were made: `surefoot ci run` makes them, and `redteam run --scores` for `gate check`"
-    return f"no results of a suite were given, and attacks do not measure {gate.metric}"
+    if not is_attack_metric(gate.metric) and all(has_attacks):
+        return f"no results of a suite were given, and attacks do not measure {gate.metric}"
+    known = ", ".join(dict.fromkeys(metric for columns in measured for metric in columns)) or "none"
+    return f"{gate.metric} was not measured (measured: {known})"
 
 
 def _is_own(root: Path, gates: Path) -> bool:
@@ -277,14 +285,19 @@ def _kept(proving: Proving, suite: Suite, run: str | None, versions: Sequence[Di
     if of_suite:
         where = f"run {run} does not hold" if run else f"no run of {suite.name} as it is now holds"
         also = "" if len(versions) == 1 else ", which --baseline runs together"
-        raise GateError(f"{where} {' and '.join(versions)}", hint=hint + also)
+        raise _not_run(f"{where} {' and '.join(versions)}", run, hint + also)
     for one in reversed(known):
         # Of the same name and digest but for a purpose of its own, it is no run that a gate judges.
         if one.suite.partition("@")[0] == suite.name and " " not in one.suite and run in {None, one.id}:
             why = f"cases or evaluators of {suite.name} have changed since run {one.id}"
             return _Kept(one, tuple(proving.results.results(one.id)), why)
     what = "there is no run" if run is None else f"there is no run {run!r}"
-    raise GateError(f"{what} of {suite.name} as it is now", hint=hint)
+    raise _not_run(f"{what} of {suite.name} as it is now", run, hint)
+
+
+def _not_run(what: str, run: str | None, hint: str) -> UsageError:
+    """Nothing was executed, so nothing is decided; a run that was named and is not there is a wrong name."""
+    return NothingToJudge(what, hint=hint) if run is None else GateError(what, hint=hint)
 
 
 def _ran(kept: Sequence[Result]) -> tuple[Digest, ...]:

@@ -123,8 +123,8 @@ class Calls:
             try:
                 answer = await call(*given)
             except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it raises is its result
-                paid = error.usage if isinstance(error, PaidFailure) else None
                 failed = self._explained(task, error)
+                self._settle_failed(payer, error, failed)
             else:
                 lane.throttle.release(place)
                 lane.failed_in_a_row = 0
@@ -136,16 +136,19 @@ class Calls:
                     self._too_long.remove(task)
                     task.uncancel()
             lane.throttle.release(place, overloaded=failed.overloaded)
-            if paid is not None:
-                self._budget.settle(payer, paid)
-            else:
-                self._budget.settle_failed(payer, charged=isinstance(failed, _TooLong))
             if not failed.transient:
                 return Failure(failed.message)
             if nth == self._tries:
                 return self._gave_up(lane, failed)
             await self._wait(nth, failed)
         return None
+
+    def _settle_failed(self, payer: str, error: BaseException, failed: ExecutorFailed) -> None:
+        """What a failed call cost: what it says it used, else nothing, unless it was ended and may have been paid."""
+        if isinstance(error, PaidFailure):
+            self._budget.settle(payer, error.usage)
+        else:
+            self._budget.settle_failed(payer, charged=isinstance(failed, _TooLong))
 
     def _explained(self, task: asyncio.Task[object], error: BaseException) -> ExecutorFailed:
         """What went wrong as one kind of error. A cancellation that the watch did not order is raised again."""

@@ -33,7 +33,7 @@ from .judged import Judged, sure
 from .regression import Quarantined, flipped, with_fresh
 from .table import Sample, ScoreTable
 
-__all__ = ["Conduct", "FreshTrials", "Tables", "gates_for", "rule", "tried_again"]
+__all__ = ["Conduct", "FreshTrials", "Tables", "gates_for", "of_conduct", "rule", "tried_again"]
 
 _ORDER: Final = (InvariantGate, ThresholdGate, SuiteGate, RegressionGate, BudgetGate, RuleGate)
 
@@ -128,21 +128,20 @@ def rule(  # noqa: PLR0913 - what is beyond the two tables is by keyword, and ea
     renewed = _Renewed(candidate, before)
     if fresh is not None and before is not None and not why:
         renewed = _renewed(gates, candidate, before, fresh)
-        candidate, before = renewed.candidate, renewed.baseline
-    names = (candidate.suite, candidate.version, "" if before is None else before.version)
+    candidate, before, how = renewed.candidate, renewed.baseline, conduct or Conduct()
     judged = Judged(
         gates=gates,
         candidate=candidate,
         baseline=None if why else before,
         no_baseline=why,
         quarantined=lambda metric: frozenset(one.case for one in current if one.metric in (None, metric)),
-        seed=seed_of(*names) if seed is None else seed,
+        seed=_seed(candidate, before) if seed is None else seed,
         shuffles=shuffles,
-        diverged=0 if conduct is None else conduct.diverged,
-        lost={} if conduct is None else conduct.lost,
+        diverged=how.diverged,
+        lost=how.lost,
         renewed=renewed.cases,
     )
-    rulings = (*_conduct(conduct, gates), *renewed.rulings, *_all(judged))
+    rulings = (*of_conduct(how, gates), *renewed.rulings, *_all(judged))
     return GateReport(
         decision=decision_of(rulings),
         version=candidate.version,
@@ -150,6 +149,10 @@ def rule(  # noqa: PLR0913 - what is beyond the two tables is by keyword, and ea
         rulings=rulings,
         baseline=None if before is None else before.version,
     )
+
+
+def _seed(candidate: ScoreTable, before: ScoreTable | None) -> int:
+    return seed_of(candidate.suite, candidate.version, "" if before is None else before.version)
 
 
 def _all(judged: Judged) -> tuple[Ruling, ...]:
@@ -191,9 +194,8 @@ def _no_baseline(candidate: ScoreTable, before: ScoreTable | None) -> str:
     return ""
 
 
-def _conduct(conduct: Conduct | None, gates: Gates) -> Iterable[Ruling]:
-    if conduct is None:
-        return
+def of_conduct(conduct: Conduct, gates: Gates) -> Iterable[Ruling]:
+    """Why nothing can be decided by a run that went like this, whatever the gates say; nothing if it went well."""
     if conduct.stopped:
         yield _of_run(f"the run ended before its end: {conduct.stopped}")
     if conduct.changed:
