@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -111,6 +112,27 @@ def test_one_bad_metric_is_enough_and_the_good_ones_do_not_hide_it() -> None:
     both = plan(checks=(SUCCESS, Check(metric="safety")))
     verdict = judged(both, ticks(60, rates={"success": (0.3, 0.05), "safety": (0.002, 0.2)}), look())
     assert (verdict.judgement, verdict.culprits) == (Judgement.BREACH, ("safety",))
+
+
+@pytest.mark.parametrize(
+    ("asked", "weight", "of_all"),
+    [
+        (((SUCCESS,), (SUCCESS,)), 2.0, 2.0),
+        (((SUCCESS,), (SUCCESS, TOKENS)), 2.0, 3.0),
+        (((TOKENS,), (SUCCESS,)), 1.0, 3.0),
+        (((SUCCESS,), (replace(SUCCESS, limit=0.1),)), 2.0, 4.0),
+        (((replace(SUCCESS, weight=1.0),), (replace(SUCCESS, weight=5.0),)), 1.0, 5.0),
+    ],
+)
+def test_stages_that_ask_different_questions_share_one_alpha(
+    asked: tuple[tuple[Check, ...], ...], weight: float, of_all: float
+) -> None:
+    """A stage answers for its part of the weights of the whole plan; with the same checks everywhere for all of them."""
+    first, second = (Stage(name=str(n), share=BasisPoints(500 * n), checks=checks) for n, checks in enumerate(asked, 1))
+    last = replace(second, name="all", share=ALL_TRAFFIC)
+    verdict = judged(Plan(stages=(first, second, last)), ticks(3, tokens=(100, 100)), look())
+    bar = next(finding.threshold for finding in verdict.findings if finding.kind is FindingKind.HARM)
+    assert bar == pytest.approx(math.log(20) + math.log(of_all / weight))
 
 
 def test_a_required_metric_without_data_blocks_promotion() -> None:

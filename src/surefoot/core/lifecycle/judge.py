@@ -28,6 +28,8 @@ from .probe import probe_for
 from .silence import STALE_AFTER, silence, timed_out
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..evidence.tally import Tick
     from ..evidence.verdict import Look
     from ..traffic.plan import Check, Plan, Stage
@@ -148,7 +150,7 @@ class Case:
         harms = self._harms(stage, look, detailed=detailed)
         ln_average = average([WeightedEvidence(harm.check.weight_used, harm.finding.ln_e) for harm in harms])
         shown = (*counted, *(harm.finding for harm in harms))
-        if ln_average >= threshold(self._plan.alpha) and (culprits := self._culprits(harms, look)):
+        if ln_average >= self._bar(stage) and (culprits := self._culprits(harms, look)):
             return self._verdict(Judgement.BREACH, Why.HARM, shown, ln_average=ln_average, culprits=culprits)
         integrity = self._integrity()
         if any(finding.judgement is not Judgement.PASS for finding in integrity):
@@ -181,8 +183,20 @@ class Case:
             if check.max_count is not None
         )
 
+    def _bar(self, stage: Stage) -> float:
+        """
+        What the average of a stage has to reach: ln(1/alpha), and more where other stages ask other questions.
+
+        Alpha is the chance of a false rollback over the whole rollout, and averages of different questions would each
+        have that chance. Held against the weights of the whole plan, what a stage averages is never more than the
+        average over all questions, which crosses 1/alpha with probability alpha. Plans with the same checks in every
+        stage, the usual ones, have the usual bar.
+        """
+        live = [other for other in self._plan.stages if not other.shadow]
+        return threshold(self._plan.alpha) + math.log(_weight_of(live) / _weight_of([stage]))
+
     def _harms(self, stage: Stage, look: Look, *, detailed: bool) -> list[_Harm]:
-        bar = threshold(self._plan.alpha)
+        bar = self._bar(stage)
         harms: list[_Harm] = []
         for check in stage.checks:
             probe = self._probes[check.metric]
@@ -311,6 +325,16 @@ _LN_NEAR: Final = math.log(20.0)
 
 def _required(stage: Stage) -> list[Check]:
     return [check for check in stage.checks if check.required]
+
+
+def _weight_of(stages: Sequence[Stage]) -> float:
+    """What the weights of all that these stages ask add up to: of each metric its harm, and each of its limits."""
+    heaviest: dict[tuple[str, float | None], float] = {}
+    for check in (check for stage in stages for check in stage.checks):
+        for asked in {None, check.limit}:
+            name = (check.metric, asked)
+            heaviest[name] = max(heaviest.get(name, 0.0), check.weight_used)
+    return math.fsum(heaviest.values()) or 1.0
 
 
 def _ln_weight(check: Check) -> float:
