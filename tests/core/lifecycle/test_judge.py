@@ -127,7 +127,7 @@ def test_one_bad_metric_is_enough_and_the_good_ones_do_not_hide_it() -> None:
 def test_stages_that_ask_different_questions_share_one_alpha(
     asked: tuple[tuple[Check, ...], ...], weight: float, of_all: float
 ) -> None:
-    """A stage answers for its part of the weights of the whole plan; with the same checks everywhere for all of them."""
+    """A stage answers for its part of the weights of the whole plan; with the same checks everywhere for all."""
     first, second = (Stage(name=str(n), share=BasisPoints(500 * n), checks=checks) for n, checks in enumerate(asked, 1))
     last = replace(second, name="all", share=ALL_TRAFFIC)
     verdict = judged(Plan(stages=(first, second, last)), ticks(3, tokens=(100, 100)), look())
