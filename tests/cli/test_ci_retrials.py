@@ -85,7 +85,25 @@ def test_what_the_baseline_is_of_has_to_be_there_to_be_tried_again(tmp_path, pro
     (tmp_path / "agents/bot/v1.yaml").unlink()
     ran, report = proved(tmp_path)
     assert ran.code == 1, ran.out + ran.err
-    assert "were not tried again: the project no longer has what it is compared with" in report
+    assert "were not tried again: the project no longer has both versions" in report
+
+
+def test_a_recording_has_no_fresh_trials(tmp_path, project):
+    """What answers from a tape would only say the same again: the first trials decide, and the report says why."""
+    lines = [
+        f'{{"trace_id": "case-{i}", "request": "case-{i}", "response": "{"no" if i < 12 else "yes"}"}}'
+        for i in range(40)
+    ]
+    put(tmp_path, "traces/v2.jsonl", "\n".join(lines) + "\n")
+    put(
+        tmp_path,
+        "agents/bot/v2.yaml",
+        VERSION.replace("{kind: python, callable: %s:answer}", "{kind: tape, path: ../../%s}")
+        % ("v2", "traces/v2.jsonl"),
+    )
+    ran, report = proved(tmp_path)
+    assert ran.code == 1, ran.out + ran.err
+    assert "12 of 40 cases flipped and were not tried again: a recording has no fresh trials" in report
 
 
 def test_fresh_trials_that_a_limit_cut_off_decide_nothing(tmp_path, project):

@@ -10,6 +10,7 @@ import asyncio
 from dataclasses import replace
 from typing import Final
 
+from ..core.artifact.version import ExecutorKind
 from ..core.proof.baseline import Baseline
 from ..core.proof.gating import Conduct, FreshTrials
 from ..core.proof.suite import Suite
@@ -27,7 +28,8 @@ def try_again(proving: Proving, gating: Gating, suite: Suite, arms: Arms, told: 
     With fresh trials of the cases that flipped, beside the version that they are compared with.
 
     The suite's limits hold for them once more. They stay as they are, with a note that says why, where nothing can be
-    tried again: the version is its own baseline, or the project no longer has the one that the baseline is of.
+    tried again: the version is its own baseline, the project no longer has the one that the baseline is of, or one of
+    both answers from a recording, of which no trial is fresh.
     """
     wanted, before = gating.again(arms), gating.before(arms)
     if not wanted or before is None:
@@ -35,9 +37,12 @@ def try_again(proving: Proving, gating: Gating, suite: Suite, arms: Arms, told: 
     flipped = f"suite {suite.name}: {len(wanted)} of {len(suite.cases)} cases flipped"
     new = proving.version_of(arms.candidate.version)
     old = proving.version_of(before.table.version if isinstance(before, Baseline) else before.version)
-    if new is None or old is None or new.digest == old.digest:
-        why = "the version is its own baseline" if new and old else "the project no longer has what it is compared with"
-        return replace(arms, note=f"{flipped} and were not tried again: {why}")
+    if new is None or old is None:
+        return replace(arms, note=f"{flipped} and were not tried again: the project no longer has both versions")
+    if new.digest == old.digest:
+        return replace(arms, note=f"{flipped} and were not tried again: the version is its own baseline")
+    if ExecutorKind.TAPE in {new.executor.kind, old.executor.kind}:
+        return replace(arms, note=f"{flipped} and were not tried again: a recording has no fresh trials")
     trials = wanted[0].trials
     note = f"{flipped} and were tried again, {trials} times in both arms: only those trials count for them"
     told(f"{new.agent} {new.label}: {note}")

@@ -69,24 +69,6 @@ def test_a_result_without_refusals_is_itself():
     assert told_of_refusals(before, {}) is before
 
 
-@pytest.mark.parametrize(
-    ("reason", "kept"),
-    [
-        ("at call 3 of 2: an effect was refused", ""),
-        ("at call 1 of 2: not recorded: mail", "at call 1 of 2: not recorded: mail"),
-    ],
-    ids=["by the refusal", "by a call"],
-)
-def test_no_call_is_blamed_for_a_refusal(reason, kept):
-    """No tape has recorded when it was, so no place is named; a call that left the tape keeps its own."""
-    before = result(
-        Score.scored("success", 1.0, passed=True), Score.scored("diverged", 1.0, passed=None, reason=reason)
-    )
-    success, diverged, _ = told_of_refusals(before, REFUSALS).scores
-    assert success == before.scores[0]
-    assert (diverged.metric, diverged.value, diverged.reason) == ("diverged", 1.0, kept)
-
-
 def test_a_thousand_kinds_of_refusals_are_told_in_short():
     """What is kept of a run is bounded; the count is not."""
     *_, said = told_of_refusals(result(), {f"write /tmp/file-{at}": 1 for at in range(1_000)}).scores
