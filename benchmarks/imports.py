@@ -61,7 +61,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
     cases = dict(CASES)
-    if importlib.util.find_spec("opentelemetry") is None:
+    if not (importlib.util.find_spec("opentelemetry") and importlib.util.find_spec("opentelemetry.sdk")):
         del cases["peer: OpenTelemetry's SDK"]
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in cases}
     for statement in cases.values():
